@@ -1,0 +1,28 @@
+# Two commands: `make demo` and `make test`. Both set up .venv first and may be repeated.
+PYTHON ?= python3
+# the versions the published tables were made with; override for another build
+TORCH ?= torch==2.14.1 torchvision==0.29.1
+PIP = .venv/bin/python -m pip --disable-pip-version-check
+
+.PHONY: setup demo test lint clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(PIP) install -q $(TORCH)
+	$(PIP) install -q -e '.[weights,dev]'
+	touch $@
+
+demo: setup
+	.venv/bin/jsma-bench run
+
+test: setup lint
+	.venv/bin/python -m pytest
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/pyright
+
+clean:
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,109 @@
+"""What a strategy spent: exact counters, and seconds by stage that sum to the wall clock.
+
+Nothing here runs a model or opens a slide; `jsma.metered` does, and reports to a `Meter`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+
+STAGES = (
+    "open", "overview", "attention", "sample", "read", "transfer",
+    "encode", "aggregate", "backward", "optimiser", "other",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Exact integers spent on one slide in one pass (or summed over many).
+
+    patches: patches asked for; unique_patches: different ones; output_px: pixels handed to the
+    strategy; tiles: file tiles decoded; decoded_px: pixels in those tiles; compressed_bytes: their
+    bytes in the file; calls: decoder calls; encoder_flops: floating-point operations of the
+    encoder's forward passes; store_hits: patches whose features this run had already paid for.
+    """
+
+    patches: int = 0
+    unique_patches: int = 0
+    output_px: int = 0
+    tiles: int = 0
+    decoded_px: int = 0
+    compressed_bytes: int = 0
+    calls: int = 0
+    encoder_flops: int = 0
+    store_hits: int = 0
+
+    def __add__(self, other: Counters) -> Counters:
+        return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+class Meter:
+    """Seconds by stage (exclusive, in ns internally) and counters by slide, for one pass.
+
+    Time outside every stage counts as "other", so the stages sum to the wall clock exactly.
+    `charge` adds seconds for work whose result came from a shared store: they are part of the
+    stages, and kept apart in `charged_s` so that wall_s = sum(stages) - charged_s can be checked.
+    """
+
+    def __init__(self) -> None:
+        self._ns = dict.fromkeys(STAGES, 0)
+        self._charged = dict.fromkeys(STAGES, 0.0)
+        self._stack = ["other"]
+        self._started = self._last = time.perf_counter_ns()
+        self.counters: dict[str, Counters] = {}
+        self._unique: set[tuple[str, int]] = set()
+
+    def _tick(self) -> None:
+        now = time.perf_counter_ns()
+        self._ns[self._stack[-1]] += now - self._last
+        self._last = now
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time the body as `name`; a stage inside another takes its time away from the outer one."""
+        if name not in self._ns:
+            raise ValueError(f"unknown stage {name!r}; stages are {', '.join(STAGES)}")
+        self._tick()
+        self._stack.append(name)
+        try:
+            yield
+        finally:
+            self._tick()
+            self._stack.pop()
+
+    def charge(self, stage: str, seconds: float) -> None:
+        """Add `seconds` of work done earlier by another run, used here for the first time."""
+        self._charged[stage] += seconds
+
+    def count(self, slide: str, counters: Counters) -> None:
+        """Add `counters` to those of `slide`."""
+        self.counters[slide] = self.counters.get(slide, Counters()) + counters
+
+    def new_patches(self, slide: str, cells: list[int]) -> int:
+        """How many of `cells` were not asked for before in this pass; they are marked as seen."""
+        new = {(slide, cell) for cell in cells} - self._unique
+        self._unique |= new
+        return len(new)
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds on the clock since the meter was made."""
+        self._tick()
+        return (self._last - self._started) / 1e9
+
+    @property
+    def charged_s(self) -> float:
+        """Seconds charged for results that came from a shared store."""
+        return sum(self._charged.values())
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds by stage, measured plus charged; sums to wall_s + charged_s."""
+        self._tick()
+        return {name: self._ns[name] / 1e9 + self._charged[name] for name in STAGES}
+
+    def total(self) -> Counters:
+        """Counters summed over the slides."""
+        return sum(self.counters.values(), Counters())

@@ -1,0 +1,237 @@
+"""The only way in which pixels and features reach a strategy: through a meter.
+
+A `Desk` holds what one pass shares (meter, encoder, store); `MeteredSlide` is one slide seen from it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from jsma.encoder import Encoder
+from jsma.grid import CellGrid, area_weights
+from jsma.meter import Counters, Meter
+from jsma.slides import Regions, Slide, SlideError
+from jsma.store import FeatureStore
+from jsma.tissue import cell_mask, tissue_mask
+
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How a slide is looked at.
+
+    mpps: magnifications in um/px, fine to coarse; patch_px: side of a patch; overview_mpp: um/px of
+    the overview, made coarser where its longer side would pass overview_max_px, so that its cost does
+    not grow with the slide; min_tissue: share of a cell that must be tissue for it to be allowed.
+    """
+
+    mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    patch_px: int = 64
+    overview_mpp: float = 8.0
+    overview_max_px: int = 256
+    min_tissue: float = 0.25
+
+
+@dataclass
+class Desk:
+    """Services of one pass. `store` is None where the encoder is trained or reads must be timed."""
+
+    meter: Meter
+    encoder: Encoder
+    view: ViewSettings
+    store: FeatureStore | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    chunk: int = 256
+    _flops: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def flops_per_patch(self, height_px: int, width_px: int) -> int:
+        """Floating-point operations of one forward pass of the encoder on one patch, by torch's counter."""
+        key = (height_px, width_px)
+        if key not in self._flops:
+            blank = torch.zeros((1, height_px, width_px, 3), dtype=torch.uint8, device=self.device)
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                self.encoder(blank)
+            self._flops[key] = int(counter.get_total_flops())
+        return self._flops[key]
+
+
+@dataclass
+class SlideView:
+    """What a run remembers of a slide once it has been looked at: nothing that was not paid for."""
+
+    grid: CellGrid
+    overview: np.ndarray  # uint8 [h, w, 3]
+    mask: Tensor  # bool [K], cells with tissue
+    pools: list[tuple[Tensor, Tensor]]  # per magnification: (rows x h, columns x w) area weights
+    paid: np.ndarray  # bool [K + 1], features this run has paid for
+
+
+class MeteredSlide:
+    """One slide as a strategy sees it. Every pixel and every feature is counted by the desk's meter.
+
+    id: name in the meter; open_it: opens the file (called at the first need); known: the view kept
+    from an earlier pass of the same run, or None.
+    """
+
+    def __init__(self, id: str, open_it: Callable[[], Slide], desk: Desk, known: SlideView | None = None):
+        self.id, self._open_it, self._desk = id, open_it, desk
+        self._slide: Slide | None = None
+        self._view = known
+
+    # --- looking -----------------------------------------------------------------------------------
+    def _open(self) -> Slide:
+        if self._slide is None:
+            with self._desk.meter.stage("open"):
+                self._slide = self._open_it()
+        return self._slide
+
+    @property
+    def view(self) -> SlideView:
+        """Grid, overview, tissue mask and pools; read from the file at first use."""
+        if self._view is None:
+            self._view = self._look()
+        return self._view
+
+    def _look(self) -> SlideView:
+        slide, view, meter = self._open(), self._desk.view, self._desk.meter
+        info = slide.info
+        with meter.stage("overview"):
+            width_um, height_um = info.width0_px * info.mpp, info.height0_px * info.mpp
+            mpp = max(view.overview_mpp, max(width_um, height_um) / view.overview_max_px, info.mpp)
+            width_px, height_px = math.ceil(width_um / mpp - 1e-6), math.ceil(height_um / mpp - 1e-6)
+            scale0 = mpp / info.mpp
+            centre0 = np.array([[width_px * scale0 / 2, height_px * scale0 / 2]])
+            pixels, cost = slide.read(Regions(centre0, np.array([mpp]), width_px, height_px))
+            overview = np.array(pixels[0])
+            mpps = tuple(m for m in view.mpps if m * 1.02 >= info.mpp)
+            if not mpps:
+                raise SlideError(
+                    f"{info.path}: every magnification asked ({view.mpps} um/px) is finer than the slide's "
+                    f"{info.mpp:.3g} um/px; ask for {info.mpp:.3g} or coarser"
+                )
+            grid = CellGrid(info.width0_px, info.height0_px, info.mpp, view.mpps, view.patch_px)
+            mask = cell_mask(tissue_mask(overview), grid, min_share=view.min_tissue)
+            mask = torch.from_numpy(np.asarray(mask, bool))
+            for m, part in enumerate(grid.slices):
+                if view.mpps[m] not in mpps:
+                    mask[part] = False
+            if not mask.any():
+                raise SlideError(f"{info.path}: no tissue found on the overview ({width_px} x {height_px} px); "
+                                 "lower min_tissue, or leave the slide out")
+            pools = []
+            for m, (rows, columns) in enumerate(grid.shapes):
+                fov0 = view.patch_px * view.mpps[m] / info.mpp
+                pools.append((torch.from_numpy(area_weights(rows, fov0, height_px, scale0)),
+                              torch.from_numpy(area_weights(columns, fov0, width_px, scale0))))
+        meter.count(self.id, Counters(output_px=width_px * height_px, tiles=cost.tiles, decoded_px=cost.decoded_px,
+                                      compressed_bytes=cost.compressed_bytes, calls=cost.calls))
+        return SlideView(grid, overview, mask, pools, np.zeros(grid.n_cells + 1, bool))
+
+    def overview(self) -> Tensor:
+        """The overview, float32 [3, h, w] in 0..1."""
+        pixels = torch.from_numpy(self.view.overview).to(self._desk.device)
+        return pixels.permute(2, 0, 1).float() / 255
+
+    # --- reading and encoding ------------------------------------------------------------------------
+    def regions(self, cells: np.ndarray) -> Regions:
+        """The regions (centre in level-0 pixels, mpp, side) of flat cell indices."""
+        grid, side = self.view.grid, self._desk.view.patch_px
+        return Regions(np.asarray(grid.centres0(cells)), np.asarray(grid.mpp_of(cells)), side, side)
+
+    def _read(self, cells: np.ndarray) -> tuple[np.ndarray, float]:
+        slide = self._open()
+        start = time.perf_counter()
+        with self._desk.meter.stage("read"):
+            pixels, cost = slide.read(self.regions(cells))
+        seconds = time.perf_counter() - start
+        if self._desk.store is not None:
+            self._desk.store.unit.read_s += seconds
+            self._desk.store.unit.tiles += cost.tiles
+        self._desk.meter.count(self.id, Counters(
+            output_px=int(np.prod(pixels.shape[:3])), tiles=cost.tiles, decoded_px=cost.decoded_px,
+            compressed_bytes=cost.compressed_bytes, calls=cost.calls))  # fmt: skip
+        return pixels, seconds
+
+    def _encode(self, pixels: np.ndarray) -> Tensor:
+        meter, desk = self._desk.meter, self._desk
+        with meter.stage("transfer"):
+            batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(desk.device)
+        flops = desk.flops_per_patch(*pixels.shape[1:3]) * len(pixels)
+        start = time.perf_counter()
+        with meter.stage("encode"):
+            features = desk.encoder(batch)
+            if desk.device.type == "cuda":
+                torch.cuda.synchronize(desk.device)
+        if desk.store is not None:
+            desk.store.unit.encode_s += time.perf_counter() - start
+            desk.store.unit.patches += len(pixels)
+        meter.count(self.id, Counters(encoder_flops=flops))
+        return features
+
+    def features(self, cells: Tensor) -> Tensor:
+        """Encoder features [n, dim] of flat cell indices [n], in that order.
+
+        With a store, only cells that no run has encoded are read; a cell this run uses for the first
+        time is charged in full, one it has paid for is a counted hit.
+        """
+        flat = cells.detach().cpu().numpy()
+        unique = self._desk.meter.new_patches(self.id, flat.tolist())
+        self._desk.meter.count(self.id, Counters(patches=len(flat), unique_patches=unique))
+        if self._desk.store is None:
+            distinct, inverse = np.unique(flat, return_inverse=True)
+            return self._encode(self._read(distinct)[0])[torch.from_numpy(inverse).to(self._desk.device)]
+        self._charge(flat)
+        rows = torch.from_numpy(self._desk.store.get(self.id, flat))
+        return rows.to(self._desk.device)
+
+    def _charge(self, flat: np.ndarray) -> None:
+        desk, store, paid, n_cells = self._desk, self._desk.store, self.view.paid, self.view.grid.n_cells
+        assert store is not None
+        missing = store.missing(self.id, n_cells + 1, flat)
+        for start in range(0, len(missing), desk.chunk):
+            part = missing[start : start + desk.chunk]
+            with torch.no_grad():
+                store.put(self.id, part, self._encode(self._read(part)[0]).cpu().numpy())
+        wanted = np.unique(flat)
+        owed = np.setdiff1d(wanted[~paid[wanted]], missing)
+        paid[wanted] = True
+        hits = len(flat) - len(owed) - len(missing)
+        if not len(owed):
+            desk.meter.count(self.id, Counters(store_hits=hits))
+            return
+        side = desk.view.patch_px
+        cost = self._open().plan_cost(self.regions(owed))
+        desk.meter.charge("read", store.unit.read_charge_s(cost.tiles))
+        desk.meter.charge("encode", store.unit.encode_charge_s(len(owed)))
+        desk.meter.count(self.id, Counters(
+            output_px=len(owed) * side * side, tiles=cost.tiles, decoded_px=cost.decoded_px,
+            compressed_bytes=cost.compressed_bytes, calls=cost.calls, store_hits=hits,
+            encoder_flops=len(owed) * desk.flops_per_patch(side, side)))  # fmt: skip
+
+    def overview_feature(self) -> Tensor:
+        """Encoder feature [dim] of the whole overview, encoded once a run where the encoder is frozen."""
+        view, store = self.view, self._desk.store
+        if store is None:
+            return self._encode(view.overview[None])[0]
+        index = np.array([view.grid.n_cells])
+        if not view.paid[-1]:
+            with torch.no_grad():
+                feature = self._encode(view.overview[None]).cpu().numpy()
+            store.missing(self.id, view.grid.n_cells + 1, index)
+            store.put(self.id, index, feature)
+            view.paid[-1] = True
+        return torch.from_numpy(store.get(self.id, index)[0]).to(self._desk.device)
+
+    def close(self) -> None:
+        """Close the file, if it was opened."""
+        if self._slide is not None:
+            self._slide.close()
+            self._slide = None
