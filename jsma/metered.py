@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -16,12 +17,13 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from jsma.encoder import Encoder
-from jsma.grid import CellGrid, area_weights
+from jsma.grid import CellGrid
 from jsma.meter import Counters, Meter
 from jsma.slides import Regions, Slide, SlideError
 from jsma.store import FeatureStore
 from jsma.tissue import cell_mask, tissue_mask
 
+_FLOPS: WeakKeyDictionary[Encoder, dict[tuple[int, int], int]] = WeakKeyDictionary()  # counted once an encoder
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,16 @@ class Desk:
     store: FeatureStore | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     chunk: int = 256
-    _flops: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def flops_per_patch(self, height_px: int, width_px: int) -> int:
         """Floating-point operations of one forward pass of the encoder on one patch, by torch's counter."""
-        key = (height_px, width_px)
-        if key not in self._flops:
+        known, key = _FLOPS.setdefault(self.encoder, {}), (height_px, width_px)
+        if key not in known:
             blank = torch.zeros((1, height_px, width_px, 3), dtype=torch.uint8, device=self.device)
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
                 self.encoder(blank)
-            self._flops[key] = int(counter.get_total_flops())
-        return self._flops[key]
+            known[key] = int(counter.get_total_flops())
+        return known[key]
 
 
 @dataclass
@@ -118,7 +119,8 @@ class MeteredSlide:
                     f"{info.mpp:.3g} um/px; ask for {info.mpp:.3g} or coarser"
                 )
             grid = CellGrid(info.width0_px, info.height0_px, info.mpp, view.mpps, view.patch_px)
-            mask = cell_mask(tissue_mask(overview), grid, min_share=view.min_tissue)
+            px0 = (scale0, scale0)
+            mask = cell_mask(tissue_mask(overview), grid, view.min_tissue, px0)
             mask = torch.from_numpy(np.asarray(mask, bool))
             for m, part in enumerate(grid.slices):
                 if view.mpps[m] not in mpps:
@@ -126,11 +128,7 @@ class MeteredSlide:
             if not mask.any():
                 raise SlideError(f"{info.path}: no tissue found on the overview ({width_px} x {height_px} px); "
                                  "lower min_tissue, or leave the slide out")
-            pools = []
-            for m, (rows, columns) in enumerate(grid.shapes):
-                fov0 = view.patch_px * view.mpps[m] / info.mpp
-                pools.append((torch.from_numpy(area_weights(rows, fov0, height_px, scale0)),
-                              torch.from_numpy(area_weights(columns, fov0, width_px, scale0))))
+            pools = [(torch.from_numpy(wy), torch.from_numpy(wx)) for wy, wx in grid.pools((height_px, width_px), px0)]
         meter.count(self.id, Counters(output_px=width_px * height_px, tiles=cost.tiles, decoded_px=cost.decoded_px,
                                       compressed_bytes=cost.compressed_bytes, calls=cost.calls))
         return SlideView(grid, overview, mask, pools, np.zeros(grid.n_cells + 1, bool))

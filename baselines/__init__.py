@@ -1,0 +1,12 @@
+"""Strategies: one file each, all through the `Strategy` contract, all costs through metered slides."""
+
+STRATEGIES: dict[str, str] = {
+    "jsma": "baselines.jsma:Joint",
+    "exhaustive": "baselines.exhaustive:Exhaustive",
+    "exhaustive-all": "baselines.exhaustive:ExhaustiveAll",
+    "fixed": "baselines.fixed:Fixed",
+    "search": "baselines.search:Search",
+    "random": "baselines.random:Random",
+    "overview": "baselines.overview:Overview",
+}
+"""Name -> `module:Class`."""

@@ -1,0 +1,66 @@
+"""What a strategy is: from metered slides to logits. It never opens a file and never times itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from torch import Generator, Tensor, nn
+
+from jsma import JSMASettings
+from jsma.meter import Meter
+from jsma.metered import MeteredSlide
+
+
+@dataclass(frozen=True)
+class StrategySettings:
+    """Settings common to all strategies.
+
+    method: the sampler's options (number of patches, magnifications, estimator, entropy weight);
+    mpp: the magnification, in um/px, of the strategies that use one; attention_dim: width of the
+    gated attention of the exhaustive heads.
+    """
+
+    method: JSMASettings = field(default_factory=JSMASettings)
+    mpp: float = 0.5
+    attention_dim: int = 64
+
+
+@dataclass
+class Outcome:
+    """What a strategy says of one slide.
+
+    logits: [n_classes]; penalty: scalar added to the loss, or None; cells: flat indices [n] of the
+    patches used; p_magnification: [M] probability of each magnification, or None where nothing is drawn.
+    """
+
+    logits: Tensor
+    penalty: Tensor | None = None
+    cells: Tensor | None = None
+    p_magnification: Tensor | None = None
+
+
+class Strategy(nn.Module, ABC):
+    """Base of every strategy. `name` is the key in the registry, `source` the paper or equation."""
+
+    name: str
+    source: str
+
+    def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
+        super().__init__()
+        self.settings, self.feature_dim, self.n_classes, self.meter = settings, feature_dim, n_classes, meter
+
+    @abstractmethod
+    def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
+        """Logits and the rest for each slide of a batch; `generator` is the only randomness."""
+
+    @classmethod
+    def candidates(cls, settings: StrategySettings) -> list[StrategySettings]:
+        """Settings to train one by one; the best on validation is kept and all are charged."""
+        return [settings]
+
+
+def at_each_magnification(settings: StrategySettings) -> list[StrategySettings]:
+    """One candidate for each magnification of the method."""
+    return [replace(settings, mpp=mpp) for mpp in settings.method.mpps]

@@ -1,0 +1,31 @@
+"""Random patches over (place, magnification): the floor that attention must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from baselines.jsma import Joint
+from jsma.metered import MeteredSlide
+
+
+class Random(Joint):
+    """N patches without replacement: magnification uniform, then cell uniform among its tissue cells."""
+
+    name = "random"
+    source = "control"
+
+    def log_attention(self, slides: Sequence[MeteredSlide]) -> list[Tensor]:
+        """log a [K], constant: 1/M over magnifications, uniform inside each."""
+        found = []
+        for slide in slides:
+            mask, parts = self.allowed(slide), slide.view.grid.slices
+            log_a = torch.full(mask.shape, -torch.inf)
+            held = [part for part in parts if mask[part].any()]
+            for part in held:
+                inside = log_a[part]
+                inside[mask[part]] = -torch.log(mask[part].sum() * float(len(held)))
+            found.append(log_a.to(next(self.model.parameters()).device))
+        return found

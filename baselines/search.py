@@ -1,0 +1,18 @@
+"""Magnification search: train the fixed sampler at each magnification, keep the best on validation."""
+
+from __future__ import annotations
+
+from baselines.contract import StrategySettings, at_each_magnification
+from baselines.fixed import Fixed
+
+
+class Search(Fixed):
+    """`Fixed` once per magnification, charged for all of them: the opponent of the training claim."""
+
+    name = "search"
+    source = "the alternative named in Zhang et al., CVPR-W 2021"
+
+    @classmethod
+    def candidates(cls, settings: StrategySettings) -> list[StrategySettings]:
+        """One candidate a magnification."""
+        return at_each_magnification(settings)

@@ -1,0 +1,1 @@
+"""The harness: datasets, runs, metrics, comparisons and the command line."""

@@ -1,0 +1,116 @@
+"""One table over finished runs, recomputed from their raw rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import UsageError
+from bench.metrics import accuracy_interval, auc, paired_ratio
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A complete run directory, read back."""
+
+    path: Path
+    dataset: str
+    strategy: str
+    fold: int
+    seed: int
+    group: str  # runs of one group saw the same data, settings, fold and seed
+    train: dict[str, Any]
+    predictions: pd.DataFrame
+
+
+def load_runs(out: Path) -> list[FinishedRun]:
+    """Every complete run under `out`; UsageError where there is none."""
+    if not out.is_dir():
+        raise UsageError(f"no results folder {out}; run `jsma-bench run --out {out}` first")
+    runs = [_load(status.parent) for status in sorted(out.glob("*/status.json"))
+            if not status.parent.name.endswith(".partial")]
+    if not runs:
+        raise UsageError(f"no finished run in {out}; run `jsma-bench run --out {out}` first")
+    return runs
+
+
+def _load(path: Path) -> FinishedRun:
+    try:
+        key = json.loads((path / "settings.json").read_text())
+        train = json.loads((path / "train.json").read_text())
+        rows = pd.read_parquet(path / "predictions.parquet")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: damaged run ({error}); delete this folder and run again") from error
+    group = json.dumps([key["data_hash"], key["fold"], key["seed"], key["settings"]], sort_keys=True)
+    return FinishedRun(path, key["dataset"], key["strategy"], key["fold"], key["seed"], group, train, rows)
+
+
+def compare(runs: list[FinishedRun]) -> list[dict[str, Any]]:
+    """One row per dataset and strategy.
+
+    Speed-ups are geometric means of paired ratios: training by (data, fold, seed), inference by slide
+    within the interleaved inference of one run. Null where the opponent was not run beside it.
+    """
+    rows = []
+    for dataset in sorted({run.dataset for run in runs}):
+        own = [run for run in runs if run.dataset == dataset]
+        for strategy in dict.fromkeys(run.strategy for run in own):
+            rows.append(_row(dataset, strategy, own))
+    return rows
+
+
+def _row(dataset: str, strategy: str, runs: list[FinishedRun]) -> dict[str, Any]:
+    own = [run for run in runs if run.strategy == strategy]
+    rows = pd.concat([run.predictions for run in own], ignore_index=True)
+    accuracy, low, high = accuracy_interval(rows)
+    return {
+        "dataset": dataset, "strategy": strategy, "runs": len(own), "slides": int(rows["slide"].nunique()),
+        "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high, "auc": auc(rows),
+        "patches_per_slide": float(rows["patches"].mean()),
+        "megapixels_decoded_per_slide": float(rows["decoded_px"].mean() / 1e6),
+        "megabytes_read_per_slide": float(rows["compressed_bytes"].mean() / 1e6),
+        "train_s": float(pd.Series([run.train["train_s"] for run in own]).mean()),
+        "train_charged_s": float(pd.Series([run.train["charged_s"] for run in own]).mean()),
+        "inference_s_per_slide": float(rows["seconds"].mean()),
+        "train_speedup_vs_exhaustive": _training(runs, own, "exhaustive"),
+        "train_speedup_vs_search": _training(runs, own, "search"),
+        "inference_speedup_vs_exhaustive": _inference(runs, own, "exhaustive"),
+        "in_evidence": _mean(rows, "in_evidence"),
+        "bottleneck": bottleneck(rows),
+    }  # fmt: skip
+
+
+def _mean(rows: pd.DataFrame, column: str) -> float | None:
+    values = pd.to_numeric(rows[column], errors="coerce").dropna() if column in rows else pd.Series(dtype=float)
+    return float(values.mean()) if len(values) else None
+
+
+def _training(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) -> float | None:
+    reference = pd.Series({r.group: r.train["train_s"] for r in runs if r.strategy == opponent}, dtype=float)
+    return paired_ratio(reference, pd.Series({r.group: r.train["train_s"] for r in own}, dtype=float))
+
+
+def _inference(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) -> float | None:
+    def seconds(some: list[FinishedRun]) -> pd.Series:
+        return pd.Series({(r.group, slide): s for r in some
+                          for slide, s in zip(r.predictions["slide"], r.predictions["seconds"], strict=True)}, dtype=float)
+
+    return paired_ratio(seconds([r for r in runs if r.strategy == opponent]), seconds(own))
+
+
+def bottleneck(rows: pd.DataFrame) -> str:
+    """The stage with most inference seconds, with its share."""
+    stages = {c[:-2]: float(rows[c].sum()) for c in rows.columns if c.endswith("_s")}
+    name = max(stages, key=lambda key: stages[key])
+    return f"{name} {stages[name] / max(sum(stages.values()), 1e-12):.0%}"
+
+
+def magnification_by_class(runs: list[FinishedRun], strategy: str) -> pd.DataFrame:
+    """Mean p(magnification) by label over the runs of `strategy`; columns p_m0 (finest) and up."""
+    rows = pd.concat([r.predictions for r in runs if r.strategy == strategy], ignore_index=True)
+    columns = [c for c in rows.columns if c.startswith("p_m") and c[3:].isdigit()]
+    return rows.groupby("label")[columns].mean()

@@ -1,0 +1,7 @@
+"""Mistakes that a user can mend, and the exit codes."""
+
+OK, REGRESSION, USAGE, PARTIAL, NOT_COMPARABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+class UsageError(ValueError):
+    """Bad input: one line that says what is wrong, what was got, what is allowed and what to do."""

@@ -1,0 +1,118 @@
+"""Inference: each slide from its file, timed, the strategies taking turns in random order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Generator
+
+from baselines.contract import Outcome, Strategy
+from bench.datasets import Dataset, SlideRecord
+from jsma.encoder import Encoder
+from jsma.meter import Meter
+from jsma.metered import Desk, MeteredSlide, ViewSettings
+from jsma.slides import Slide, SlideError
+
+
+@dataclass
+class Contestant:
+    """A trained strategy with its encoder, and the rows that inference writes about it."""
+
+    strategy: Strategy
+    encoder: Encoder
+    rows: list[dict[str, Any]]
+
+
+Open = Callable[[SlideRecord], Slide]
+
+
+def infer(contestants: dict[str, Contestant], records: list[SlideRecord], dataset: Dataset, view: ViewSettings,
+          open_record: Open, seed: int, report: Callable[[int, int], None]) -> dict[str, str]:  # fmt: skip
+    """Predict every slide with every contestant; returns the slides that failed, with the reason.
+
+    Each file is read once beforehand, so that all find it in the page cache ("warm"); the order of
+    the contestants is drawn anew for every slide. One unrecorded slide warms the networks up.
+    """
+    failed: dict[str, str] = {}
+    order = random.Random(seed)
+    names = list(contestants)
+    if records:
+        _warm_up(contestants, records[0], view, open_record, seed)
+    for number, record in enumerate(records):
+        order.shuffle(names)
+        try:
+            Path(record.path).read_bytes()
+            rows = {name: _one(contestants[name], record, dataset, view, open_record, seed) for name in names}
+        except (SlideError, OSError) as error:
+            failed[record.id] = str(error)
+        else:
+            for position, (name, row) in enumerate(rows.items()):
+                contestants[name].rows.append({**row, "turn": position})
+        report(number + 1, len(records))
+    return failed
+
+
+def _warm_up(contestants: dict[str, Contestant], record: SlideRecord, view: ViewSettings, open_record: Open,
+             seed: int) -> None:  # fmt: skip
+    for contestant in contestants.values():
+        try:
+            _predict(contestant, record, view, open_record, seed)
+        except (SlideError, OSError):
+            return  # the slide is tried again, and listed, in its turn
+
+
+@torch.no_grad()
+def _predict(contestant: Contestant, record: SlideRecord, view: ViewSettings, open_record: Open,
+             seed: int) -> tuple[Outcome, Meter, MeteredSlide]:  # fmt: skip
+    contestant.strategy.eval()
+    device = next(contestant.strategy.parameters()).device
+    meter = Meter()
+    contestant.strategy.meter = meter
+    desk = Desk(meter, contestant.encoder, view, None, device)
+    desk.flops_per_patch(view.patch_px, view.patch_px)
+    slide = MeteredSlide(record.id, lambda: open_record(record), desk)
+    generator = Generator(device=device).manual_seed(seed)
+    try:
+        outcome = contestant.strategy([slide], generator)[0]
+        outcome.logits = outcome.logits.cpu()
+    finally:
+        slide.close()
+    return outcome, meter, slide
+
+
+def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: ViewSettings, open_record: Open,
+         seed: int) -> dict[str, Any]:  # fmt: skip
+    outcome, meter, slide = _predict(contestant, record, view, open_record, seed)
+    stages = meter.seconds()
+    row: dict[str, Any] = {"slide": record.id, "patient": record.patient, "label": record.label,
+                           "predicted": dataset.classes[int(outcome.logits.argmax())]}
+    probabilities = outcome.logits.double().softmax(0).tolist()
+    row.update({f"prob_{name}": p for name, p in zip(dataset.classes, probabilities, strict=True)})
+    row.update(asdict(meter.total()))
+    row.update({"seconds": sum(stages.values()), **{f"{name}_s": s for name, s in stages.items()}})
+    row.update({"area0_px": slide.view.grid.width0_px * slide.view.grid.height0_px, "cache": "warm",
+                "tissue_cells": int(slide.view.mask.sum()), "in_evidence": _in_evidence(record, slide, outcome)})
+    if outcome.p_magnification is not None:
+        row.update({f"p_m{m}": float(p) for m, p in enumerate(outcome.p_magnification)})
+    return row
+
+
+def _in_evidence(record: SlideRecord, slide: MeteredSlide, outcome: Outcome) -> float | None:
+    """Share of the patches used whose centre lies in the evidence mask; None without mask or evidence."""
+    if record.mask is None or outcome.cells is None or not Path(record.mask).is_file():
+        return None
+    mask = cv2.imread(record.mask, cv2.IMREAD_UNCHANGED)
+    if mask is None or not mask.any():
+        return None
+    grid = slide.view.grid
+    centres0 = np.asarray(grid.centres0(outcome.cells.cpu().numpy()))
+    columns = np.clip((centres0[:, 0] * mask.shape[1] / grid.width0_px).astype(int), 0, mask.shape[1] - 1)
+    rows = np.clip((centres0[:, 1] * mask.shape[0] / grid.height0_px).astype(int), 0, mask.shape[0] - 1)
+    return float((mask[rows, columns] > 0).mean())

@@ -1,0 +1,172 @@
+"""A whole run: every (fold, seed, strategy) of one dataset; skips what is complete, keeps what is done."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from baselines import STRATEGIES
+from baselines.contract import Strategy, StrategySettings
+from bench.datasets import Dataset, SlideRecord
+from bench.errors import UsageError
+from bench.infer import Contestant, infer
+from bench.rundir import RunDirectory, RunKey
+from bench.settings import RunSettings
+from bench.train import Labelled, Trained, settings_record, train
+from jsma.encoder import Encoder, build_encoder
+from jsma.meter import Meter
+from jsma.metered import Desk, MeteredSlide
+from jsma.slides import Slide, SlideError, open_slide
+from jsma.store import FeatureStore
+
+Report = Callable[[str, int, int], None]  # (what, done, total)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run. fold numbers run from 0; n_folds is how many parts the data are cut into."""
+
+    strategies: tuple[str, ...]
+    seeds: tuple[int, ...]
+    folds: tuple[int, ...] = (0,)
+    n_folds: int = 5
+
+
+@dataclass
+class Result:
+    """Directories of the runs (complete or resumed) and the slides that failed, with reasons."""
+
+    runs: list[Path] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def strategy_class(name: str) -> type[Strategy]:
+    """The class called `name`, or `module:Class`; UsageError that lists what exists."""
+    target = STRATEGIES.get(name, name)
+    if ":" not in target:
+        raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}; or give module:Class")
+    module, cls = target.split(":")
+    try:
+        return getattr(importlib.import_module(module), cls)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"strategy {name!r} cannot be imported ({error}); give an importable module:Class") from error
+
+
+class Runner:
+    """Runs a plan on a dataset. Opening a slide, the feature store and the reports are shared by all runs."""
+
+    def __init__(self, dataset: Dataset, settings: RunSettings, out: Path, report: Report):
+        self.dataset, self.settings, self.out, self.report = dataset, settings, out, report
+        self.store: FeatureStore | None = None
+        self.failed: dict[str, str] = {}
+
+    def open_record(self, record: SlideRecord) -> Slide:
+        """Open the slide of `record` with its own mpp, if it gives one."""
+        return open_slide(record.path, mpp=record.mpp)
+
+    def check(self) -> None:
+        """Open every slide once; those that cannot be opened are listed as failed and left out."""
+        for number, record in enumerate(self.dataset.records):
+            try:
+                self.open_record(record).close()
+            except (SlideError, OSError) as error:
+                self.failed[record.id] = str(error)
+            self.report("checking slides", number + 1, len(self.dataset.records))
+        if len(self.failed) == len(self.dataset.records):
+            raise UsageError(f"none of the {len(self.failed)} slides can be read; the first: "
+                             + next(iter(self.failed.values())))
+
+    def run(self, plan: Plan) -> Result:
+        """Train and infer everything that is not complete yet."""
+        for name in plan.strategies:
+            strategy_class(name)
+        keys = {(f, s, n): self._key(n, f, s, plan) for f in plan.folds for s in plan.seeds for n in plan.strategies}
+        if not all(RunDirectory(self.out, key).complete for key in keys.values()):
+            self.check()
+        result = Result(failed=self.failed)
+        for fold in plan.folds:
+            for seed in plan.seeds:
+                self._group({n: RunDirectory(self.out, keys[fold, seed, n]) for n in plan.strategies}, fold, seed, plan)
+        result.runs = [RunDirectory(self.out, key).final for key in keys.values()]
+        return result
+
+    def _key(self, name: str, fold: int, seed: int, plan: Plan) -> RunKey:
+        return RunKey(self.dataset.name, self.dataset.fingerprint, name, fold, seed,
+                      {**asdict(self.settings), "n_folds": plan.n_folds})
+
+    def _group(self, directories: dict[str, RunDirectory], fold: int, seed: int, plan: Plan) -> None:
+        todo = {name: d for name, d in directories.items() if not d.complete}
+        if not todo:
+            return
+        parts = self.dataset.split(fold, plan.n_folds)
+        parts = {part: [r for r in records if r.id not in self.failed] for part, records in parts.items()}
+        for part, records in parts.items():
+            if not records:
+                raise UsageError(f"dataset {self.dataset.name}: no readable slide in the {part} part of fold {fold}; "
+                                 "add slides or change the split")
+        contestants = {name: self._trained(name, d, parts, seed) for name, d in todo.items()}
+        failed = infer(contestants, parts["test"], self.dataset, self.settings.view, self.open_record, seed,
+                       lambda done, total: self.report(f"seed {seed}: inference, interleaved", done, total))
+        self.failed.update(failed)
+        for name, directory in todo.items():
+            directory.write_table("predictions.parquet", contestants[name].rows)
+            directory.finish({"status": "complete", "failed": self.failed})
+
+    def _trained(self, name: str, directory: RunDirectory, parts: dict[str, list[SlideRecord]], seed: int) -> Contestant:
+        cls, device = strategy_class(name), torch.device(self.settings.device)
+        encoder = build_encoder(self.settings.encoder, seed).to(device)
+        saved = directory.partial / "weights.pt"
+        if saved.is_file():
+            state = torch.load(saved, weights_only=True, map_location=device)
+            chosen = cls.candidates(self.settings.strategy)[state["candidate"]]
+            strategy = cls(chosen, encoder.dim, len(self.dataset.classes), Meter()).to(device)
+            strategy.load_state_dict(state["strategy"])
+            encoder.load_state_dict(state["encoder"])
+            return Contestant(strategy, encoder, [])
+        trained, counters = self._train(cls, encoder, parts, seed, name)
+        directory.write_json("train.json", {**settings_record(trained), "counters": counters})
+        directory.write_table("curve.parquet", trained.curve)
+        candidate = cls.candidates(self.settings.strategy).index(trained.settings)
+        torch.save({"strategy": trained.strategy.state_dict(), "encoder": encoder.state_dict(),
+                    "candidate": candidate}, saved.with_suffix(".tmp"))
+        saved.with_suffix(".tmp").replace(saved)
+        return Contestant(trained.strategy, encoder, [])
+
+    def _train(self, cls: type[Strategy], encoder: Encoder, parts: dict[str, list[SlideRecord]], seed: int,
+               name: str) -> tuple[Trained, dict[str, int]]:  # fmt: skip
+        desk = Desk(Meter(), encoder, self.settings.view, self._store(encoder), torch.device(self.settings.device))
+        opened = {part: [Labelled(MeteredSlide(r.id, lambda r=r: self.open_record(r), desk),
+                                  self.dataset.classes.index(r.label)) for r in parts[part]]
+                  for part in ("train", "val")}
+
+        def build(settings: StrategySettings, meter: Meter) -> Strategy:
+            return cls(settings, encoder.dim, len(self.dataset.classes), meter)
+
+        opened = {part: [item for item in items if self._looked(item)] for part, items in opened.items()}
+        trained = train(build, cls.candidates(self.settings.strategy), opened, desk, self.settings.train, seed,
+                        lambda done, total: self.report(f"seed {seed}: training {name}", done, total))
+        for item in opened["train"] + opened["val"]:
+            item.slide.close()
+        return trained, asdict(desk.meter.total())
+
+    def _looked(self, item: Labelled) -> bool:
+        """Read the overview; a slide without tissue or with damage is listed and left out."""
+        try:
+            _ = item.slide.view
+        except (SlideError, OSError) as error:
+            self.failed[item.slide.id] = str(error)
+            return False
+        return True
+
+    def _store(self, encoder: Encoder) -> FeatureStore | None:
+        """One store for all runs of a frozen encoder; none where it is trained or features are to be fresh."""
+        if self.settings.train.features == "fresh" or not self.settings.encoder.frozen:
+            return None
+        if self.store is None:
+            self.store = FeatureStore(encoder.dim)
+        return self.store
+

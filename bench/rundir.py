@@ -1,0 +1,98 @@
+"""Run directories: named by the hash of what decides the result, written aside and renamed when complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """Identity of a run. settings: everything else that decides the result, as plain data."""
+
+    dataset: str
+    data_hash: str
+    strategy: str
+    fold: int
+    seed: int
+    settings: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Directory name: readable, then a content hash."""
+        text = json.dumps(asdict(self), sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return f"{self.dataset}-{self.strategy}-f{self.fold}-s{self.seed}-{digest}"
+
+
+class RunDirectory:
+    """One run on disk: `<out>/<name>` when complete, `<out>/<name>.partial` before."""
+
+    def __init__(self, out: Path, key: RunKey):
+        self.key, self.final, self.partial = key, out / key.name, out / f"{key.name}.partial"
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run has finished."""
+        return (self.final / "status.json").is_file()
+
+    def start(self) -> Path:
+        """The partial folder, made if need be."""
+        self.partial.mkdir(parents=True, exist_ok=True)
+        return self.partial
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write `value` to the partial folder, whole or not at all."""
+        path = self.start() / name
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, default=str))
+        os.replace(temporary, path)
+
+    def write_table(self, name: str, rows: list[dict[str, Any]]) -> None:
+        """Write rows as Parquet to the partial folder."""
+        pd.DataFrame(rows).to_parquet(self.start() / name, index=False)
+
+    def finish(self, status: dict[str, Any]) -> None:
+        """Mark complete and rename."""
+        self.write_json("settings.json", asdict(self.key))
+        self.write_json("environment.json", environment())
+        self.write_json("status.json", status)
+        if self.final.exists():
+            shutil.rmtree(self.final)
+        os.replace(self.partial, self.final)
+
+
+def writable(out: Path) -> Path:
+    """`out`, made if need be; UsageError where it cannot be written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UsageError(f"--out {out}: cannot be written ({error.strerror}); choose another folder") from error
+    return out
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware that the timings belong to."""
+    packages = ("jsma-bench", "torch", "timm", "torchmil", "tifffile", "numpy", "openslide-python")
+    cpu = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor())
+    return {"python": platform.python_version(), "platform": platform.platform(), "cpu": cpu,
+            "cores": os.cpu_count(), "versions": {p: version(p) for p in packages}}
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.is_file() else []

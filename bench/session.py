@@ -1,0 +1,148 @@
+"""From what the command line asks to what is run, listed or shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from baselines import STRATEGIES
+from bench.datasets import DATASETS, labelled, load_dataset
+from bench.errors import UsageError
+from bench.run import Plan, Result, Runner, strategy_class
+from bench.rundir import writable
+from bench.settings import PRESETS, Preset, RunSettings
+
+FILL_FIRST = ("exhaustive-all", "exhaustive")  # they fill the feature store in large reads
+
+
+@dataclass(frozen=True)
+class Request:
+    """One `jsma-bench run`, as asked."""
+
+    dataset: str
+    slides: Path | None
+    strategies: tuple[str, ...]
+    preset: str
+    seeds: int | None
+    folds: int
+    device: str
+    out: Path
+    data: Path
+    limit: int | None
+    assignments: tuple[str, ...] = ()
+
+
+def preset_named(name: str) -> Preset:
+    """The preset; UsageError that lists what exists."""
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}; there are: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def execute(request: Request, report: Any) -> Result:
+    """Check the request, bring the data, run what is not complete. `report` also gives named bars."""
+    preset = preset_named(request.preset)
+    for name in request.strategies:
+        strategy_class(name)
+    if not 1 <= request.folds <= 5:
+        raise UsageError(f"--folds {request.folds}; allowed: 1 to 5")
+    settings = RunSettings(device=_device(request.device))
+    settings = replace(settings, train=replace(settings.train, epochs=preset.epochs))
+    preset, settings = assign(preset, settings, request.assignments)
+    out = writable(request.out)
+    if request.slides is not None:
+        dataset = labelled.load(request.slides, request.limit)
+    else:
+        if request.limit:
+            preset = replace(preset, slides=request.limit)
+        writable(request.data)
+        dataset = load_dataset(request.dataset, preset, request.data, report.named("generating slides"))
+    names = sorted(request.strategies, key=lambda n: FILL_FIRST.index(n) if n in FILL_FIRST else len(FILL_FIRST))
+    plan = Plan(tuple(names), tuple(range(request.seeds or preset.seeds)), tuple(range(request.folds)))
+    return Runner(dataset, settings, out, report).run(plan)
+
+
+def _device(name: str) -> str:
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name!r}; allowed: cpu, cuda, cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"--device {name}: no CUDA device is visible here; use --device cpu")
+    return name
+
+
+def assign(preset: Preset, settings: RunSettings, assignments: tuple[str, ...]) -> tuple[Preset, RunSettings]:
+    """KEY=VALUE applied to every field called KEY in the preset or the settings, however nested."""
+    for text in assignments:
+        key, _, value = text.partition("=")
+        new_preset, new_settings = _assign(preset, key.strip(), value.strip()), _assign(settings, key.strip(), value.strip())
+        if new_preset is None and new_settings is None:
+            raise UsageError(f"--set {text}: no setting called {key!r}; there are: {', '.join(sorted(_keys(settings)))}")
+        preset, settings = new_preset or preset, new_settings or settings
+    return preset, settings
+
+
+def _keys(settings: Any) -> set[str]:
+    keys: set[str] = set()
+    for name, value in vars(settings).items():
+        keys |= _keys(value) if hasattr(value, "__dataclass_fields__") else {name}
+    return keys
+
+
+def _assign(settings: Any, key: str, value: str) -> Any | None:
+    found = None
+    for name, old in vars(settings).items():
+        new = None
+        if hasattr(old, "__dataclass_fields__"):
+            new = _assign(old, key, value)
+        elif name == key:
+            new = _parsed(key, value, old)
+        if new is not None:
+            settings = found = replace(settings, **{name: new})
+    return found
+
+
+def _parsed(key: str, value: str, old: Any) -> Any:
+    try:
+        new = json.loads(value)
+    except ValueError:
+        new = value
+    new = tuple(new) if isinstance(new, list) else new
+    new = float(new) if isinstance(old, float) and isinstance(new, int) else new
+    if old is not None and type(new) is not type(old):
+        raise UsageError(f"--set {key}={value}: got {type(new).__name__}, this setting is {type(old).__name__} (now {old!r})")
+    return new
+
+
+def listing(what: str, out: Path) -> list[dict[str, Any]]:
+    """Rows for `jsma-bench list`."""
+    if what == "strategies":
+        return [{"name": name, "source": strategy_class(name).source} for name in STRATEGIES]
+    if what == "datasets":
+        return [{"name": name, "module": target} for name, target in DATASETS.items()]
+    if what == "readers":
+        from jsma.slides import READERS
+
+        return [{"name": name, "description": text} for name, text in READERS.items()]
+    if what == "runs":
+        from bench.compare import load_runs
+
+        return [{"run": r.path.name, "dataset": r.dataset, "strategy": r.strategy, "fold": r.fold, "seed": r.seed}
+                for r in load_runs(out)]
+    raise UsageError(f"list {what!r}; allowed: strategies, datasets, readers, runs")
+
+
+def show(dataset: str, preset: str, data: Path, png: Path, report: Callable[[int, int], None]) -> None:
+    """Contact sheet of the demo."""
+    if dataset != "demo":
+        raise UsageError(f"data show {dataset!r}; only demo can be shown")
+    from bench.demo import contact_sheet
+
+    loaded = load_dataset("demo", preset_named(preset), writable(data), report)
+    contact_sheet(Path(loaded.records[0].path).parent, png)

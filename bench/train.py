@@ -1,0 +1,147 @@
+"""Training of one strategy: the same loop for all, stopped on validation, charged in full."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import psutil
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from baselines.contract import Strategy, StrategySettings
+from bench.settings import TrainSettings
+from jsma.meter import Meter
+from jsma.metered import Desk, MeteredSlide
+
+
+@dataclass
+class Labelled:
+    """A metered slide with the index of its class."""
+
+    slide: MeteredSlide
+    label: int
+
+
+@dataclass
+class Trained:
+    """The best weights on validation, and what it took to find them.
+
+    train_s: measured + charged seconds of all candidates; best_s: the same, until the best epoch.
+    """
+
+    strategy: Strategy
+    settings: StrategySettings
+    val_loss: float
+    train_s: float
+    best_s: float
+    charged_s: float
+    curve: list[dict[str, Any]]
+    stages: dict[str, float]
+    peak_rss_bytes: int
+
+
+Build = Callable[[StrategySettings, Meter], Strategy]
+Report = Callable[[int, int], None]
+
+
+def train(build: Build, candidates: list[StrategySettings], parts: dict[str, list[Labelled]], desk: Desk,
+          settings: TrainSettings, seed: int, report: Report | None = None) -> Trained:  # fmt: skip
+    """Train each candidate, keep the best on validation, charge for all. One meter (the desk's) for all."""
+    best: Trained | None = None
+    curve: list[dict[str, Any]] = []
+    for number, candidate in enumerate(candidates):
+        torch.manual_seed(seed)
+        strategy = build(candidate, desk.meter).to(desk.device)
+        one = _fit(strategy, candidate, parts, desk, settings, seed, 
+                   lambda done, total, n=number: report(n * total + done, len(candidates) * total) if report else None)
+        curve += [{"candidate": number, **row} for row in one.curve]
+        if best is None or one.val_loss < best.val_loss:
+            best = one
+    assert best is not None
+    return replace(best, curve=curve, train_s=desk.meter.wall_s + desk.meter.charged_s,
+                   charged_s=desk.meter.charged_s, stages=desk.meter.seconds(),
+                   peak_rss_bytes=max(row["rss_bytes"] for row in curve))
+
+
+def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[Labelled]], desk: Desk,
+         settings: TrainSettings, seed: int, report: Report) -> Trained:  # fmt: skip
+    parameters = [p for p in [*strategy.parameters(), *desk.encoder.parameters()] if p.requires_grad]
+    optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    generator = Generator(device=desk.device).manual_seed(seed)
+    best_loss, best_epoch, best_s = float("inf"), -1, 0.0
+    best_state, best_encoder = copy.deepcopy(strategy.state_dict()), None
+    curve = []
+    for epoch in range(settings.epochs):
+        row = _epoch(strategy, parts["train"], desk, optimiser, settings, generator)
+        val = evaluate(strategy, parts["val"], desk, settings.batch, seed)
+        now_s = desk.meter.wall_s + desk.meter.charged_s
+        rss = psutil.Process().memory_info().rss
+        curve.append({"epoch": epoch, "seconds": now_s, "rss_bytes": rss, **row, **val})
+        if val["val_loss"] < best_loss:
+            best_loss, best_epoch, best_s = val["val_loss"], epoch, now_s
+            best_state = copy.deepcopy(strategy.state_dict())
+            best_encoder = None if desk.store is not None else copy.deepcopy(desk.encoder.state_dict())
+        report(epoch + 1, settings.epochs)
+        if epoch - best_epoch >= settings.patience:
+            break
+    report(settings.epochs, settings.epochs)
+    strategy.load_state_dict(best_state)
+    if best_encoder is not None:
+        desk.encoder.load_state_dict(best_encoder)
+    return Trained(strategy, candidate, best_loss, 0.0, best_s, 0.0, curve, {}, 0)
+
+
+def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: torch.optim.Optimizer,
+           settings: TrainSettings, generator: Generator) -> dict[str, float]:  # fmt: skip
+    strategy.train()
+    order = torch.randperm(len(items), generator=generator, device=generator.device).tolist()
+    total, p_sum, p_count = 0.0, None, 0
+    for start in range(0, len(order), settings.batch):
+        batch = [items[i] for i in order[start : start + settings.batch]]
+        outcomes = strategy([item.slide for item in batch], generator)
+        with desk.meter.stage("aggregate"):
+            labels = torch.tensor([item.label for item in batch], device=desk.device)
+            loss = cross_entropy(torch.stack([o.logits for o in outcomes]), labels)
+            total += float(loss.detach()) * len(batch)
+            penalties = [o.penalty for o in outcomes if o.penalty is not None]
+            if penalties:
+                loss = loss + torch.stack(penalties).mean()
+        with desk.meter.stage("backward"):
+            optimiser.zero_grad()
+            loss.backward()
+        with desk.meter.stage("optimiser"):
+            nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], settings.clip_norm)
+            optimiser.step()
+        drawn = [o.p_magnification for o in outcomes if o.p_magnification is not None]
+        if drawn:
+            step = torch.stack(drawn).sum(0)
+            p_sum, p_count = (step if p_sum is None else p_sum + step), p_count + len(drawn)
+    row = {"train_loss": total / len(items)}
+    if p_sum is not None:
+        row.update({f"p_m{m}": float(v) / p_count for m, v in enumerate(p_sum)})
+    return row
+
+
+@torch.no_grad()
+def evaluate(strategy: Strategy, items: list[Labelled], desk: Desk, batch: int, seed: int) -> dict[str, float]:
+    """Validation loss and accuracy; the draws depend on `seed` only, so that epochs are comparable."""
+    strategy.eval()
+    generator = Generator(device=desk.device).manual_seed(seed + 1_000_003)
+    rows: list[Tensor] = []
+    for start in range(0, len(items), batch):
+        rows += [o.logits for o in strategy([item.slide for item in items[start : start + batch]], generator)]
+    logits = torch.stack(rows)
+    labels = torch.tensor([item.label for item in items], device=logits.device)
+    return {"val_loss": float(cross_entropy(logits, labels)),
+            "val_accuracy": float((logits.argmax(1) == labels).float().mean())}
+
+
+def settings_record(trained: Trained) -> dict[str, Any]:
+    """What training cost and chose, as plain data."""
+    return {"train_s": trained.train_s, "best_s": trained.best_s, "charged_s": trained.charged_s,
+            "val_loss": trained.val_loss, "chosen": asdict(trained.settings), "stages": trained.stages,
+            "peak_rss_bytes": trained.peak_rss_bytes}

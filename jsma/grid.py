@@ -1,0 +1,134 @@
+"""Cells: where a patch may be read, at every magnification. numpy only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class CellGrid:
+    """One grid of cells per magnification over a slide.
+
+    width0_px, height0_px: slide size in level-0 pixels. mpp0: micrometres per level-0 pixel. mpps:
+    micrometres per patch pixel, one per magnification. patch_px: patch side P in patch pixels.
+    Cell (i, j) of magnification m covers [j fov0, (j+1) fov0) x [i fov0, (i+1) fov0) level-0 pixels with
+    fov0 = patch_px * mpps[m] / mpp0, the patch's field of view; the last row and column may overhang the
+    slide. shared=True uses the cells of the coarsest magnification, or of mpps[shared_from], for all
+    magnifications. Flat index: magnification by magnification, row-major inside. ValueError for a size that
+    is not positive.
+    """
+
+    width0_px: int
+    height0_px: int
+    mpp0: float
+    mpps: tuple[float, ...]
+    patch_px: int
+    shared: bool = False
+    shared_from: int | None = None
+
+    def __post_init__(self) -> None:
+        sizes = (self.width0_px, self.height0_px, self.mpp0, self.patch_px, *self.mpps)
+        if not self.mpps or min(sizes) <= 0:
+            raise ValueError(f"CellGrid: every size must be positive and mpps not empty, got {self}")
+        if self.shared_from is not None and not 0 <= self.shared_from < len(self.mpps):
+            raise ValueError(f"CellGrid: shared_from is {self.shared_from}; allowed: 0..{len(self.mpps) - 1}")
+
+    @cached_property
+    def cell0(self) -> tuple[float, ...]:
+        """Side of a cell in level-0 pixels, per magnification."""
+        sides = [self.patch_px * mpp / self.mpp0 for mpp in self.mpps]
+        if not self.shared:
+            return tuple(sides)
+        side = max(sides) if self.shared_from is None else sides[self.shared_from]
+        return (side,) * len(sides)
+
+    @cached_property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """(rows, columns) per magnification."""
+        return tuple((_count(self.height0_px, c), _count(self.width0_px, c)) for c in self.cell0)
+
+    @cached_property
+    def slices(self) -> tuple[slice, ...]:
+        """Where each magnification lies in the flat index."""
+        ends = np.cumsum([0, *(rows * cols for rows, cols in self.shapes)]).tolist()
+        return tuple(slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True))
+
+    @property
+    def n_cells(self) -> int:
+        """K, the number of cells of all magnifications."""
+        return self.slices[-1].stop
+
+    def decode(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(magnification, row, column), int64 each, of flat indices [n]; ValueError outside 0..K-1."""
+        flat = np.asarray(indices, dtype=np.int64)
+        if flat.size and (flat.min() < 0 or flat.max() >= self.n_cells):
+            raise ValueError(f"cell index {flat.min()}..{flat.max()}; allowed: 0..{self.n_cells - 1}")
+        starts = np.array([s.start for s in self.slices], dtype=np.int64)
+        cols = np.array([c for _, c in self.shapes], dtype=np.int64)
+        m = np.searchsorted(starts, flat, side="right") - 1
+        row, col = np.divmod(flat - starts[m], cols[m])
+        return m, row, col
+
+    def encode(self, m: np.ndarray, row: np.ndarray, col: np.ndarray) -> np.ndarray:
+        """Flat indices of (magnification, row, column); the inverse of `decode`."""
+        m = np.asarray(m, dtype=np.int64)
+        starts = np.array([s.start for s in self.slices], dtype=np.int64)
+        cols = np.array([c for _, c in self.shapes], dtype=np.int64)
+        return starts[m] + np.asarray(row) * cols[m] + np.asarray(col)
+
+    def centres0(self, indices: np.ndarray) -> np.ndarray:
+        """Cell centres (x, y) in level-0 pixels, float64 [n, 2]."""
+        m, row, col = self.decode(indices)
+        side = np.asarray(self.cell0, dtype=np.float64)[m]
+        return np.stack([(col + 0.5) * side, (row + 0.5) * side], axis=1)
+
+    def locate(self, m: np.ndarray, centres0: np.ndarray) -> np.ndarray:
+        """Flat index of the cell of magnification m [n] that holds each point (x, y) [n, 2] of level 0."""
+        side = np.asarray(self.cell0, dtype=np.float64)[np.asarray(m)]
+        xy = np.floor(np.asarray(centres0, dtype=np.float64) / side[:, None]).astype(np.int64)
+        return self.encode(m, xy[:, 1], xy[:, 0])
+
+    def mpp_of(self, indices: np.ndarray) -> np.ndarray:
+        """Micrometres per patch pixel of each cell, float64 [n]."""
+        return np.asarray(self.mpps, dtype=np.float64)[self.decode(indices)[0]]
+
+    def pools(
+        self, overview_shape: tuple[int, int], px0: tuple[float, float] | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Per magnification (Wy [rows, h], Wx [cols, w]) pooling an overview of h x w pixels onto the cells.
+
+        px0: (height, width) of an overview pixel in level-0 pixels, for an overview that overhangs the slide;
+        None: the overview covers the slide exactly, one pixel = height0_px/h by width0_px/w.
+        """
+        h, w = overview_shape
+        py, px = px0 if px0 is not None else (self.height0_px / h, self.width0_px / w)
+        return [
+            (area_weights(rows, side, h, py), area_weights(cols, side, w, px))
+            for (rows, cols), side in zip(self.shapes, self.cell0, strict=True)
+        ]
+
+
+def _count(length0_px: float, cell0_px: float) -> int:
+    """Cells needed to cover a length; a relative 1e-9 keeps rounding from adding an empty cell."""
+    return max(1, math.ceil(length0_px / cell0_px * (1 - 1e-9)))
+
+
+def area_weights(n_cells: int, fov0: float, n_px: int, px0: float) -> np.ndarray:
+    """Exact fractional overlaps of cells with overview pixels along one axis, float32 [n_cells, n_px].
+
+    Cell i covers [i fov0, (i+1) fov0), overview pixel p covers [p px0, (p+1) px0), both in level-0 pixels.
+    Rows sum to 1; a cell that touches no pixel (rounding at the far edge) takes the nearest pixel.
+    """
+    left = np.arange(n_cells, dtype=np.float64)[:, None] * fov0
+    start = np.arange(n_px, dtype=np.float64)[None, :] * px0
+    overlap = np.minimum(left + fov0, start + px0) - np.maximum(left, start)
+    overlap = np.clip(overlap, 0.0, None)
+    total = overlap.sum(axis=1)
+    for cell in np.flatnonzero(total <= 1e-9 * fov0):
+        overlap[cell] = 0.0
+        overlap[cell, min(n_px - 1, int((cell + 0.5) * fov0 / px0))] = 1.0
+    return (overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,194 @@
+"""JSMA: attention over (magnification, row, column), a few patches drawn from it, and a head on their
+estimate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from jsma.attention import AttentionNet, Pool, pools_of
+from jsma.estimators import ESTIMATORS, estimate
+from jsma.grid import CellGrid
+from jsma.sampling import (
+    Draw,
+    entropy,
+    masked_log_probs,
+    sample_with_replacement,
+    sample_without_replacement,
+    top_n,
+)
+
+
+@dataclass(frozen=True)
+class JSMASettings:
+    """A reconstruction after Zhang et al., CVPRW 2021 (abstract only): every value here is our choice.
+
+    n_patches: N patches drawn per slide, >= 1. patch_px: patch side P in patch pixels. mpps: micrometres per
+    patch pixel, one per magnification. estimator: a name of `ESTIMATORS`; "with-replacement" also changes the
+    draw. entropy_weight: lambda >= 0, multiplies H(a) / log K in 0..1 (scaled because H grows with log K;
+    Katharopoulos & Fleuret, ICML 2019, use H unscaled). smoothing_eps: share in [0, 1) of a that is uniform,
+    as theirs (1e-4). factorised: p(m) p(x|m) instead of one joint softmax. balance_magnifications: p(m) = 1/M
+    at the start whatever the numbers of cells. pool: "concat" keeps one pooled vector per magnification,
+    "sum" adds them. sampling: at test, "sample" (random predictions) or "top" (deterministic, biased). width:
+    channels of the attention network. hidden: units of an optional hidden layer of the head, 0 = linear.
+    """
+
+    n_patches: int = 16
+    patch_px: int = 64
+    mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    estimator: str = "des-raj"
+    entropy_weight: float = 0.3
+    smoothing_eps: float = 1e-4
+    factorised: bool = False
+    balance_magnifications: bool = True
+    pool: Literal["concat", "sum"] = "concat"
+    sampling: Literal["sample", "top"] = "sample"
+    width: int = 16
+    hidden: int = 0
+
+    def __post_init__(self) -> None:
+        if self.n_patches < 1 or self.patch_px < 1 or not self.mpps or min(self.mpps) <= 0:
+            raise ValueError(f"JSMASettings: n_patches, patch_px and mpps must be positive, got {self}")
+        if self.estimator not in ESTIMATORS:
+            raise ValueError(f"estimator is {self.estimator!r}; allowed: {', '.join(ESTIMATORS)}")
+        if self.pool not in ("concat", "sum") or self.sampling not in ("sample", "top"):
+            got = f"pool {self.pool!r}, sampling {self.sampling!r}"
+            raise ValueError(f"{got}; allowed: concat or sum, sample or top")
+        if self.entropy_weight < 0 or not 0 <= self.smoothing_eps < 1:
+            raise ValueError("entropy_weight must be >= 0 and smoothing_eps in [0, 1)")
+
+
+@dataclass(frozen=True)
+class SlideOutput:
+    """One slide's forward pass: logits [C], log_a [K], the draw, p_m [M] and the entropy of a in nats."""
+
+    logits: Tensor
+    log_a: Tensor
+    draw: Draw
+    p_m: Tensor
+    entropy: Tensor
+
+
+class JSMA(nn.Module):
+    """The method as separate steps (attend, draw, classify, regulariser) for anybody's training loop."""
+
+    def __init__(self, settings: JSMASettings, feature_dim: int, n_classes: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.feature_dim = feature_dim
+        self.n_magnifications = len(settings.mpps)
+        self.attention = AttentionNet(self.n_magnifications, settings.width)
+        inputs = feature_dim * (self.n_magnifications if settings.pool == "concat" else 1)
+        self.head: nn.Module = nn.Linear(inputs, n_classes)
+        if settings.hidden:
+            self.head = nn.Sequential(
+                nn.Linear(inputs, settings.hidden), nn.ReLU(), nn.Linear(settings.hidden, n_classes)
+            )
+
+    def attend(self, overviews: Tensor, pools: Sequence[Pool], masks: Tensor | None = None) -> Tensor:
+        """log a [b, K] of overviews float [b, 3, h, w] in 0..1; masks bool [b, K], True = may be drawn."""
+        per_m = self.attention(overviews, pools)
+        sizes = [z.shape[1] for z in per_m]
+        logits = torch.cat(per_m, dim=1)
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        if masks is None:
+            masks = torch.ones_like(logits, dtype=torch.bool)
+        return torch.stack([self._log_a(z, k, sizes) for z, k in zip(logits, masks, strict=True)])
+
+    def _log_a(self, logits: Tensor, mask: Tensor, sizes: list[int]) -> Tensor:
+        """log a [K] of one slide; `sizes` = cells per magnification."""
+        scores, within = [], []
+        for z, allowed in zip(logits.split(sizes), mask.split(sizes), strict=True):
+            count = int(allowed.sum())
+            prior = -math.log(max(count, 1)) if self.settings.balance_magnifications else 0.0
+            if not self.settings.factorised:
+                within.append(z + prior)
+            elif count == 0:
+                within.append(z)
+                scores.append(z.new_tensor(-math.inf))
+            else:
+                within.append(masked_log_probs(z, allowed))
+                # the mean over allowed cells: independent of how the cells share p(x|m)
+                scores.append(z[allowed].mean() + prior + math.log(count))
+        if self.settings.factorised:
+            log_pm = torch.log_softmax(torch.stack(scores), dim=0)
+            parts = zip(within, log_pm, mask.split(sizes), strict=True)
+            within = [torch.where(k, x + p, 0.0) for x, p, k in parts]
+        return masked_log_probs(torch.cat(within), mask, self.settings.smoothing_eps)
+
+    def draw(self, log_a: Tensor, generator: torch.Generator | None = None) -> list[Draw]:
+        """One Draw per slide of log_a [b, K]; in evaluation mode `settings.sampling` decides how."""
+        n = self.settings.n_patches
+        if self._top:
+            return [top_n(row, n) for row in log_a]
+        repeat = self.settings.estimator == "with-replacement"
+        sample = sample_with_replacement if repeat else sample_without_replacement
+        return [sample(row, n, generator) for row in log_a]
+
+    @property
+    def _top(self) -> bool:
+        return not self.training and self.settings.sampling == "top"
+
+    def classify(
+        self,
+        log_a_drawn: Tensor,
+        features: Tensor,
+        magnification: Tensor,
+        log_threshold: Tensor | None = None,
+    ) -> Tensor:
+        """Logits [C] of one slide: log_a_drawn [N] in draw order, features [N, d], magnification long [N].
+
+        log_threshold: `Draw.log_threshold`, needed by the Horvitz-Thompson estimators only.
+        """
+        phi = estimate(
+            "truncated" if self._top else self.settings.estimator,
+            log_a_drawn.exp(),
+            features.to(log_a_drawn.dtype),
+            log_threshold=log_threshold,
+            groups=magnification,
+            n_groups=self.n_magnifications,
+        )
+        pooled = phi.flatten() if self.settings.pool == "concat" else phi.sum(0)
+        # features have norm 1 and weights sum to 1: the scale brings the coordinates near 1
+        return self.head(pooled * math.sqrt(self.feature_dim))
+
+    def regulariser(self, log_a: Tensor) -> Tensor:
+        """-lambda H(a) / log K averaged over slides of log_a [b, K] (or [K]); K = cells with mass."""
+        cells = torch.isfinite(log_a).sum(-1).clamp_min(2)
+        return -self.settings.entropy_weight * (entropy(log_a) / cells.log()).mean()
+
+    def p_m(self, log_a: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Share of the attention per magnification, [..., M], of log_a [..., K]; sizes = cells per
+        magnification."""
+        return torch.stack([part.exp().sum(-1) for part in log_a.split(list(sizes), dim=-1)], dim=-1)
+
+    def forward(
+        self,
+        overview: Tensor,
+        grid: CellGrid,
+        read_patches: Callable[[np.ndarray], np.ndarray],
+        encoder: Callable[[Tensor], Tensor],
+        *,
+        mask: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> SlideOutput:
+        """One slide, start to end: overview float [3, h, w] in 0..1, mask bool [K].
+
+        read_patches: flat cell indices int64 [n] -> uint8 [n, P, P, 3] (any source of pixels).
+        """
+        pools = pools_of(grid, (overview.shape[1], overview.shape[2]), overview.device)
+        log_a = self.attend(overview[None], pools, None if mask is None else mask[None])
+        draw = self.draw(log_a, generator)[0]
+        cells = draw.indices.cpu().numpy()
+        features = encoder(torch.from_numpy(read_patches(cells)).to(overview.device))
+        magnification = torch.from_numpy(grid.decode(cells)[0]).to(overview.device)
+        row = log_a[0]
+        logits = self.classify(row[draw.indices], features, magnification, draw.log_threshold)
+        sizes = [rows * cols for rows, cols in grid.shapes]
+        return SlideOutput(logits, row, draw, self.p_m(row.detach(), sizes), entropy(row.detach()))

@@ -1,0 +1,209 @@
+"""The parent's side of the decoding process: started once, shared by all slides, restarted after a crash."""
+
+from __future__ import annotations
+
+import atexit
+import mmap
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import types
+from .sources import SourceSpec
+from .types import DamagedSlideError
+from .worker import Decoder, receive_message, send_message
+
+
+class Isolated:
+    """Decoding in a child process; a crash of the decoder becomes a DamagedSlideError here."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers, self.creator = workers, os.getpid()
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._sock: socket.socket | None = None
+        self._folder = ""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running child, None before the first request."""
+        return self._child.pid if self._child else None
+
+    def _start(self) -> socket.socket:
+        if self._sock is not None and self._child is not None and self._child.poll() is None:
+            return self._sock
+        self._drop()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._folder = tempfile.mkdtemp(prefix="jsma-slides-")  # cuCIM drops cufile.log where it runs
+        root = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
+        command = [
+            sys.executable,
+            "-m",
+            "jsma.slides.worker",
+            str(theirs.fileno()),
+            str(os.getpid()),
+            str(self.workers),
+        ]
+        self._child = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            cwd=self._folder,
+            env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        theirs.close()
+        self._sock = ours
+        return ours
+
+    def _drop(self) -> int | None:
+        """Close the connection, reap the child, remove its folder; the exit code if it had one."""
+        code = None
+        if self._sock is not None:
+            self._sock.close()
+        if self._child is not None:
+            try:
+                code = self._child.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._sock, self._child, self._folder = None, None, ""
+        return code
+
+    def _ask(self, request: dict[str, Any], descriptor: int | None = None) -> Any:
+        try:
+            sock = self._start()
+            send_message(sock, request)
+            if descriptor is not None:
+                socket.send_fds(sock, [b"F"], [descriptor])
+            answer = receive_message(sock)
+        except (EOFError, OSError) as error:
+            code = self._drop()
+            name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+            raise DamagedSlideError(
+                f"{request['spec'].path}: the {request['spec'].reader} decoder process died ({name}); "
+                f"the file is "
+                "probably damaged, check it or name another reader"
+            ) from error
+        except BaseException:  # interrupted half-way: the conversation is out of step, so start afresh
+            if self._child is not None:
+                self._child.kill()
+            self._drop()
+            raise
+        if not answer["ok"]:
+            raise getattr(types, answer["kind"])(answer["text"])
+        return answer["value"]
+
+    def describe(self, spec: SourceSpec) -> dict[str, Any]:
+        """Levels and properties as the reader reports them."""
+        with self._lock:
+            return self._ask({"do": "describe", "spec": spec})
+
+    def read(self, spec: SourceSpec, plan: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """The plan's regions, uint8 of `shape`, in memory shared with the child and never copied."""
+        request: dict[str, Any] = {"do": "read", "spec": spec, "plan": plan, "shape": shape, "shared": None}
+        size_bytes = int(np.prod(shape))
+        if not hasattr(os, "memfd_create"):
+            return self._read_named(request, size_bytes)
+        descriptor = os.memfd_create("jsma-slides")
+        try:
+            os.ftruncate(descriptor, size_bytes)
+            with self._lock:
+                self._ask(request, descriptor)
+            return np.frombuffer(mmap.mmap(descriptor, size_bytes), dtype=np.uint8).reshape(shape)
+        finally:
+            os.close(descriptor)
+
+    def _read_named(self, request: dict[str, Any], size_bytes: int) -> np.ndarray:
+        from multiprocessing.shared_memory import SharedMemory
+
+        memory = SharedMemory(create=True, size=size_bytes)
+        try:
+            with self._lock:
+                self._ask({**request, "shared": memory.name})
+            return np.frombuffer(memory.buf, dtype=np.uint8, count=size_bytes).reshape(request["shape"]).copy()
+        finally:
+            memory.close()
+            memory.unlink()
+
+    def close(self) -> None:
+        """End the child; in a forked process only our copy of the connection is closed."""
+        if os.getpid() == self.creator:
+            with self._lock:
+                self._drop()
+
+
+class InProcess:
+    """The same decoding in this process: no protection from crashes."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers, self.creator = workers, os.getpid()
+        self._decoder = Decoder(workers)
+        self._lock = threading.Lock()
+
+    def describe(self, spec: SourceSpec) -> dict[str, Any]:
+        """Levels and properties as the reader reports them."""
+        with self._lock:
+            return self._decoder.describe(spec)
+
+    def read(self, spec: SourceSpec, plan: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """The plan's regions, uint8 of `shape`."""
+        out = np.empty(shape, dtype=np.uint8)
+        with self._lock:
+            self._decoder.read(spec, plan, out)
+        return out
+
+    def close(self) -> None:
+        """Stop threads, close files."""
+        if os.getpid() == self.creator:
+            self._decoder.close()
+
+
+_clients: dict[tuple[bool, int], Isolated | InProcess] = {}
+_clients_lock = threading.Lock()
+
+
+def default_workers() -> int:
+    """Processors this process may use, at most 16."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(16, usable))
+
+
+def client(in_process: bool, workers: int | None) -> Isolated | InProcess:
+    """The shared client of this process for that many decoding threads."""
+    number = default_workers() if workers is None else workers
+    key = (in_process, number)
+    with _clients_lock:
+        found = _clients.get(key)
+        if found is None or found.creator != os.getpid():  # after a fork: our own child
+            found = _clients[key] = InProcess(number) if in_process else Isolated(number)
+        return found
+
+
+def _forget_lock() -> None:
+    global _clients_lock
+    _clients_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
+
+
+@atexit.register
+def close_all() -> None:
+    """End every decoding process of this process."""
+    for key in list(_clients):
+        _clients.pop(key).close()

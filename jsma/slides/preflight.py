@@ -1,0 +1,70 @@
+"""Cheap checks when a TIFF is opened: truncation, zeroed tiles, and two readers against each other."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from .plan import make_plan
+from .sources import SourceSpec
+from .tiffinfo import JPEG, TiffFacts
+from .types import DamagedSlideError, Regions
+
+ALL_TILES_BELOW = 2000  # levels with fewer tiles have every tile's first bytes looked at, others this many
+MAX_DIFFERENCE = 3.0  # mean absolute grey levels between two readers
+
+
+def check_tiles(path: str, facts: TiffFacts) -> None:
+    """Truncated, empty or zeroed tiles; raises DamagedSlideError with the counts."""
+    size_bytes = os.path.getsize(path)
+    for index, (offsets, counts) in enumerate(zip(facts.tile_offsets, facts.tile_bytes, strict=True)):
+        beyond = int((offsets + counts > size_bytes).sum())
+        if beyond:
+            raise DamagedSlideError(
+                f"{path}: {beyond} of {len(counts)} tiles of level {index} lie beyond the file's "
+                f"{size_bytes} bytes; "
+                "the file is cut short, copy it again"
+            )
+        empty = int(((counts == 0) | (offsets == 0)).sum())
+        if empty:
+            raise DamagedSlideError(f"{path}: {empty} of {len(counts)} tiles of level {index} are empty; copy it again")
+        if facts.compression[index] in JPEG:
+            _check_jpeg_heads(path, index, offsets)
+
+
+def _check_jpeg_heads(path: str, index: int, offsets: np.ndarray) -> None:
+    step = max(1, -(-len(offsets) // ALL_TILES_BELOW))
+    looked = offsets[::step]
+    with open(path, "rb", buffering=0) as handle:
+        bad = 0
+        for offset in looked.tolist():
+            handle.seek(offset)
+            bad += handle.read(2) != b"\xff\xd8"
+    if bad:
+        raise DamagedSlideError(
+            f"{path}: {bad} of {len(looked)} JPEG tiles looked at in level {index} do not start as JPEG "
+            "(zeroed or overwritten); copy the file again"
+        )
+
+
+def compare_readers(spec: SourceSpec, decoder: Any, mpp: float) -> None:
+    """Three regions through the chosen reader and through tifffile must agree within 3 grey levels."""
+    level0 = spec.levels[0]
+    side = min(64, level0.width_px, level0.height_px)
+    size0 = np.array([level0.width_px, level0.height_px])
+    coarse = [mpp, mpp, mpp * spec.levels[-1].downsample]
+    regions = Regions(np.array([[0.5, 0.5], [0.3, 0.6], [0.5, 0.5]]) * size0, np.array(coarse), side, side)
+    plan = make_plan(spec.levels, mpp, regions)
+    second = SourceSpec(spec.path, "tifffile", spec.levels, spec.lossy, spec.stamp)
+    shape = (len(regions), side, side, 3)
+    ours = decoder.read(spec, plan, shape).astype(np.int16)
+    theirs = decoder.read(second, plan, shape)
+    difference = float(np.abs(ours - theirs).mean(axis=(1, 2, 3)).max())
+    if difference > MAX_DIFFERENCE:
+        raise DamagedSlideError(
+            f"{spec.path}: readers disagree ({spec.reader} and tifffile differ by {difference:.1f} "
+            f"grey levels, at most "
+            f"{MAX_DIFFERENCE:g} allowed); name the right one with reader="
+        )

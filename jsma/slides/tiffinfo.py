@@ -1,0 +1,133 @@
+"""What a TIFF's headers say, read with tifffile; no pixel is decoded here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .plan import true_downsample
+from .types import DamagedSlideError, Level
+
+JPEG, JPEG2000 = (6, 7), (33003, 33004, 33005, 34712)
+COMPRESSION_NAMES = {
+    1: "none", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "Deflate", 32946: "Deflate", 33003: "Aperio JPEG 2000 YCbCr",
+    33005: "Aperio JPEG 2000 RGB", 34712: "JPEG 2000", 50000: "Zstandard", 50001: "WebP", 32773: "PackBits",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TiffFacts:
+    """Header facts of the main pyramid; offsets and bytes are per level, tile by tile, row by row."""
+
+    tiled: bool
+    rgb8: bool
+    subifd: bool
+    compression: tuple[int, ...]
+    predictor: bool
+    levels: tuple[Level, ...]
+    tile_offsets: tuple[np.ndarray, ...]
+    tile_bytes: tuple[np.ndarray, ...]
+    width0_px: int
+    height0_px: int
+    mpp: dict[str, float]  # rule -> micrometres per pixel, best rule first
+    vendor: str
+
+    @property
+    def lossy(self) -> bool:
+        """True when any level holds JPEG or JPEG 2000 tiles."""
+        return any(c in JPEG + JPEG2000 for c in self.compression)
+
+
+def pyramid_pages(tif: Any) -> tuple[list[Any], bool]:
+    """The tiled pages that form the pyramid, finest first, and whether they hang below page 0 as SubIFDs."""
+    first = tif.pages[0]
+    subifds = [page for page in (first.pages or ())] if first.subifds else []
+    others = subifds or list(tif.pages)[1:]
+    kept = [first]
+    for page in others:
+        page = page.aspage() if hasattr(page, "aspage") else page
+        smaller = page.imagewidth < kept[-1].imagewidth and page.imagelength < kept[-1].imagelength
+        same_kind = page.is_tiled and page.samplesperpixel == first.samplesperpixel
+        if not (smaller and same_kind):
+            continue
+        scale = first.imagewidth / page.imagewidth
+        if abs(first.imagelength / scale - page.imagelength) <= max(2.0, 0.01 * page.imagelength):
+            kept.append(page)
+    return kept, bool(subifds)
+
+
+def inspect_tiff(path: str) -> TiffFacts:
+    """Read the headers; raises DamagedSlideError when they are not those of a readable TIFF."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tif:
+            return _facts(tif)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".splitlines()[0][:160]
+        raise DamagedSlideError(
+            f"{path}: the TIFF headers cannot be read ({text}); the file is cut short or not a TIFF, copy it again"
+        ) from error
+
+
+def _facts(tif: Any) -> TiffFacts:
+    first = tif.pages[0]
+    pages, subifd = pyramid_pages(tif) if first.is_tiled else ([first], False)
+    width0, height0 = int(first.imagewidth), int(first.imagelength)
+    levels = tuple(_level(page, width0, height0) for page in pages)
+    planar = int(first.planarconfig or 1) != 1
+    rgb8 = first.samplesperpixel == 3 and first.bitspersample == 8 and int(first.photometric) in (2, 6) and not planar
+    for page, level in zip(pages, levels, strict=True):
+        expected = level.grid[0] * level.grid[1]
+        if first.is_tiled and not planar and not len(page.dataoffsets) == len(page.databytecounts) == expected:
+            raise ValueError(f"{len(page.dataoffsets)} tile offsets where the size needs {expected}")
+    return TiffFacts(
+        tiled=bool(first.is_tiled),
+        rgb8=rgb8,
+        subifd=subifd,
+        compression=tuple(int(page.compression) for page in pages),
+        predictor=any(int(page.predictor or 1) != 1 for page in pages),
+        levels=levels,
+        tile_offsets=tuple(np.asarray(page.dataoffsets, dtype=np.int64) for page in pages),
+        tile_bytes=tuple(np.asarray(page.databytecounts, dtype=np.int64) for page in pages),
+        width0_px=width0,
+        height0_px=height0,
+        mpp=_mpp_candidates(first),
+        vendor="Aperio" if tif.is_svs else "OME" if tif.is_ome else "generic",
+    )
+
+
+def _level(page: Any, width0_px: int, height0_px: int) -> Level:
+    width, height = int(page.imagewidth), int(page.imagelength)
+    tile_width = int(page.tilewidth) if page.is_tiled else width
+    tile_height = int(page.tilelength) if page.is_tiled else height
+    return Level(width, height, true_downsample(width0_px, height0_px, width, height), tile_width, tile_height)
+
+
+_OME_UNITS_UM = {"µm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
+
+
+def _mpp_candidates(page: Any) -> dict[str, float]:
+    text = str(page.description or "")
+    found: dict[str, float] = {}
+    if text.startswith("Aperio") and (match := re.search(r"\bMPP\s*=\s*([\d.]+(?:[eE][-+]?\d+)?)", text)):
+        found["Aperio MPP"] = float(match[1])
+    if "<OME" in text[:2000] and (match := re.search(r'PhysicalSizeX="([\d.eE+-]+)"', text)):
+        unit = re.search(r'PhysicalSizeXUnit="([^"]+)"', text)
+        scale = _OME_UNITS_UM.get((unit[1] if unit else "µm").replace("\u03bc", "µ"))
+        if scale is not None:
+            found["OME PhysicalSizeX"] = float(match[1]) * scale
+    tags = page.tags
+    unit_um = {2: 25400.0, 3: 10000.0}.get(int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2)
+    if unit_um and "XResolution" in tags:
+        top, bottom = tags["XResolution"].value
+        if top > 0 and bottom > 0:
+            found["TIFF XResolution"] = unit_um * bottom / top
+    if match := re.search(r"\bAppMag\s*=\s*([\d.]+)", text):
+        found["objective power"] = 10.0 / float(match[1]) if float(match[1]) > 0 else 0.0
+    elif match := re.search(r'NominalMagnification="([\d.]+)"', text):
+        found["objective power"] = 10.0 / float(match[1]) if float(match[1]) > 0 else 0.0
+    return found

@@ -1,0 +1,97 @@
+"""The values that pass between callers and slide readers, and the errors they raise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+READERS: dict[str, str] = {
+    "cucim": "cuCIM: tiled 8-bit RGB TIFF and SVS (JPEG, raw, LZW, Deflate, Aperio JPEG 2000 RGB), fastest on Linux",
+    "tifffile": "tifffile + imagecodecs: every tiled 8-bit RGB TIFF, any platform",
+    "openslide": "OpenSlide: vendor formats (.ndpi, .mrxs, .scn, .vms, .bif, .dcm, ...)",
+    "array": "Pillow or tifffile: a photo or a TIFF without tiles, decoded whole at the first read",
+}
+
+
+class SlideError(ValueError):
+    """A slide or a request that cannot be served; one line: what, got, allowed, remedy."""
+
+
+class DamagedSlideError(SlideError):
+    """The file itself is broken (truncated, zeroed tiles, a decoder that dies)."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One stored resolution; sizes in its own pixels, `downsample` = level-0 pixels per pixel."""
+
+    width_px: int
+    height_px: int
+    downsample: float
+    tile_width_px: int
+    tile_height_px: int
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Number of tile rows and tile columns."""
+        return -(-self.height_px // self.tile_height_px), -(-self.width_px // self.tile_width_px)
+
+
+@dataclass(frozen=True)
+class SlideInfo:
+    """What was opened and how; `mpp` = micrometres per level-0 pixel."""
+
+    path: str
+    reader: str
+    reader_reason: str
+    width0_px: int
+    height0_px: int
+    mpp: float
+    mpp_rule: str
+    levels: tuple[Level, ...]
+    decoder: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Where to read: centres (x, y) in level-0 pixels, micrometres per output pixel, common output size."""
+
+    centre0: np.ndarray
+    mpp: np.ndarray
+    width_px: int
+    height_px: int
+
+    def __post_init__(self) -> None:
+        centre0 = np.asarray(self.centre0, dtype=np.float64).reshape(-1, 2)
+        mpp = np.asarray(self.mpp, dtype=np.float64)
+        mpp = np.full(len(centre0), float(mpp)) if mpp.ndim == 0 else mpp.reshape(-1)
+        object.__setattr__(self, "centre0", centre0)
+        object.__setattr__(self, "mpp", mpp)
+        if len(mpp) != len(centre0):
+            raise SlideError(f"regions: {len(centre0)} centres but {len(mpp)} mpp values; give one mpp per centre")
+        if self.width_px < 1 or self.height_px < 1:
+            raise SlideError(f"regions: output size {self.width_px}x{self.height_px} px; both must be at least 1")
+        if not (np.isfinite(centre0).all() and np.isfinite(mpp).all() and (mpp > 0).all()):
+            raise SlideError("regions: centres must be finite and mpp finite and above 0; drop the others first")
+
+    def __len__(self) -> int:
+        return len(self.mpp)
+
+
+@dataclass(frozen=True)
+class ReadCost:
+    """What a read decodes: file tiles, their pixels, their compressed bytes (0 for arrays), decoder calls."""
+
+    tiles: int = 0
+    decoded_px: int = 0
+    compressed_bytes: int = 0
+    calls: int = 0
+
+    def __add__(self, other: ReadCost) -> ReadCost:
+        return ReadCost(
+            self.tiles + other.tiles,
+            self.decoded_px + other.decoded_px,
+            self.compressed_bytes + other.compressed_bytes,
+            self.calls + other.calls,
+        )

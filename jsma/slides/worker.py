@@ -1,0 +1,136 @@
+"""The decoding process: `python -m jsma.slides.worker FD PARENT_PID WORKERS`. Never imports torch."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from .execute import execute
+from .sources import SourceSpec, TileSource, open_source
+from .types import SlideError
+
+OPEN_HANDLES = 8
+
+
+def send_message(sock: socket.socket, value: Any) -> None:
+    """Length-prefixed pickle."""
+    data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    sock.sendall(struct.pack(">Q", len(data)) + data)
+
+
+def receive_message(sock: socket.socket) -> Any:
+    """Inverse of send_message; EOFError when the other side is gone."""
+    (length,) = struct.unpack(">Q", _exactly(sock, 8))
+    return pickle.loads(_exactly(sock, length))
+
+
+def _exactly(sock: socket.socket, length: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < length:
+        part = sock.recv(min(length - len(parts), 1 << 20))
+        if not part:
+            raise EOFError("the other process closed the connection")
+        parts += part
+    return bytes(parts)
+
+
+class Decoder:
+    """Open sources (the 8 used last) and the threads that decode their tiles."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.pool = ThreadPoolExecutor(workers)
+        self.sources: OrderedDict[SourceSpec, TileSource] = OrderedDict()
+
+    def source(self, spec: SourceSpec) -> TileSource:
+        """The open source of a spec, opened when needed."""
+        if spec not in self.sources:
+            self.sources[spec] = open_source(spec)
+            while len(self.sources) > OPEN_HANDLES:
+                self.sources.popitem(last=False)[1].close()
+        self.sources.move_to_end(spec)
+        return self.sources[spec]
+
+    def describe(self, spec: SourceSpec) -> dict[str, Any]:
+        """Levels and properties as the reader itself reports them."""
+        source = self.source(spec)
+        return {"levels": source.levels, "properties": getattr(source, "properties", {})}
+
+    def read(self, spec: SourceSpec, plan: Any, out: np.ndarray) -> None:
+        """Fill `out` with the plan's regions."""
+        execute(self.source(spec), plan, out, self.pool, self.workers)
+
+    def close(self) -> None:
+        """Stop the threads and close every file."""
+        self.pool.shutdown(wait=True)
+        while self.sources:
+            self.sources.popitem()[1].close()
+
+
+def _read_into(decoder: Decoder, sock: socket.socket, request: dict[str, Any]) -> None:
+    shape, name = request["shape"], request["shared"]
+    if name is None:
+        _, fds, _, _ = socket.recv_fds(sock, 1, 1)
+        with os.fdopen(fds[0], "r+b") as handle:
+            buffer = mmap.mmap(handle.fileno(), int(np.prod(shape)))
+        decoder.read(request["spec"], request["plan"], np.frombuffer(buffer, dtype=np.uint8).reshape(shape))
+        return
+    from multiprocessing.shared_memory import SharedMemory
+
+    memory = SharedMemory(name=name)
+    out = np.ndarray(shape, dtype=np.uint8, buffer=memory.buf)
+    try:
+        decoder.read(request["spec"], request["plan"], out)
+    finally:
+        del out
+        memory.close()
+
+
+def _answer(decoder: Decoder, sock: socket.socket, request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if request["do"] == "describe":
+            return {"ok": True, "value": decoder.describe(request["spec"])}
+        _read_into(decoder, sock, request)
+        return {"ok": True, "value": None}
+    except SlideError as error:
+        return {"ok": False, "kind": type(error).__name__, "text": str(error)}
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        return {"ok": False, "kind": "SlideError", "text": f"{request['spec'].path}: cannot be read ({text})"}
+
+
+def _watch(parent: int) -> None:
+    # not PR_SET_PDEATHSIG: that fires when the *thread* that started us ends, not only the process
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+
+def main() -> None:
+    """Serve requests until the parent closes the connection or is gone."""
+    descriptor, parent, workers = (int(v) for v in sys.argv[1:4])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    sock = socket.socket(fileno=descriptor)
+    decoder = Decoder(workers)
+    try:
+        while True:
+            send_message(sock, _answer(decoder, sock, receive_message(sock)))
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
