@@ -45,7 +45,7 @@ def tissue_mask(overview: np.ndarray) -> np.ndarray:
     density = -np.log10((overview.astype(np.float32) + 1.0) / 256.0).mean(axis=2)
     mask = (chroma > threshold) & (density > MIN_DENSITY) & ~ink
     if min(mask.shape) >= 64:
-        mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)) > 0
+        mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     return mask
 
 

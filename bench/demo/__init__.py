@@ -1,0 +1,7 @@
+"""Generated H&E slides whose label needs the right magnification, with a known answer."""
+
+from bench.demo.settings import CLASSES, DemoSettings
+from bench.demo.sheet import contact_sheet
+from bench.demo.write import generate
+
+__all__ = ["CLASSES", "DemoSettings", "contact_sheet", "generate"]

@@ -1,0 +1,138 @@
+"""Scenes to files: streamed pyramids, evidence masks, labels.csv; seeded, parallel, resumable."""
+
+from __future__ import annotations
+
+import csv
+import json
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+
+from bench.demo.render import Box, render
+from bench.demo.scene import SITE_RADIUS0, Scene, make_scene
+from bench.demo.settings import CLASSES, DemoSettings
+
+TILE_PX = 256
+STEP = 4  # between stored levels
+BAND_PX = 512  # rows rendered at a time
+CHUNK_PX = 2048  # columns rendered at a time
+MASK_STEP = 16
+
+
+def generate(
+    settings: DemoSettings, folder: Path, workers: int = 2, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Write what is missing of the slides to `folder`; returns it. ValueError if it holds other slides."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stamp = folder / "settings.json"
+    if stamp.is_file() and json.loads(stamp.read_text())["identity"] != settings.identity:
+        raise ValueError(f"{folder}: holds slides of other settings; choose another folder or delete it")
+    stamp.write_text(json.dumps({"identity": settings.identity, **asdict(settings)}, indent=1))
+    todo = [i for i in range(settings.slides) if not (folder / slide_name(i)).is_file()]
+    done = settings.slides - len(todo)
+    if todo:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
+            for _ in pool.map(partial(write_slide, settings, folder), todo):
+                done += 1
+                if progress:
+                    progress(done, settings.slides)
+    with (folder / "labels.csv").open("w", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["path", "label", "split", "mask"])
+        for i in range(settings.slides):
+            label = CLASSES[settings.variant][settings.labels[i % len(settings.labels)]]
+            writer.writerow([slide_name(i), label, settings.split(i), slide_name(i).replace(".tif", ".mask.png")])
+    return folder
+
+
+def slide_name(index: int) -> str:
+    """File name of slide `index`."""
+    return f"slide_{index:05d}.tif"
+
+
+def write_slide(settings: DemoSettings, folder: Path, index: int) -> None:
+    """Write one slide and its mask; the slide appears under its name only when it is complete."""
+    cv2.setNumThreads(1)
+    scene = make_scene(settings, index)
+    target = folder / slide_name(index)
+    if not cv2.imwrite(str(target.with_suffix(".mask.png")), evidence_mask(scene)):
+        raise ValueError(f"{folder}: the mask of slide {index} cannot be written; free some space")
+    temporary = target.with_name(target.name + f".{os.getpid()}.tmp")
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        write_pyramid(scene, settings, temporary, Path(scratch))
+    os.replace(temporary, target)
+
+
+def write_pyramid(scene: Scene, settings: DemoSettings, target: Path, scratch: Path) -> None:
+    """Tiled JPEG levels 1, 1/4, 1/16 ...; the lower ones are block means of the light, kept in scratch files."""
+    side = settings.side0_px
+    sides = [side]
+    while sides[-1] > TILE_PX and sides[-1] // STEP >= 64:
+        sides.append(sides[-1] // STEP)
+    with tifffile.TiffWriter(target, bigtiff=side > 40_000) as writer:
+        below: np.ndarray | None = None
+        for k, level_side in enumerate(sides):
+            lower = None
+            if k + 1 < len(sides):
+                lower = np.memmap(scratch / f"{k}.raw", np.uint8, "w+", shape=(sides[k + 1], sides[k + 1], 3))
+            bands = _rendered(scene, level_side) if below is None else _stored(below)
+            per_um = 1e4 / (settings.mpp * side / level_side)
+            writer.write(_tiles(bands, level_side, lower), shape=(level_side, level_side, 3), dtype=np.uint8,
+                         photometric="rgb", tile=(TILE_PX, TILE_PX), compression="jpeg",
+                         compressionargs={"level": settings.jpeg_quality}, subfiletype=int(k > 0),
+                         resolution=(per_um, per_um), resolutionunit="CENTIMETER", metadata=None)
+            below = lower
+
+
+def _rendered(scene: Scene, side: int) -> Iterator[np.ndarray]:
+    for y0 in range(0, side, BAND_PX):
+        rows = min(BAND_PX, side - y0)
+        yield np.concatenate([render(scene, Box(x0, y0, min(CHUNK_PX, side - x0), rows))
+                              for x0 in range(0, side, CHUNK_PX)], axis=1)
+
+
+def _stored(level: np.ndarray) -> Iterator[np.ndarray]:
+    for y0 in range(0, len(level), BAND_PX):
+        yield np.asarray(level[y0 : y0 + BAND_PX])
+
+
+def _tiles(bands: Iterator[np.ndarray], side: int, lower: np.ndarray | None) -> Iterator[np.ndarray]:
+    """Tiles of the level in file order; fills `lower` with block means on the way."""
+    row = 0
+    for band in bands:
+        if lower is not None:
+            size = len(lower)
+            rows = len(band) // STEP
+            block = band[: rows * STEP, : size * STEP].reshape(rows, STEP, size, STEP, 3).mean(axis=(1, 3))
+            end = min(row + rows, size)
+            lower[row:end] = block[: end - row].round()
+            row += rows
+        for y in range(0, len(band), TILE_PX):
+            for x in range(0, side, TILE_PX):
+                tile = np.full((TILE_PX, TILE_PX, 3), 255, np.uint8)
+                part = band[y : y + TILE_PX, x : x + TILE_PX]
+                tile[: part.shape[0], : part.shape[1]] = part
+                yield tile
+
+
+def evidence_mask(scene: Scene) -> np.ndarray:
+    """uint8 at 1/16: bit 1 architecture, bit 2 cytology; discs of the site's radius, alike for both."""
+    side = scene.side0_px // MASK_STEP
+    mask = np.zeros((side, side), np.uint8)
+    for bit, kind in ((1, "architecture"), (2, "cytology")):
+        layer = np.zeros_like(mask)
+        for x0, y0 in scene.evidence[kind]:
+            centre = (round(x0 / MASK_STEP), round(y0 / MASK_STEP))
+            cv2.circle(layer, centre, round(SITE_RADIUS0 / MASK_STEP), bit, -1)
+        mask |= layer
+    return mask

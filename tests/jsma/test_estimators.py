@@ -1,0 +1,72 @@
+"""The main test of the method: exact enumeration of every sample, for value AND both gradients."""
+
+import pytest
+import torch
+
+from jsma.estimator_table import enumerate_bias, example
+from jsma.estimators import estimate, murthy_ratio_exact, murthy_ratio_quadrature
+
+EXACT = ("des-raj", "murthy", "with-replacement")
+
+
+@pytest.mark.parametrize("peaked", (True, False))
+@pytest.mark.parametrize("n", (1, 2, 3, 4))
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_estimators_are_unbiased(name, n, peaked):
+    if name == "with-replacement" and n == 4:
+        n = 3  # 6^4 tuples add time, not information
+    bias = enumerate_bias(name, *example(peaked), n)
+    assert max(bias.value, bias.feature_gradient, bias.attention_gradient) < 1e-10
+
+
+@pytest.mark.parametrize("peaked", (True, False))
+def test_horvitz_thompson_is_unbiased_over_its_threshold(peaked):
+    bias = enumerate_bias("horvitz-thompson", *example(peaked), 2)
+    assert max(bias.value, bias.feature_gradient, bias.attention_gradient) < 1e-6
+    assert enumerate_bias("horvitz-thompson-normalised", *example(peaked), 2).value > 1e-5
+
+
+def test_published_gradient_is_right_in_value_and_biased_in_attention():
+    bias = enumerate_bias("published", *example(True), 3)
+    assert max(bias.value, bias.feature_gradient) < 1e-10
+    assert bias.attention_gradient > 0.3 and bias.cosine < 0.995
+
+
+def test_murthy_never_spreads_more_than_des_raj():
+    for peaked in (True, False):
+        raj, murthy = (enumerate_bias(n, *example(peaked), 3).std for n in ("des-raj", "murthy"))
+        assert murthy < raj
+
+
+@pytest.mark.parametrize("peak", (0.0, 3.0, 7.0))
+def test_murthy_quadrature_agrees_with_subset_sums(peak):
+    logits = torch.randn(30, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    logits[0] += peak
+    a = torch.softmax(logits, 0)[:6]
+    torch.testing.assert_close(murthy_ratio_quadrature(a), murthy_ratio_exact(a), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("name", ("des-raj", "murthy", "horvitz-thompson", "published"))
+def test_all_cells_drawn_gives_the_expectation(name):
+    logits, features = example(False)
+    a = torch.softmax(logits, 0)
+    phi = estimate(name, a, features, log_threshold=torch.tensor(-torch.inf))
+    if name in ("murthy", "horvitz-thompson"):
+        torch.testing.assert_close(phi, a @ features)
+    assert torch.isfinite(phi).all()
+
+
+def test_groups_split_the_same_sum():
+    logits, features = example(True)
+    a, groups = torch.softmax(logits, 0)[:4], torch.tensor([1, 0, 2, 1])
+    for name in (*EXACT, "published"):
+        parts = estimate(name, a, features[:4], groups=groups, n_groups=4)
+        torch.testing.assert_close(parts.sum(0), estimate(name, a, features[:4]))
+        assert parts.shape == (4, 3) and not parts[3].any() and parts[2].any()
+
+
+def test_errors_name_what_is_allowed():
+    with pytest.raises(ValueError, match="des-raj"):
+        estimate("none", torch.ones(1), torch.ones(1, 1))
+    with pytest.raises(ValueError, match="log_threshold"):
+        estimate("horvitz-thompson", torch.ones(1), torch.ones(1, 1))

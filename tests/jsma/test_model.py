@@ -1,0 +1,101 @@
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from jsma.attention import pools_of
+from jsma.estimators import ESTIMATORS
+from jsma.grid import CellGrid
+from jsma.model import JSMA, JSMASettings
+
+GRID = CellGrid(96, 64, 1.0, (1.0, 2.0), 8)  # 8 x 12 and 4 x 6 cells
+SIZES = (96, 24)
+
+
+def settings(**changes):
+    return JSMASettings(**{"n_patches": 6, "patch_px": 8, "mpps": (1.0, 2.0), **changes})
+
+
+def slide(label, generator):
+    """A dark 24 x 24 square on a pale overview; its patches tell the class, the others say nothing."""
+    row, col = (int(torch.randint(0, k, (1,), generator=generator)) for k in (2, 4))
+    overview = torch.full((3, 64, 96), 0.9)
+    overview[:, row * 24 : row * 24 + 24, col * 24 : col * 24 + 24] = 0.1
+
+    def read(cells):
+        m, i, j = GRID.decode(cells)
+        hit = (i * (m + 1) // 3 == row) & (j * (m + 1) // 3 == col)
+        patches = np.zeros((len(cells), 8, 8, 3), np.uint8)
+        patches[..., 0] = np.where(hit, 1 + label, 0)[:, None, None]
+        return patches
+
+    return overview, read
+
+
+def encode(patches):
+    return torch.nn.functional.one_hot(patches[:, 0, 0, 0].long(), 3).float()
+
+
+def test_learns_where_to_look():
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
+    model = JSMA(settings(entropy_weight=0.05), 3, 2)
+    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    right = []
+    for step in range(400):
+        loss = torch.zeros(())
+        for label in (0, 1):
+            overview, read = slide(label, generator)
+            out = model(overview, GRID, read, encode, generator=generator)
+            loss = loss + torch.nn.functional.cross_entropy(out.logits[None], torch.tensor([label]))
+            loss = loss + model.regulariser(out.log_a)
+            if step >= 350:
+                right.append(int(out.logits.argmax()) == label)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert np.mean(right) > 0.85
+
+
+@pytest.mark.parametrize("factorised", (False, True))
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_gradients_are_finite_and_reach_every_parameter(estimator, factorised):
+    generator = torch.Generator().manual_seed(0)
+    model = JSMA(settings(estimator=estimator, factorised=factorised, hidden=4), 3, 2)
+    overview, read = slide(0, generator)
+    mask = torch.rand(120, generator=generator) > 0.5
+    out = model(overview, GRID, read, encode, mask=mask, generator=generator)
+    (out.logits[0] + model.regulariser(out.log_a)).backward()
+    assert mask[out.draw.indices].all()
+    for name, p in model.named_parameters():
+        assert p.grad is not None and torch.isfinite(p.grad).all(), name
+
+
+@pytest.mark.parametrize("factorised", (False, True))
+def test_magnifications_start_balanced_under_a_mask(factorised):
+    model = JSMA(settings(factorised=factorised), 3, 2)
+    mask = torch.ones(1, 120, dtype=torch.bool)
+    mask[:, :50] = False
+    log_a = model.attend(torch.rand(1, 3, 64, 96), pools_of(GRID, (64, 96)), mask)
+    assert float((model.p_m(log_a, SIZES) - 0.5).abs().max()) < 0.05
+    assert float(log_a.exp().sum()) == pytest.approx(1, abs=1e-4)
+    mask[:, 96:] = False
+    log_a = model.attend(torch.rand(1, 3, 64, 96), pools_of(GRID, (64, 96)), mask)
+    assert model.p_m(log_a, SIZES)[0].tolist() == pytest.approx([1, 0], abs=1e-4)
+
+
+def test_top_is_deterministic_and_regulariser_is_scaled():
+    model = JSMA(settings(sampling="top"), 3, 2).eval()
+    log_a = torch.log_softmax(torch.randn(1, 120), 1)
+    assert torch.equal(model.draw(log_a)[0].indices, log_a[0].topk(6).indices)
+    assert float(model.regulariser(torch.full((2, 120), -math.log(120)))) == pytest.approx(-0.3)
+    with pytest.raises(ValueError, match="estimator"):
+        settings(estimator="x")
+
+
+def test_package_import_does_not_load_torch():
+    code = "import sys, jsma; assert 'torch' not in sys.modules; jsma.JSMA; assert 'torch' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
