@@ -50,13 +50,17 @@ class ExhaustiveAll(Strategy):
     def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
         """See `Strategy`."""
         cells = [[mask.nonzero()[:, 0] for mask in self.masks(slide)] for slide in slides]
-        bags = [slide.features(torch.cat(own)).split([len(c) for c in own])
-                for slide, own in zip(slides, cells, strict=True)]
+        bags = [
+            slide.features(torch.cat(own)).split([len(c) for c in own])
+            for slide, own in zip(slides, cells, strict=True)
+        ]
         with self.meter.stage("aggregate"):
             pooled = []
             for k, pool in enumerate(self.pools):
                 own = [bag[k] for bag in bags]
-                padded = pad_sequence([b if len(b) else b.new_zeros(1, self.feature_dim) for b in own], batch_first=True)
+                padded = pad_sequence(
+                    [b if len(b) else b.new_zeros(1, self.feature_dim) for b in own], batch_first=True
+                )
                 lengths = torch.tensor([max(len(b), 1) for b in own], device=padded.device)
                 mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
                 pooled.append(pool(padded * self.scale, mask.float()))

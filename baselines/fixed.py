@@ -17,8 +17,10 @@ def only_magnification(slide: MeteredSlide, mpp: float) -> Tensor:
     mask = torch.zeros_like(view.mask)
     mask[view.grid.slices[m]] = view.mask[view.grid.slices[m]]
     if not mask.any():
-        raise SlideError(f"slide {slide.id}: no tissue patch at {view.grid.mpps[m]} um/px; "
-                         f"magnifications asked: {view.grid.mpps}; choose another mpp")
+        raise SlideError(
+            f"slide {slide.id}: no tissue patch at {view.grid.mpps[m]} um/px; "
+            f"magnifications asked: {view.grid.mpps}; choose another mpp"
+        )
     return mask
 
 

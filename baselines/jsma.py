@@ -48,8 +48,9 @@ class Joint(Strategy):
         """See `Strategy`."""
         for slide in slides:
             _ = slide.view  # the overviews are read before the first attention is timed
-        return [self._one(slide, log_a, generator)
-                for slide, log_a in zip(slides, self.log_attention(slides), strict=True)]
+        return [
+            self._one(slide, log_a, generator) for slide, log_a in zip(slides, self.log_attention(slides), strict=True)
+        ]
 
     def _one(self, slide: MeteredSlide, log_a: Tensor, generator: Generator) -> Outcome:
         with self.meter.stage("sample"):

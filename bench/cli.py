@@ -26,8 +26,12 @@ from baselines import STRATEGIES
 from bench.errors import INTERRUPTED, PARTIAL, USAGE, UsageError
 from bench.settings import PRESETS
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Which pixels of a slide are worth reading? Strategies side by side, costs metered.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which pixels of a slide are worth reading? Strategies side by side, costs metered.",
+)
 data_app = typer.Typer(no_args_is_help=True, help="Prepare and look at data.")
 app.add_typer(data_app, name="data")
 stderr = Console(stderr=True)

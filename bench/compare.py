@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.errors import UsageError
@@ -31,8 +32,11 @@ def load_runs(out: Path) -> list[FinishedRun]:
     """Every complete run under `out`; UsageError where there is none."""
     if not out.is_dir():
         raise UsageError(f"no results folder {out}; run `jsma-bench run --out {out}` first")
-    runs = [_load(status.parent) for status in sorted(out.glob("*/status.json"))
-            if not status.parent.name.endswith(".partial")]
+    runs = [
+        _load(status.parent)
+        for status in sorted(out.glob("*/status.json"))
+        if not status.parent.name.endswith(".partial")
+    ]
     if not runs:
         raise UsageError(f"no finished run in {out}; run `jsma-bench run --out {out}` first")
     return runs
@@ -68,14 +72,14 @@ def _row(dataset: str, strategy: str, runs: list[FinishedRun]) -> dict[str, Any]
     rows = pd.concat([run.predictions for run in own], ignore_index=True)
     accuracy, low, high = accuracy_interval(rows)
     return {
-        "dataset": dataset, "strategy": strategy, "runs": len(own), "slides": int(rows["slide"].nunique()),
+        "dataset": dataset, "strategy": strategy, "runs": len(own), "slides": len(set(rows["slide"].tolist())),
         "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high, "auc": auc(rows),
-        "patches_per_slide": float(rows["patches"].mean()),
-        "megapixels_decoded_per_slide": float(rows["decoded_px"].mean() / 1e6),
-        "megabytes_read_per_slide": float(rows["compressed_bytes"].mean() / 1e6),
-        "train_s": float(pd.Series([run.train["train_s"] for run in own]).mean()),
-        "train_charged_s": float(pd.Series([run.train["charged_s"] for run in own]).mean()),
-        "inference_s_per_slide": float(rows["seconds"].mean()),
+        "patches_per_slide": _mean(rows, "patches"),
+        "megapixels_decoded_per_slide": (_mean(rows, "decoded_px") or 0.0) / 1e6,
+        "megabytes_read_per_slide": (_mean(rows, "compressed_bytes") or 0.0) / 1e6,
+        "train_s": float(np.mean([run.train["train_s"] for run in own])),
+        "train_charged_s": float(np.mean([run.train["charged_s"] for run in own])),
+        "inference_s_per_slide": _mean(rows, "seconds"),
         "train_speedup_vs_exhaustive": _training(runs, own, "exhaustive"),
         "train_speedup_vs_search": _training(runs, own, "search"),
         "inference_speedup_vs_exhaustive": _inference(runs, own, "exhaustive"),
@@ -85,7 +89,8 @@ def _row(dataset: str, strategy: str, runs: list[FinishedRun]) -> dict[str, Any]
 
 
 def _mean(rows: pd.DataFrame, column: str) -> float | None:
-    values = pd.to_numeric(rows[column], errors="coerce").dropna() if column in rows else pd.Series(dtype=float)
+    """Mean of the values that are present; None where there is none."""
+    values = np.array([v for v in rows[column].tolist() if v is not None and v == v] if column in rows else [], float)
     return float(values.mean()) if len(values) else None
 
 
@@ -96,15 +101,18 @@ def _training(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) ->
 
 def _inference(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) -> float | None:
     def seconds(some: list[FinishedRun]) -> pd.Series:
-        return pd.Series({(r.group, slide): s for r in some
-                          for slide, s in zip(r.predictions["slide"], r.predictions["seconds"], strict=True)}, dtype=float)
+        found = {}
+        for r in some:
+            for slide, s in zip(r.predictions["slide"], r.predictions["seconds"], strict=True):
+                found[r.group, slide] = s
+        return pd.Series(found, dtype=float)
 
     return paired_ratio(seconds([r for r in runs if r.strategy == opponent]), seconds(own))
 
 
 def bottleneck(rows: pd.DataFrame) -> str:
     """The stage with most inference seconds, with its share."""
-    stages = {c[:-2]: float(rows[c].sum()) for c in rows.columns if c.endswith("_s")}
+    stages = {c[:-2]: float(np.sum(rows[c].to_numpy(float))) for c in rows.columns if c.endswith("_s")}
     name = max(stages, key=lambda key: stages[key])
     return f"{name} {stages[name] / max(sum(stages.values()), 1e-12):.0%}"
 
@@ -113,4 +121,4 @@ def magnification_by_class(runs: list[FinishedRun], strategy: str) -> pd.DataFra
     """Mean p(magnification) by label over the runs of `strategy`; columns p_m0 (finest) and up."""
     rows = pd.concat([r.predictions for r in runs if r.strategy == strategy], ignore_index=True)
     columns = [c for c in rows.columns if c.startswith("p_m") and c[3:].isdigit()]
-    return rows.groupby("label")[columns].mean()
+    return pd.DataFrame(rows.groupby("label")[columns].mean())

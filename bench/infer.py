@@ -91,14 +91,24 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
          seed: int) -> dict[str, Any]:  # fmt: skip
     outcome, meter, slide = _predict(contestant, record, view, open_record, seed)
     stages = meter.seconds()
-    row: dict[str, Any] = {"slide": record.id, "patient": record.patient, "label": record.label,
-                           "predicted": dataset.classes[int(outcome.logits.argmax())]}
+    row: dict[str, Any] = {
+        "slide": record.id,
+        "patient": record.patient,
+        "label": record.label,
+        "predicted": dataset.classes[int(outcome.logits.argmax())],
+    }
     probabilities = outcome.logits.double().softmax(0).tolist()
     row.update({f"prob_{name}": p for name, p in zip(dataset.classes, probabilities, strict=True)})
     row.update(asdict(meter.total()))
     row.update({"seconds": sum(stages.values()), **{f"{name}_s": s for name, s in stages.items()}})
-    row.update({"area0_px": slide.view.grid.width0_px * slide.view.grid.height0_px, "cache": "warm",
-                "tissue_cells": int(slide.view.mask.sum()), "in_evidence": _in_evidence(record, slide, outcome)})
+    row.update(
+        {
+            "area0_px": slide.view.grid.width0_px * slide.view.grid.height0_px,
+            "cache": "warm",
+            "tissue_cells": int(slide.view.mask.sum()),
+            "in_evidence": _in_evidence(record, slide, outcome),
+        }
+    )
     if outcome.p_magnification is not None:
         row.update({f"p_m{m}": float(p) for m, p in enumerate(outcome.p_magnification)})
     return row

@@ -56,9 +56,17 @@ def write_pyramid(image: np.ndarray, target: Path, mpp: float, quality: int) -> 
     level, scale = image, 1
     with tifffile.TiffWriter(temporary) as writer:
         while True:
-            writer.write(level, photometric="rgb", tile=(256, 256), compression="jpeg",
-                         compressionargs={"level": quality}, subfiletype=0 if scale == 1 else 1,
-                         resolution=(1e4 / (mpp * scale),) * 2, resolutionunit="CENTIMETER", metadata=None)
+            writer.write(
+                level,
+                photometric="rgb",
+                tile=(256, 256),
+                compression="jpeg",
+                compressionargs={"level": quality},
+                subfiletype=0 if scale == 1 else 1,
+                resolution=(1e4 / (mpp * scale), 1e4 / (mpp * scale)),
+                resolutionunit="CENTIMETER",
+                metadata=None,
+            )
             if max(level.shape[:2]) <= 256:
                 break
             scale *= 2

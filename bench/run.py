@@ -77,8 +77,9 @@ class Runner:
                 self.failed[record.id] = str(error)
             self.report("checking slides", number + 1, len(self.dataset.records))
         if len(self.failed) == len(self.dataset.records):
-            raise UsageError(f"none of the {len(self.failed)} slides can be read; the first: "
-                             + next(iter(self.failed.values())))
+            raise UsageError(
+                f"none of the {len(self.failed)} slides can be read; the first: " + next(iter(self.failed.values()))
+            )
 
     def run(self, plan: Plan) -> Result:
         """Train and infer everything that is not complete yet."""
@@ -95,8 +96,14 @@ class Runner:
         return result
 
     def _key(self, name: str, fold: int, seed: int, plan: Plan) -> RunKey:
-        return RunKey(self.dataset.name, self.dataset.fingerprint, name, fold, seed,
-                      {**asdict(self.settings), "n_folds": plan.n_folds})
+        return RunKey(
+            self.dataset.name,
+            self.dataset.fingerprint,
+            name,
+            fold,
+            seed,
+            {**asdict(self.settings), "n_folds": plan.n_folds},
+        )
 
     def _group(self, directories: dict[str, RunDirectory], fold: int, seed: int, plan: Plan) -> None:
         todo = {name: d for name, d in directories.items() if not d.complete}
@@ -106,17 +113,28 @@ class Runner:
         parts = {part: [r for r in records if r.id not in self.failed] for part, records in parts.items()}
         for part, records in parts.items():
             if not records:
-                raise UsageError(f"dataset {self.dataset.name}: no readable slide in the {part} part of fold {fold}; "
-                                 "add slides or change the split")
+                raise UsageError(
+                    f"dataset {self.dataset.name}: no readable slide in the {part} part of fold {fold}; "
+                    "add slides or change the split"
+                )
         contestants = {name: self._trained(name, d, parts, seed) for name, d in todo.items()}
-        failed = infer(contestants, parts["test"], self.dataset, self.settings.view, self.open_record, seed,
-                       lambda done, total: self.report(f"seed {seed}: inference, interleaved", done, total))
+        failed = infer(
+            contestants,
+            parts["test"],
+            self.dataset,
+            self.settings.view,
+            self.open_record,
+            seed,
+            lambda done, total: self.report(f"seed {seed}: inference, interleaved", done, total),
+        )
         self.failed.update(failed)
         for name, directory in todo.items():
             directory.write_table("predictions.parquet", contestants[name].rows)
             directory.finish({"status": "complete", "failed": self.failed})
 
-    def _trained(self, name: str, directory: RunDirectory, parts: dict[str, list[SlideRecord]], seed: int) -> Contestant:
+    def _trained(
+        self, name: str, directory: RunDirectory, parts: dict[str, list[SlideRecord]], seed: int
+    ) -> Contestant:
         cls, device = strategy_class(name), torch.device(self.settings.device)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
         saved = directory.partial / "weights.pt"
@@ -131,24 +149,37 @@ class Runner:
         directory.write_json("train.json", {**settings_record(trained), "counters": counters})
         directory.write_table("curve.parquet", trained.curve)
         candidate = cls.candidates(self.settings.strategy).index(trained.settings)
-        torch.save({"strategy": trained.strategy.state_dict(), "encoder": encoder.state_dict(),
-                    "candidate": candidate}, saved.with_suffix(".tmp"))
+        torch.save(
+            {"strategy": trained.strategy.state_dict(), "encoder": encoder.state_dict(), "candidate": candidate},
+            saved.with_suffix(".tmp"),
+        )
         saved.with_suffix(".tmp").replace(saved)
         return Contestant(trained.strategy, encoder, [])
 
     def _train(self, cls: type[Strategy], encoder: Encoder, parts: dict[str, list[SlideRecord]], seed: int,
                name: str) -> tuple[Trained, dict[str, int]]:  # fmt: skip
         desk = Desk(Meter(), encoder, self.settings.view, self._store(encoder), torch.device(self.settings.device))
-        opened = {part: [Labelled(MeteredSlide(r.id, lambda r=r: self.open_record(r), desk),
-                                  self.dataset.classes.index(r.label)) for r in parts[part]]
-                  for part in ("train", "val")}
+        opened = {
+            part: [
+                Labelled(MeteredSlide(r.id, lambda r=r: self.open_record(r), desk), self.dataset.classes.index(r.label))
+                for r in parts[part]
+            ]
+            for part in ("train", "val")
+        }
 
         def build(settings: StrategySettings, meter: Meter) -> Strategy:
             return cls(settings, encoder.dim, len(self.dataset.classes), meter)
 
         opened = {part: [item for item in items if self._looked(item)] for part, items in opened.items()}
-        trained = train(build, cls.candidates(self.settings.strategy), opened, desk, self.settings.train, seed,
-                        lambda done, total: self.report(f"seed {seed}: training {name}", done, total))
+        trained = train(
+            build,
+            cls.candidates(self.settings.strategy),
+            opened,
+            desk,
+            self.settings.train,
+            seed,
+            lambda done, total: self.report(f"seed {seed}: training {name}", done, total),
+        )
         for item in opened["train"] + opened["val"]:
             item.slide.close()
         return trained, asdict(desk.meter.total())
@@ -169,4 +200,3 @@ class Runner:
         if self.store is None:
             self.store = FeatureStore(encoder.dim)
         return self.store
-

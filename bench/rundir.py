@@ -88,9 +88,16 @@ def writable(out: Path) -> Path:
 def environment() -> dict[str, Any]:
     """Versions and hardware that the timings belong to."""
     packages = ("jsma-bench", "torch", "timm", "torchmil", "tifffile", "numpy", "openslide-python")
-    cpu = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor())
-    return {"python": platform.python_version(), "platform": platform.platform(), "cpu": cpu,
-            "cores": os.cpu_count(), "versions": {p: version(p) for p in packages}}
+    cpu = next(
+        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
+    )
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "versions": {p: version(p) for p in packages},
+    }
 
 
 def _cpuinfo() -> list[str]:

@@ -81,9 +81,14 @@ def assign(preset: Preset, settings: RunSettings, assignments: tuple[str, ...]) 
     """KEY=VALUE applied to every field called KEY in the preset or the settings, however nested."""
     for text in assignments:
         key, _, value = text.partition("=")
-        new_preset, new_settings = _assign(preset, key.strip(), value.strip()), _assign(settings, key.strip(), value.strip())
+        new_preset, new_settings = (
+            _assign(preset, key.strip(), value.strip()),
+            _assign(settings, key.strip(), value.strip()),
+        )
         if new_preset is None and new_settings is None:
-            raise UsageError(f"--set {text}: no setting called {key!r}; there are: {', '.join(sorted(_keys(settings)))}")
+            raise UsageError(
+                f"--set {text}: no setting called {key!r}; there are: {', '.join(sorted(_keys(settings)))}"
+            )
         preset, settings = new_preset or preset, new_settings or settings
     return preset, settings
 
@@ -116,7 +121,9 @@ def _parsed(key: str, value: str, old: Any) -> Any:
     new = tuple(new) if isinstance(new, list) else new
     new = float(new) if isinstance(old, float) and isinstance(new, int) else new
     if old is not None and type(new) is not type(old):
-        raise UsageError(f"--set {key}={value}: got {type(new).__name__}, this setting is {type(old).__name__} (now {old!r})")
+        raise UsageError(
+            f"--set {key}={value}: got {type(new).__name__}, this setting is {type(old).__name__} (now {old!r})"
+        )
     return new
 
 
@@ -133,8 +140,10 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
     if what == "runs":
         from bench.compare import load_runs
 
-        return [{"run": r.path.name, "dataset": r.dataset, "strategy": r.strategy, "fold": r.fold, "seed": r.seed}
-                for r in load_runs(out)]
+        return [
+            {"run": r.path.name, "dataset": r.dataset, "strategy": r.strategy, "fold": r.fold, "seed": r.seed}
+            for r in load_runs(out)
+        ]
     raise UsageError(f"list {what!r}; allowed: strategies, datasets, readers, runs")
 
 

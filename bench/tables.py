@@ -30,8 +30,11 @@ COLUMNS: dict[str, tuple[str, str]] = {
 
 def cells(row: dict[str, Any]) -> list[str]:
     """The row as text, "-" where a value does not apply."""
-    shown = {**row, "interval": f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
-             "inference_ms": row["inference_s_per_slide"] * 1000}
+    shown = {
+        **row,
+        "interval": f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
+        "inference_ms": row["inference_s_per_slide"] * 1000,
+    }
     return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in COLUMNS.items()]
 
 

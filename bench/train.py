@@ -56,15 +56,27 @@ def train(build: Build, candidates: list[StrategySettings], parts: dict[str, lis
     for number, candidate in enumerate(candidates):
         torch.manual_seed(seed)
         strategy = build(candidate, desk.meter).to(desk.device)
-        one = _fit(strategy, candidate, parts, desk, settings, seed, 
-                   lambda done, total, n=number: report(n * total + done, len(candidates) * total) if report else None)
+        one = _fit(
+            strategy,
+            candidate,
+            parts,
+            desk,
+            settings,
+            seed,
+            lambda done, total, n=number: report(n * total + done, len(candidates) * total) if report else None,
+        )
         curve += [{"candidate": number, **row} for row in one.curve]
         if best is None or one.val_loss < best.val_loss:
             best = one
     assert best is not None
-    return replace(best, curve=curve, train_s=desk.meter.wall_s + desk.meter.charged_s,
-                   charged_s=desk.meter.charged_s, stages=desk.meter.seconds(),
-                   peak_rss_bytes=max(row["rss_bytes"] for row in curve))
+    return replace(
+        best,
+        curve=curve,
+        train_s=desk.meter.wall_s + desk.meter.charged_s,
+        charged_s=desk.meter.charged_s,
+        stages=desk.meter.seconds(),
+        peak_rss_bytes=max(row["rss_bytes"] for row in curve),
+    )
 
 
 def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[Labelled]], desk: Desk,
@@ -136,12 +148,20 @@ def evaluate(strategy: Strategy, items: list[Labelled], desk: Desk, batch: int, 
         rows += [o.logits for o in strategy([item.slide for item in items[start : start + batch]], generator)]
     logits = torch.stack(rows)
     labels = torch.tensor([item.label for item in items], device=logits.device)
-    return {"val_loss": float(cross_entropy(logits, labels)),
-            "val_accuracy": float((logits.argmax(1) == labels).float().mean())}
+    return {
+        "val_loss": float(cross_entropy(logits, labels)),
+        "val_accuracy": float((logits.argmax(1) == labels).float().mean()),
+    }
 
 
 def settings_record(trained: Trained) -> dict[str, Any]:
     """What training cost and chose, as plain data."""
-    return {"train_s": trained.train_s, "best_s": trained.best_s, "charged_s": trained.charged_s,
-            "val_loss": trained.val_loss, "chosen": asdict(trained.settings), "stages": trained.stages,
-            "peak_rss_bytes": trained.peak_rss_bytes}
+    return {
+        "train_s": trained.train_s,
+        "best_s": trained.best_s,
+        "charged_s": trained.charged_s,
+        "val_loss": trained.val_loss,
+        "chosen": asdict(trained.settings),
+        "stages": trained.stages,
+        "peak_rss_bytes": trained.peak_rss_bytes,
+    }

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
-STAGES = (
+STAGES: tuple[str, ...] = (
     "open", "overview", "attention", "sample", "read", "transfer",
     "encode", "aggregate", "backward", "optimiser", "other",
 )  # fmt: skip
@@ -49,8 +49,8 @@ class Meter:
     """
 
     def __init__(self) -> None:
-        self._ns = dict.fromkeys(STAGES, 0)
-        self._charged = dict.fromkeys(STAGES, 0.0)
+        self._ns: dict[str, int] = dict.fromkeys(STAGES, 0)
+        self._charged: dict[str, float] = dict.fromkeys(STAGES, 0.0)
         self._stack = ["other"]
         self._started = self._last = time.perf_counter_ns()
         self.counters: dict[str, Counters] = {}

@@ -126,11 +126,21 @@ class MeteredSlide:
                 if view.mpps[m] not in mpps:
                     mask[part] = False
             if not mask.any():
-                raise SlideError(f"{info.path}: no tissue found on the overview ({width_px} x {height_px} px); "
-                                 "lower min_tissue, or leave the slide out")
+                raise SlideError(
+                    f"{info.path}: no tissue found on the overview ({width_px} x {height_px} px); "
+                    "lower min_tissue, or leave the slide out"
+                )
             pools = [(torch.from_numpy(wy), torch.from_numpy(wx)) for wy, wx in grid.pools((height_px, width_px), px0)]
-        meter.count(self.id, Counters(output_px=width_px * height_px, tiles=cost.tiles, decoded_px=cost.decoded_px,
-                                      compressed_bytes=cost.compressed_bytes, calls=cost.calls))
+        meter.count(
+            self.id,
+            Counters(
+                output_px=width_px * height_px,
+                tiles=cost.tiles,
+                decoded_px=cost.decoded_px,
+                compressed_bytes=cost.compressed_bytes,
+                calls=cost.calls,
+            ),
+        )
         return SlideView(grid, overview, mask, pools, np.zeros(grid.n_cells + 1, bool))
 
     def overview(self) -> Tensor:

@@ -72,8 +72,9 @@ def _part(labels: np.ndarray, records: Any, n_folds: int, fold: int, seed: int) 
     groups = [r.patient or r.path for r in records]
     fewest = int(np.bincount(labels).min()) if len(labels) else 0
     if fewest < n_folds:
-        raise UsageError(f"a class has only {fewest} slides, too few for {n_folds} parts; "
-                         "add slides, or give split or fold columns")
+        raise UsageError(
+            f"a class has only {fewest} slides, too few for {n_folds} parts; add slides, or give split or fold columns"
+        )
     grouped = len(set(groups)) < len(groups)
     if grouped:
         splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
@@ -86,7 +87,8 @@ def load_dataset(name: str, options: Any, folder: Path, progress: Any = None) ->
     from bench.datasets import DATASETS
 
     if name not in DATASETS:
-        raise UsageError(f"unknown dataset {name!r}; there are: {', '.join(DATASETS)}; "
-                         "for your own slides use --slides labels.csv")
+        raise UsageError(
+            f"unknown dataset {name!r}; there are: {', '.join(DATASETS)}; for your own slides use --slides labels.csv"
+        )
     module, function = DATASETS[name].split(":")
     return getattr(importlib.import_module(module), function)(options, folder, progress)

@@ -17,10 +17,20 @@ CLASSES = {"both": ("normal", "benign", "in_situ", "invasive")}
 def load(preset: Preset, folder: Path, progress: Callable[[int, int], None] | None = None) -> Dataset:
     """Generate what is missing of the preset's slides under `folder`, and load them."""
     try:
-        settings = DemoSettings(slides=preset.slides, side0_px=preset.side0_px, hint=preset.hint,
-                                evidence_share=preset.evidence_share, variant=preset.variant, seed=preset.seed)
-        made = generate(settings, folder / f"demo-{preset.slides}x{preset.side0_px}-h{preset.hint}"
-                        f"-e{preset.evidence_share}-{preset.variant}-{preset.seed}", progress=progress)
+        settings = DemoSettings(
+            slides=preset.slides,
+            side0_px=preset.side0_px,
+            hint=preset.hint,
+            evidence_share=preset.evidence_share,
+            variant=preset.variant,
+            seed=preset.seed,
+        )
+        made = generate(
+            settings,
+            folder / f"demo-{preset.slides}x{preset.side0_px}-h{preset.hint}"
+            f"-e{preset.evidence_share}-{preset.variant}-{preset.seed}",
+            progress=progress,
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
     loaded = load_csv(made / "labels.csv")

@@ -30,17 +30,22 @@ def load(csv_path: Path, limit: int | None = None) -> Dataset:
         records = _limited(records, limit)
     classes = tuple(sorted({r.label for r in records}))
     if len(classes) < 2:
-        raise UsageError(f"--slides {csv_path}: {len(records)} slides with {len(classes)} different label(s); "
-                         "at least 2 labels are needed")
-    return Dataset(csv_path.stem if csv_path.stem != "labels" else csv_path.resolve().parent.name,
-                   classes, tuple(records))
+        raise UsageError(
+            f"--slides {csv_path}: {len(records)} slides with {len(classes)} different label(s); "
+            "at least 2 labels are needed"
+        )
+    return Dataset(
+        csv_path.stem if csv_path.stem != "labels" else csv_path.resolve().parent.name, classes, tuple(records)
+    )
 
 
 def _check_columns(csv_path: Path, columns: list[str]) -> None:
     missing = [c for c in REQUIRED if c not in columns]
     if missing:
-        raise UsageError(f"--slides {csv_path}: line 1: column {' and '.join(missing)} missing, got "
-                         f"{','.join(columns) or 'an empty file'}; needed: path,label; optional: {','.join(OPTIONAL)}")
+        raise UsageError(
+            f"--slides {csv_path}: line 1: column {' and '.join(missing)} missing, got "
+            f"{','.join(columns) or 'an empty file'}; needed: path,label; optional: {','.join(OPTIONAL)}"
+        )
 
 
 def _record(csv_path: Path, line: int, row: dict[str, str]) -> SlideRecord:
@@ -59,8 +64,15 @@ def _record(csv_path: Path, line: int, row: dict[str, str]) -> SlideRecord:
     if mpp is not None and not mpp > 0:
         raise UsageError(f"{where}mpp {mpp}; micrometres per pixel must be above 0")
     base = csv_path.resolve().parent
-    return SlideRecord(str(base / value["path"]), value["label"], value["patient"] or None, value["split"] or None,
-                       fold, mpp, str(base / value["mask"]) if value["mask"] else None)
+    return SlideRecord(
+        str(base / value["path"]),
+        value["label"],
+        value["patient"] or None,
+        value["split"] or None,
+        fold,
+        mpp,
+        str(base / value["mask"]) if value["mask"] else None,
+    )
 
 
 def _limited(records: list[SlideRecord], limit: int) -> list[SlideRecord]:

@@ -63,8 +63,12 @@ def _field(coarse: np.ndarray, box: Box) -> np.ndarray:
 
 def _near(points: np.ndarray, box: Box, reach: float) -> np.ndarray:
     x, y = points[:, 0], points[:, 1]
-    return np.flatnonzero((x > box.x0 - reach) & (x < box.x0 + box.width_px + reach)
-                          & (y > box.y0 - reach) & (y < box.y0 + box.height_px + reach))
+    return np.flatnonzero(
+        (x > box.x0 - reach)
+        & (x < box.x0 + box.width_px + reach)
+        & (y > box.y0 - reach)
+        & (y < box.y0 + box.height_px + reach)
+    )
 
 
 def _overlap(centre: np.ndarray, side: int, box: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:

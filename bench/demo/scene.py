@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from scipy.spatial import KDTree
 
 from bench.demo.settings import DemoSettings
-from bench.demo.stamps import VARIANTS, nucleus_ring
+from bench.demo.stamps import EOSIN, HAEMATOXYLIN, VARIANTS, nucleus_ring
 
 FIELD_PX = 64  # level-0 pixels per sample of the tissue's outline
 SITE_RADIUS0 = 222.0
@@ -67,8 +68,19 @@ def make_scene(settings: DemoSettings, index: int) -> Scene:
     dark = np.concatenate(spots)
     dark[:, 2] *= settings.hint * rng.uniform(0.8, 1.2, len(dark))
     evidence = {"architecture": sites[crowded], "cytology": sites[cleared]}
-    scene = Scene(settings.side0_px, tissue, glands, nuclei, kind, rng.uniform(0.85, 1.15, len(nuclei)), dark, sites,
-                  evidence, *_look(rng), texture_seed=int(rng.integers(2**31)))
+    scene = Scene(
+        settings.side0_px,
+        tissue,
+        glands,
+        nuclei,
+        kind,
+        rng.uniform(0.85, 1.15, len(nuclei)),
+        dark,
+        sites,
+        evidence,
+        *_look(rng),
+        texture_seed=int(rng.integers(2**31)),
+    )
     _marks(scene, rng)
     scene.counts = {"glands": len(glands), "gland_nuclei": 36 * len(glands), "dark": 2 * each}
     return scene
@@ -120,17 +132,13 @@ def _gland_nuclei(glands: np.ndarray, cleared: np.ndarray, rng: np.random.Genera
 
 
 def _stroma_nuclei(side0_px: int, tissue: np.ndarray, glands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    from scipy.spatial import cKDTree
-
     points = rng.uniform(0, side0_px, (int(side0_px**2 / 2600), 2))
     points = points[inside_tissue(tissue, points)]
-    distance, _ = cKDTree(glands).query(points)
+    distance, _ = KDTree(glands).query(points)
     return points[distance > 84]
 
 
 def _look(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    from bench.demo.stamps import EOSIN, HAEMATOXYLIN
-
     stains = np.stack([HAEMATOXYLIN, EOSIN]) * rng.normal(1, 0.06, (2, 3)) * rng.uniform(0.85, 1.2, (2, 1))
     return np.abs(stains), 243 + rng.uniform(-5, 5, 3)
 

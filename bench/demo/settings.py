@@ -38,8 +38,10 @@ class DemoSettings:
         if self.variant not in CLASSES:
             raise ValueError(f"variant {self.variant!r}; allowed: {', '.join(CLASSES)}")
         if self.slides < 1 or not 1024 <= self.side0_px <= 100_000 or self.side0_px % 64:
-            raise ValueError(f"slides {self.slides}, side0_px {self.side0_px}; allowed: at least 1 slide, "
-                             "sides from 1024 to 100000 in steps of 64")
+            raise ValueError(
+                f"slides {self.slides}, side0_px {self.side0_px}; allowed: at least 1 slide, "
+                "sides from 1024 to 100000 in steps of 64"
+            )
         for name in ("hint", "evidence_share", "tissue_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)}; allowed: 0 to 1")

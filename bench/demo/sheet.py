@@ -36,7 +36,9 @@ def _row(folder: Path, record: dict[str, str]) -> np.ndarray:
             place0 = centres[1:2] * 16
         big = cv2.resize(mask, (512, 512), interpolation=cv2.INTER_NEAREST)
         for bit, colour in ((1, (0, 90, 255)), (2, (255, 140, 0))):
-            outline, _ = cv2.findContours((big & bit).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+            outline, _ = cv2.findContours(
+                np.bitwise_and(big, bit).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+            )
             cv2.drawContours(overview, outline, -1, colour, 2)
         patches = slide.read(Regions(np.repeat(place0, 4, 0), np.array(MPPS), SIDE_PX, SIDE_PX))[0]
     cv2.putText(overview, record["label"], (8, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 0, 0), 2)

@@ -87,18 +87,28 @@ def write_pyramid(scene: Scene, settings: DemoSettings, target: Path, scratch: P
                 lower = np.memmap(scratch / f"{k}.raw", np.uint8, "w+", shape=(sides[k + 1], sides[k + 1], 3))
             bands = _rendered(scene, level_side) if below is None else _stored(below)
             per_um = 1e4 / (settings.mpp * side / level_side)
-            writer.write(_tiles(bands, level_side, lower), shape=(level_side, level_side, 3), dtype=np.uint8,
-                         photometric="rgb", tile=(TILE_PX, TILE_PX), compression="jpeg",
-                         compressionargs={"level": settings.jpeg_quality}, subfiletype=int(k > 0),
-                         resolution=(per_um, per_um), resolutionunit="CENTIMETER", metadata=None)
+            writer.write(
+                _tiles(bands, level_side, lower),
+                shape=(level_side, level_side, 3),
+                dtype=np.uint8,
+                photometric="rgb",
+                tile=(TILE_PX, TILE_PX),
+                compression="jpeg",
+                compressionargs={"level": settings.jpeg_quality},
+                subfiletype=int(k > 0),
+                resolution=(per_um, per_um),
+                resolutionunit="CENTIMETER",
+                metadata=None,
+            )
             below = lower
 
 
 def _rendered(scene: Scene, side: int) -> Iterator[np.ndarray]:
     for y0 in range(0, side, BAND_PX):
         rows = min(BAND_PX, side - y0)
-        yield np.concatenate([render(scene, Box(x0, y0, min(CHUNK_PX, side - x0), rows))
-                              for x0 in range(0, side, CHUNK_PX)], axis=1)
+        yield np.concatenate(
+            [render(scene, Box(x0, y0, min(CHUNK_PX, side - x0), rows)) for x0 in range(0, side, CHUNK_PX)], axis=1
+        )
 
 
 def _stored(level: np.ndarray) -> Iterator[np.ndarray]:

@@ -134,7 +134,7 @@ class Isolated:
         try:
             with self._lock:
                 self._ask({**request, "shared": memory.name})
-            return np.frombuffer(memory.buf, dtype=np.uint8, count=size_bytes).reshape(request["shape"]).copy()
+            return np.array(np.ndarray(request["shape"], np.uint8, memory.buf))
         finally:
             memory.close()
             memory.unlink()
