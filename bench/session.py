@@ -37,6 +37,9 @@ class Request:
     assignments: tuple[str, ...] = ()
 
 
+_NULL = object()  # a setting set to null, told apart from one that was not found
+
+
 def preset_named(name: str) -> Preset:
     """The preset; UsageError that lists what exists."""
     if name not in PRESETS:
@@ -109,7 +112,10 @@ def _assign(settings: Any, key: str, value: str) -> Any | None:
         elif name == key:
             new = _parsed(key, value, old)
         if new is not None:
-            settings = found = replace(settings, **{name: new})
+            try:
+                settings = found = replace(settings, **{name: None if new is _NULL else new})
+            except ValueError as error:
+                raise UsageError(f"--set {key}={value}: {error}") from error
     return found
 
 
@@ -120,11 +126,11 @@ def _parsed(key: str, value: str, old: Any) -> Any:
         new = value
     new = tuple(new) if isinstance(new, list) else new
     new = float(new) if isinstance(old, float) and isinstance(new, int) else new
-    if old is not None and type(new) is not type(old):
+    if old is not None and new is not None and type(new) is not type(old):
         raise UsageError(
             f"--set {key}={value}: got {type(new).__name__}, this setting is {type(old).__name__} (now {old!r})"
         )
-    return new
+    return _NULL if new is None else new
 
 
 def listing(what: str, out: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,114 @@
+import time
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from jsma.encoder import EncoderSettings, build_encoder
+from jsma.meter import STAGES, Counters, Meter
+from jsma.metered import Desk, MeteredSlide, ViewSettings
+from jsma.slides import SlideError, open_slide
+from jsma.store import FeatureStore
+
+
+def test_stages_sum_to_the_wall_clock_and_nest_exclusively():
+    meter = Meter()
+    with meter.stage("read"):
+        time.sleep(0.01)
+        with meter.stage("encode"):
+            time.sleep(0.02)
+    seconds = meter.seconds()
+    assert set(seconds) == set(STAGES)
+    assert seconds["encode"] >= 0.02 and 0.01 <= seconds["read"] < 0.02
+    assert sum(seconds.values()) <= meter.wall_s <= sum(seconds.values()) + 1e-3
+
+
+def test_charges_are_in_the_stages_and_kept_apart():
+    meter = Meter()
+    meter.charge("encode", 5.0)
+    assert meter.charged_s == 5.0 and meter.seconds()["encode"] >= 5.0 and meter.wall_s < 1.0
+
+
+def test_unknown_stage_is_refused():
+    with pytest.raises(ValueError, match="unknown stage 'reading'"), Meter().stage("reading"):
+        pass
+
+
+def test_counters_add():
+    assert Counters(patches=2, tiles=3) + Counters(patches=1) == Counters(patches=3, tiles=3)
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return build_encoder(EncoderSettings("test_resnet", pretrained=None), seed=0)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """256 x 128 px, 64-px raw tiles, one level at 1 um/px, all tissue (dark red) so that every cell is allowed."""
+    pixels = np.full((128, 256, 3), (150, 40, 90), np.uint8)
+    pixels[::2] += 20
+    path = tmp_path / "small.tif"
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4), resolutionunit="CENTIMETER")
+    return path
+
+
+VIEW = ViewSettings(mpps=(1.0, 2.0), patch_px=64, overview_mpp=4.0, overview_max_px=256)
+
+
+def look(path, encoder, store):
+    meter = Meter()
+    return MeteredSlide("s", lambda: open_slide(path, in_process=True), Desk(meter, encoder, VIEW, store)), meter
+
+
+def test_counters_of_a_slide_worked_out_by_hand(small, encoder):
+    slide, meter = look(small, encoder, None)
+    grid = slide.view.grid
+    assert grid.shapes == ((2, 4), (1, 2)) and slide.view.mask.all()
+    # the overview: 64 x 32 px from all 8 tiles of 64 x 64 raw RGB pixels
+    overview = meter.total()
+    assert (overview.tiles, overview.decoded_px, overview.compressed_bytes) == (8, 8 * 64 * 64, 8 * 64 * 64 * 3)
+    assert overview.output_px == 64 * 32 and overview.patches == 0
+    # cell 1 of the fine grid is one tile, cell 0 of the coarse grid four, of which one is the same: 4 tiles
+    slide.features(torch.tensor([1, 8]))
+    total = meter.total()
+    assert (total.patches, total.unique_patches, total.tiles - overview.tiles) == (2, 2, 4)
+    assert total.decoded_px - overview.decoded_px == 4 * 64 * 64
+    assert total.output_px - overview.output_px == 2 * 64 * 64
+    one = total.encoder_flops // 2
+    assert one > 0 and total.encoder_flops == 2 * one
+    slide.features(torch.tensor([1, 1]))
+    assert (meter.total().patches, meter.total().unique_patches) == (4, 2)
+    assert meter.total().encoder_flops == 3 * one  # a patch asked for twice in a call is encoded once
+
+
+def test_store_charges_a_second_run_exactly_what_the_first_read(small, encoder):
+    store = FeatureStore(encoder.dim)
+    cells = torch.tensor([0, 5, 9])
+    totals, features = [], []
+    for _ in range(2):
+        slide, meter = look(small, encoder, store)
+        features.append(slide.features(cells))
+        totals.append(meter.total())
+    assert torch.equal(features[0], features[1])
+    assert totals[0] == totals[1] and totals[0].store_hits == 0
+    assert meter.charged_s > 0
+    slide.features(cells)
+    assert meter.total().store_hits == 3 and meter.total().tiles == totals[0].tiles
+
+
+def test_features_are_those_of_the_pixels_in_the_order_asked(small, encoder):
+    slide, _ = look(small, encoder, None)
+    cells = torch.tensor([8, 0, 3, 0])
+    both = slide.features(cells)
+    singly = torch.stack([slide.features(c[None])[0] for c in cells])
+    torch.testing.assert_close(both, singly, rtol=1e-4, atol=1e-5)
+
+
+def test_no_tissue_is_said(tmp_path, encoder):
+    path = tmp_path / "glass.tif"
+    tifffile.imwrite(path, np.full((128, 128, 3), 245, np.uint8), photometric="rgb", tile=(64, 64),
+                     resolution=(1e4, 1e4), resolutionunit="CENTIMETER")  # fmt: skip
+    with pytest.raises(SlideError, match="no tissue"):
+        _ = look(path, encoder, None)[0].view
