@@ -25,11 +25,15 @@ def test_seeds_do_not_count_as_slides():
 
 
 def test_auc_matches_pair_counting():
-    table = pd.DataFrame({"label": ["a", "b", "a", "b"], "prob_a": [0.9, 0.6, 0.4, 0.2], "prob_b": [0.1, 0.4, 0.6, 0.8]})
+    table = pd.DataFrame(
+        {"label": ["a", "b", "a", "b"], "prob_a": [0.9, 0.6, 0.4, 0.2], "prob_b": [0.1, 0.4, 0.6, 0.8]}
+    )
     assert auc(table) == pytest.approx(3 / 4)
 
 
 def test_paired_ratio_uses_shared_slides_only():
-    assert paired_ratio(pd.Series({"a": 2.0, "b": 8.0, "c": 100.0}), pd.Series({"a": 1.0, "b": 1.0})) == pytest.approx(4)
+    assert paired_ratio(pd.Series({"a": 2.0, "b": 8.0, "c": 100.0}), pd.Series({"a": 1.0, "b": 1.0})) == pytest.approx(
+        4
+    )
     assert paired_ratio(pd.Series({"a": 2.0}), pd.Series({"b": 1.0})) is None
     assert np.isfinite(paired_ratio(pd.Series({"a": 2.0}), pd.Series({"a": 1.0})) or np.nan)
