@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 
 import numpy as np
 
 from .plan import Plan, coverage
 from .sources import TileSource
-from .types import DamagedSlideError, Level
+from .types import DamagedSlideError, Level, SlideError
 
 WHITE = 255
+BLOCK_TILES = 4  # neighbours that one thread decodes in a row
 
 
 class _Resampler:
@@ -53,13 +54,13 @@ def _overlap(start: float, length: float, low: int, size: int) -> tuple[int, int
     return max(low, int(np.floor(start))), min(low + size, int(np.ceil(start + length)))
 
 
-def _copy(plan: Plan, out: np.ndarray, region: int, tile: np.ndarray, x_px: int, y_px: int) -> None:
-    x0, y0 = int(plan.start[region, 0]), int(plan.start[region, 1])
-    left, right = max(x0, x_px), min(x0 + plan.width_px, x_px + tile.shape[1])
-    top, bottom = max(y0, y_px), min(y0 + plan.height_px, y_px + tile.shape[0])
+def _copy(out: np.ndarray, corner: list[int], tile: np.ndarray, x_px: int, y_px: int) -> None:
+    """Copy what `tile` (top-left at level pixel x_px, y_px) and the region `out` at `corner` have in common."""
+    x0, y0 = corner
+    left, right = max(x0, x_px), min(x0 + out.shape[1], x_px + tile.shape[1])
+    top, bottom = max(y0, y_px), min(y0 + out.shape[0], y_px + tile.shape[0])
     if right > left and bottom > top:
-        part = tile[top - y_px : bottom - y_px, left - x_px : right - x_px]
-        out[region, top - y0 : bottom - y0, left - x0 : right - x0] = part
+        out[top - y0 : bottom - y0, left - x0 : right - x0] = tile[top - y_px : bottom - y_px, left - x_px : right - x_px]
 
 
 def fill_white(plan: Plan, levels: tuple[Level, ...], out: np.ndarray) -> None:
@@ -71,55 +72,64 @@ def fill_white(plan: Plan, levels: tuple[Level, ...], out: np.ndarray) -> None:
 
 
 def read_checked(source: TileSource, level: int, row: int, col: int) -> np.ndarray:
-    """One tile; an all-black lossy tile is what decoders return for damage, so it is never passed on."""
+    """One tile; whatever its decoder says against it, and black that is not the file's own, is a DamagedSlideError."""
     try:
         tile = source.read_tile(level, row, col)
-    except DamagedSlideError:
+        if not tile[-1, -1].any() and not tile[::32, ::32].any() and not tile.any():
+            source.confirm_black(level, row, col)
+    except SlideError:
         raise
     except Exception as error:
-        text = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        raise DamagedSlideError(
-            f"{source.path}: tile row {row} col {col} of level {level} cannot be decoded ({text}); replace the file"
-        ) from error
-    if source.lossy and not tile[::32, ::32].any() and not tile.any():
-        raise DamagedSlideError(
-            f"{source.path}: tile row {row} col {col} of level {level} decodes to all black, which "
-            f"damaged tiles do; "
-            "replace the file"
-        )
+        raise damaged(source, level, row, col, error) from error
     return tile
+
+
+def damaged(source: TileSource, level: int, row: int, col: int, error: Exception) -> DamagedSlideError:
+    """The one line about a tile that cannot be used."""
+    text = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    return DamagedSlideError(
+        f"{source.path}: tile row {row} col {col} of level {level} cannot be used ({text}); replace the file"
+    )
 
 
 def execute(source: TileSource, plan: Plan, out: np.ndarray, pool: ThreadPoolExecutor, workers: int) -> None:
     """Fill `out` [n,height,width,3] uint8; tiles are shared among `workers` threads."""
     fill_white(plan, source.levels, out)
     resampler = _Resampler(plan, out)
+    tiles, starts = plan.tiles.tolist(), plan.pair_start.tolist()
+    regions, copied, corners = plan.pair_region.tolist(), plan.copy.tolist(), plan.start.astype(np.int64).tolist()
+    blocks = iter(range(0, len(tiles), BLOCK_TILES))  # `next` on it is atomic: threads share the tiles evenly
     stop = threading.Event()
 
-    def run(first: int, last: int) -> None:
-        for index in range(first, last):
-            if stop.is_set():
-                return
-            level, row, col = (int(v) for v in plan.tiles[index])
-            tile = read_checked(source, level, row, col)
-            x_px, y_px = col * source.levels[level].tile_width_px, row * source.levels[level].tile_height_px
-            for region in plan.pair_region[plan.pair_start[index] : plan.pair_start[index + 1]].tolist():
-                if plan.copy[region]:
-                    _copy(plan, out, region, tile, x_px, y_px)
-                else:
-                    resampler.add(region, tile, x_px, y_px)
+    def run() -> None:
+        for first in blocks:
+            for index in range(first, min(first + BLOCK_TILES, len(tiles))):
+                if stop.is_set():
+                    return
+                level, row, col = tiles[index]
+                tile = read_checked(source, level, row, col)
+                x_px, y_px = col * source.levels[level].tile_width_px, row * source.levels[level].tile_height_px
+                for region in regions[starts[index] : starts[index + 1]]:
+                    if copied[region]:
+                        _copy(out[region], corners[region], tile, x_px, y_px)
+                    else:
+                        resampler.add(region, tile, x_px, y_px)
 
-    number = len(plan.tiles)
-    chunk = max(1, min(64, number // (workers * 4) or 1))
-    if number <= 1 or workers == 1:
-        run(0, number)
+    if len(tiles) <= BLOCK_TILES or workers == 1:
+        run()
+        source.check(tiles)
         return
-    jobs = [pool.submit(run, at, min(number, at + chunk)) for at in range(0, number, chunk)]
+    jobs = [pool.submit(run) for _ in range(workers)]
     failure: BaseException | None = None
-    for job in jobs:
-        error = job.exception()
-        if error is not None and failure is None:
-            failure = error
-            stop.set()
+    try:
+        for job in as_completed(jobs):
+            error = job.exception()
+            if error is not None and failure is None:
+                failure = error
+                stop.set()
+    finally:  # interrupted: nobody may write to `out` any more
+        stop.set()
+        wait(jobs)
     if failure is not None:
         raise failure
+    source.check(tiles)

@@ -10,10 +10,9 @@ import numpy as np
 from .plan import make_plan
 from .sources import SourceSpec
 from .tiffinfo import JPEG, TiffFacts
-from .types import DamagedSlideError, Regions
+from .types import MAX_DIFFERENCE, DamagedSlideError, Regions
 
 ALL_TILES_BELOW = 2000  # levels with fewer tiles have every tile's first bytes looked at, others this many
-MAX_DIFFERENCE = 3.0  # mean absolute grey levels between two readers
 
 
 def check_tiles(path: str, facts: TiffFacts) -> None:
@@ -57,7 +56,7 @@ def compare_readers(spec: SourceSpec, decoder: Any, mpp: float) -> None:
     coarse = [mpp, mpp, mpp * spec.levels[-1].downsample]
     regions = Regions(np.array([[0.5, 0.5], [0.3, 0.6], [0.5, 0.5]]) * size0, np.array(coarse), side, side)
     plan = make_plan(spec.levels, mpp, regions)
-    second = SourceSpec(spec.path, "tifffile", spec.levels, spec.lossy, spec.stamp)
+    second = SourceSpec(spec.path, "tifffile", spec.levels, spec.stamp)
     shape = (len(regions), side, side, 3)
     ours = decoder.read(spec, plan, shape).astype(np.int16)
     theirs = decoder.read(second, plan, shape)

@@ -102,7 +102,7 @@ class ArraySlide(Slide):
             "<array>", "array", "given as an array", level.width_px, level.height_px, float(mpp), "explicit",
             source.levels,
         )  # fmt: skip
-        super().__init__(info, SourceSpec("<array>", "array", source.levels, False), _ArrayDecoder(source), None)
+        super().__init__(info, SourceSpec("<array>", "array", source.levels), _ArrayDecoder(source), None)
 
 
 def open_slide(
@@ -133,8 +133,7 @@ def open_slide(
     decoder = client(in_process, workers)
     levels, scales = _describe(name, chosen, facts, decoder, stamp)
     value, rule = _mpp(name, mpp, scales)
-    lossy = facts is not None and facts.lossy and chosen != "openslide"
-    spec = SourceSpec(name, chosen, levels, lossy, stamp)
+    spec = SourceSpec(name, chosen, levels, stamp)
     if preflight and chosen == "cucim" and (name, stamp, chosen) not in _passed:
         compare_readers(spec, decoder, value)
         _passed.add((name, stamp, chosen))
@@ -194,7 +193,7 @@ def _describe(
     """Levels, and mpp by rule with the best rule first."""
     if facts is not None and chosen in ("cucim", "tifffile"):
         return facts.levels, facts.mpp
-    found = decoder.describe(SourceSpec(name, chosen, (), False, stamp))
+    found = decoder.describe(SourceSpec(name, chosen, (), stamp))
     scales: dict[str, float] = {}
     for key, rule in (("openslide.mpp-x", "openslide.mpp-x"), ("openslide.objective-power", "objective power")):
         if key in found["properties"]:

@@ -35,11 +35,6 @@ class TiffFacts:
     mpp: dict[str, float]  # rule -> micrometres per pixel, best rule first
     vendor: str
 
-    @property
-    def lossy(self) -> bool:
-        """True when any level holds JPEG or JPEG 2000 tiles."""
-        return any(c in JPEG + JPEG2000 for c in self.compression)
-
 
 def pyramid_pages(tif: Any) -> tuple[list[Any], bool]:
     """The tiled pages that form the pyramid, finest first, and whether they hang below page 0 as SubIFDs."""

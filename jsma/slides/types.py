@@ -13,6 +13,8 @@ READERS: dict[str, str] = {
     "array": "Pillow or tifffile: a photo or a TIFF without tiles, decoded whole at the first read",
 }
 
+MAX_DIFFERENCE = 3.0  # mean absolute grey levels between two readers of the same pixels
+
 
 class SlideError(ValueError):
     """A slide or a request that cannot be served; one line: what, got, allowed, remedy."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
+import shutil
 import signal
 import socket
 import struct
@@ -22,6 +23,7 @@ from .sources import SourceSpec, TileSource, open_source
 from .types import SlideError
 
 OPEN_HANDLES = 8
+CHATTER = "chatter.log"  # in the working folder: whatever the native libraries print
 
 
 def send_message(sock: socket.socket, value: Any) -> None:
@@ -49,15 +51,16 @@ def _exactly(sock: socket.socket, length: int) -> bytes:
 class Decoder:
     """Open sources (the 8 used last) and the threads that decode their tiles."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, workers: int, chatter: str | None = None) -> None:
+        self.workers, self.chatter = workers, chatter
         self.pool = ThreadPoolExecutor(workers)
         self.sources: OrderedDict[SourceSpec, TileSource] = OrderedDict()
+        self.mapped: dict[int, mmap.mmap] = {}
 
     def source(self, spec: SourceSpec) -> TileSource:
         """The open source of a spec, opened when needed."""
         if spec not in self.sources:
-            self.sources[spec] = open_source(spec)
+            self.sources[spec] = open_source(spec, self.chatter)
             while len(self.sources) > OPEN_HANDLES:
                 self.sources.popitem(last=False)[1].close()
         self.sources.move_to_end(spec)
@@ -82,10 +85,15 @@ class Decoder:
 def _read_into(decoder: Decoder, sock: socket.socket, request: dict[str, Any]) -> None:
     shape, name = request["shape"], request["shared"]
     if name is None:
-        _, fds, _, _ = socket.recv_fds(sock, 1, 1)
-        with os.fdopen(fds[0], "r+b") as handle:
-            buffer = mmap.mmap(handle.fileno(), int(np.prod(shape)))
-        decoder.read(request["spec"], request["plan"], np.frombuffer(buffer, dtype=np.uint8).reshape(shape))
+        for number in request["gone"]:
+            decoder.mapped.pop(number, None)
+        if request["new"]:
+            _, fds, _, _ = socket.recv_fds(sock, 1, 1)
+            with os.fdopen(fds[0], "r+b") as handle:
+                decoder.mapped[request["segment"]] = mmap.mmap(handle.fileno(), request["bytes"])
+        buffer = decoder.mapped[request["segment"]]
+        out = np.frombuffer(buffer, dtype=np.uint8, count=int(np.prod(shape, dtype=np.int64)))
+        decoder.read(request["spec"], request["plan"], out.reshape(shape))
         return
     from multiprocessing.shared_memory import SharedMemory
 
@@ -115,6 +123,11 @@ def _watch(parent: int) -> None:
     # not PR_SET_PDEATHSIG: that fires when the *thread* that started us ends, not only the process
     while os.getppid() == parent:
         time.sleep(0.5)
+    _leave()
+
+
+def _leave() -> None:
+    shutil.rmtree(os.getcwd(), ignore_errors=True)  # the parent made it for us; if it was killed nobody else cleans up
     os._exit(0)
 
 
@@ -124,12 +137,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     sock = socket.socket(fileno=descriptor)
-    decoder = Decoder(workers)
+    decoder = Decoder(workers, os.path.abspath(CHATTER))
     try:
         while True:
             send_message(sock, _answer(decoder, sock, receive_message(sock)))
     except (EOFError, OSError):
-        os._exit(0)
+        _leave()
 
 
 if __name__ == "__main__":
