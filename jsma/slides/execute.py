@@ -54,13 +54,22 @@ def _overlap(start: float, length: float, low: int, size: int) -> tuple[int, int
     return max(low, int(np.floor(start))), min(low + size, int(np.ceil(start + length)))
 
 
-def _copy(out: np.ndarray, corner: list[int], tile: np.ndarray, x_px: int, y_px: int) -> None:
-    """Copy what `tile` (top-left at level pixel x_px, y_px) and the region `out` at `corner` have in common."""
-    x0, y0 = corner
-    left, right = max(x0, x_px), min(x0 + out.shape[1], x_px + tile.shape[1])
-    top, bottom = max(y0, y_px), min(y0 + out.shape[0], y_px + tile.shape[0])
-    if right > left and bottom > top:
-        out[top - y0 : bottom - y0, left - x0 : right - x0] = tile[top - y_px : bottom - y_px, left - x_px : right - x_px]
+def _common_boxes(plan: Plan, levels: tuple[Level, ...]) -> list[list[int]]:
+    """Per (tile, region) pair: rows and columns of the region, rows and columns of the tile, that are the same pixels.
+
+    [top, bottom, left, right] of the region then of the tile; worked out for all pairs at once, since a pair is
+    copied in the time of a few Python statements. Meaningful only for regions that are copied.
+    """
+    tile = plan.tiles[np.repeat(np.arange(len(plan.tiles)), np.diff(plan.pair_start))]
+    level_px = np.array([(lv.height_px, lv.width_px) for lv in levels], dtype=np.int64)[tile[:, 0]]
+    tile_px = np.array([(lv.tile_height_px, lv.tile_width_px) for lv in levels], dtype=np.int64)[tile[:, 0]]
+    corner = tile[:, 1:] * tile_px
+    start = plan.start[plan.pair_region, ::-1].astype(np.int64)
+    low = np.maximum(start, corner)
+    high = np.minimum(np.minimum(start + [plan.height_px, plan.width_px], corner + tile_px), level_px)
+    ends = [part for origin in (start, corner) for axis in (0, 1) for part in (low - origin, high - origin)]
+    order = [(0, 0), (1, 0), (2, 1), (3, 1), (4, 0), (5, 0), (6, 1), (7, 1)]
+    return np.stack([ends[k][:, axis] for k, axis in order], axis=1).tolist()
 
 
 def fill_white(plan: Plan, levels: tuple[Level, ...], out: np.ndarray) -> None:
@@ -97,7 +106,7 @@ def execute(source: TileSource, plan: Plan, out: np.ndarray, pool: ThreadPoolExe
     fill_white(plan, source.levels, out)
     resampler = _Resampler(plan, out)
     tiles, starts = plan.tiles.tolist(), plan.pair_start.tolist()
-    regions, copied, corners = plan.pair_region.tolist(), plan.copy.tolist(), plan.start.astype(np.int64).tolist()
+    regions, copied, boxes = plan.pair_region.tolist(), plan.copy.tolist(), _common_boxes(plan, source.levels)
     blocks = iter(range(0, len(tiles), BLOCK_TILES))  # `next` on it is atomic: threads share the tiles evenly
     stop = threading.Event()
 
@@ -108,12 +117,14 @@ def execute(source: TileSource, plan: Plan, out: np.ndarray, pool: ThreadPoolExe
                     return
                 level, row, col = tiles[index]
                 tile = read_checked(source, level, row, col)
-                x_px, y_px = col * source.levels[level].tile_width_px, row * source.levels[level].tile_height_px
-                for region in regions[starts[index] : starts[index + 1]]:
+                for pair in range(starts[index], starts[index + 1]):
+                    region = regions[pair]
                     if copied[region]:
-                        _copy(out[region], corners[region], tile, x_px, y_px)
+                        top, bottom, left, right, y0, y1, x0, x1 = boxes[pair]
+                        out[region, top:bottom, left:right] = tile[y0:y1, x0:x1]
                     else:
-                        resampler.add(region, tile, x_px, y_px)
+                        lv = source.levels[level]
+                        resampler.add(region, tile, col * lv.tile_width_px, row * lv.tile_height_px)
 
     if len(tiles) <= BLOCK_TILES or workers == 1:
         run()

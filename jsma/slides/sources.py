@@ -75,12 +75,13 @@ class TifffileSource:
         self._tables = [(page.jpegtables, page.jpegheader) for page in self._pages]
         self._ranges = [(page.dataoffsets, page.databytecounts) for page in self._pages]
         self._file = open(spec.path, "rb", buffering=0)  # noqa: SIM115
+        self._columns = [level.grid[1] for level in self.levels]
         self._lock = threading.Lock()
         self._mine = threading.local()
 
     def read_bytes(self, level: int, row: int, col: int) -> bytes:
         """The compressed tile; raises DamagedSlideError where the file has no, or not all, bytes of it."""
-        index = row * self.levels[level].grid[1] + col
+        index = row * self._columns[level] + col
         offsets, counts = self._ranges[level]
         data = self._read_at(offsets[index], counts[index])
         if len(data) < max(1, counts[index]):
@@ -109,7 +110,7 @@ class TifffileSource:
         if self._pages[level].compression in JPEG2000 and EOI not in data[-64:]:
             raise ValueError("JPEG 2000 data without an end")
         tables, header = self._tables[level]
-        index = row * lv.grid[1] + col
+        index = row * self._columns[level] + col
         pixels = self._pages[level].decode(data, index, jpegtables=tables, jpegheader=header)[0]
         return page_rgb8(np.asarray(pixels)[0, :height, :width], self._pages[level], self.path)
 
