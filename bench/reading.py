@@ -275,7 +275,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.reading", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--slide", help="a tiled JPEG pyramid; without it one is generated")
-    parser.add_argument("--side", type=int, default=16384, help="side of the generated slide in pixels")
+    parser.add_argument("--side", type=int, default=20480, help="side of the generated slide in pixels")
     parser.add_argument("--folder", type=Path, help="keep the generated slide here, and use it again")
     parser.add_argument("--patches", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=9)

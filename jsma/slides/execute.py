@@ -67,9 +67,9 @@ def _common_boxes(plan: Plan, levels: tuple[Level, ...]) -> list[list[int]]:
     start = plan.start[plan.pair_region, ::-1].astype(np.int64)
     low = np.maximum(start, corner)
     high = np.minimum(np.minimum(start + [plan.height_px, plan.width_px], corner + tile_px), level_px)
-    ends = [part for origin in (start, corner) for axis in (0, 1) for part in (low - origin, high - origin)]
-    order = [(0, 0), (1, 0), (2, 1), (3, 1), (4, 0), (5, 0), (6, 1), (7, 1)]
-    return np.stack([ends[k][:, axis] for k, axis in order], axis=1).tolist()
+    in_region, in_tile = (low - start, high - start), (low - corner, high - corner)
+    rows_columns = [ends[:, axis] for pair in (in_region, in_tile) for axis in (0, 1) for ends in pair]
+    return np.stack(rows_columns, axis=1).tolist()
 
 
 def fill_white(plan: Plan, levels: tuple[Level, ...], out: np.ndarray) -> None:
@@ -84,7 +84,7 @@ def read_checked(source: TileSource, level: int, row: int, col: int) -> np.ndarr
     """One tile; whatever its decoder says against it, and black that is not the file's own, is a DamagedSlideError."""
     try:
         tile = source.read_tile(level, row, col)
-        if not tile[-1, -1].any() and not tile[::32, ::32].any() and not tile.any():
+        if not (tile[-1, -1, 1] or tile[::32, ::32].any() or tile.any()):
             source.confirm_black(level, row, col)
     except SlideError:
         raise
@@ -125,6 +125,7 @@ def execute(source: TileSource, plan: Plan, out: np.ndarray, pool: ThreadPoolExe
                     else:
                         lv = source.levels[level]
                         resampler.add(region, tile, col * lv.tile_width_px, row * lv.tile_height_px)
+                del tile  # the next tile then lies in the same memory, which is still in the cache
 
     if len(tiles) <= BLOCK_TILES or workers == 1:
         run()
