@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 
 import numpy as np
@@ -12,6 +13,7 @@ from .sources import TileSource
 from .types import DamagedSlideError, Level, SlideError
 
 WHITE = 255
+BLOCK_PX = 1024  # side of what is turned into floats at a time
 BLOCK_TILES = 4  # neighbours that one thread decodes in a row
 
 
@@ -27,27 +29,40 @@ class _Resampler:
 
     def add(self, region: int, tile: np.ndarray, x_px: int, y_px: int) -> None:
         """Add a tile whose top-left level pixel is (x_px, y_px); write the region after its last tile."""
+        parts = (self._filtered(region, *block) for block in _blocks(tile, x_px, y_px))
+        with self.locks[region]:
+            if region not in self.sums:
+                self.sums[region] = np.zeros((self.plan.height_px, self.plan.width_px, 3), dtype=np.float32)
+            for top, left, part in parts:
+                self.sums[region][top : top + part.shape[0], left : left + part.shape[1]] += part
+            self.left[region] -= 1
+            if self.left[region] == 0:
+                total = self.sums.pop(region)
+                total += WHITE
+                np.rint(total, out=total)
+                self.out[region] = np.clip(total, 0, 255, out=total)
+
+    def _filtered(self, region: int, tile: np.ndarray, x_px: int, y_px: int) -> tuple[int, int, np.ndarray]:
+        """Top, left and values of what the pixels of `tile` add to the region."""
         plan, scale = self.plan, float(self.plan.scale[region])
         x0, y0 = plan.start[region]
         box = _overlap(x0, plan.width_px * scale, x_px, tile.shape[1])
         boy = _overlap(y0, plan.height_px * scale, y_px, tile.shape[0])
-        part, left, right, top, bottom = None, 0, 0, 0, 0
-        if box[1] > box[0] and boy[1] > boy[0]:
-            left, right, across = coverage(x0, scale, plan.width_px, *box)
-            top, bottom, down = coverage(y0, scale, plan.height_px, *boy)
-            pixels = tile[boy[0] - y_px : boy[1] - y_px, box[0] - x_px : box[1] - x_px].astype(np.float32)
-            pixels -= WHITE
-            height, width = pixels.shape[:2]
-            part = np.matmul(across, (down @ pixels.reshape(height, width * 3)).reshape(-1, width, 3))
-        with self.locks[region]:
-            if region not in self.sums:
-                self.sums[region] = np.zeros((plan.height_px, plan.width_px, 3), dtype=np.float32)
-            if part is not None:
-                self.sums[region][top:bottom, left:right] += part
-            self.left[region] -= 1
-            if self.left[region] == 0:
-                total = self.sums.pop(region)
-                self.out[region] = np.clip(np.rint(total + WHITE), 0, 255).astype(np.uint8)
+        if box[1] <= box[0] or boy[1] <= boy[0]:
+            return 0, 0, np.zeros((0, 0, 3), dtype=np.float32)
+        left, _, across = coverage(x0, scale, plan.width_px, *box)
+        top, _, down = coverage(y0, scale, plan.height_px, *boy)
+        pixels = tile[boy[0] - y_px : boy[1] - y_px, box[0] - x_px : box[1] - x_px].astype(np.float32)
+        pixels -= WHITE
+        height, width = pixels.shape[:2]
+        return top, left, np.matmul(across, (down @ pixels.reshape(height, width * 3)).reshape(-1, width, 3))
+
+
+def _blocks(tile: np.ndarray, x_px: int, y_px: int) -> Iterator[tuple[np.ndarray, int, int]]:
+    """A tile in pieces that are small as floats: a photo is one tile of any size."""
+    for y in range(0, tile.shape[0], BLOCK_PX):
+        for x in range(0, tile.shape[1], BLOCK_PX):
+            yield tile[y : y + BLOCK_PX, x : x + BLOCK_PX], x_px + x, y_px + y
 
 
 def _overlap(start: float, length: float, low: int, size: int) -> tuple[int, int]:

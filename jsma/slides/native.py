@@ -6,6 +6,7 @@ import math
 import os
 import tempfile
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,18 @@ class CucimSource:
     cuCIM returns whatever lay in its buffer for a JPEG or LZW tile that it could not decode, and prints a
     line. So where the prints are caught (`chatter`, the log of the decoding process) any line makes all
     tiles of the read be compared with a strict decoder; where they are not, the JPEG markers of every
-    tile are checked.
+    tile are checked. With `spec.decoder` "gpu" cuCIM decodes on the GPU (not run on one yet).
     """
+
+    held_bytes = 0
 
     def __init__(self, spec: SourceSpec, chatter: str | None) -> None:
         from cucim import CuImage  # type: ignore[import-not-found]
 
         self.path, self.levels, self._chatter = spec.path, spec.levels, chatter
-        self._strict = TifffileSource(spec)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._to_cpu = gpu_to_cpu(spec.path) if spec.decoder == "gpu" else None
+        self._strict = TifffileSource(spec)
         try:
             self._image: Any = CuImage(self._lower_case(spec.path))
             self._downsamples = [float(d) for d in self._image.resolutions["level_downsamples"]]
@@ -66,6 +70,8 @@ class CucimSource:
         # location is in level-0 pixels and is truncated after the division by cuCIM's own downsample
         factor = self._downsamples[level]
         location = (math.ceil(x_px * factor - 1e-3), math.ceil(y_px * factor - 1e-3)) if level else (x_px, y_px)
+        if self._to_cpu is not None:
+            return self._to_cpu(self._image.read_region(location, (width, height), level, device="cuda"))[..., :3]
         return np.asarray(self._image.read_region(location, (width, height), level))[..., :3]
 
     def confirm_black(self, level: int, row: int, col: int) -> None:
@@ -94,8 +100,23 @@ class CucimSource:
         self._strict.close()
 
 
+def gpu_to_cpu(path: str) -> Callable[[Any], np.ndarray]:
+    """The function that copies a GPU array to numpy; SlideError without a usable GPU."""
+    try:
+        import cupy  # type: ignore[import-not-found]
+
+        if not cupy.cuda.runtime.getDeviceCount():
+            raise RuntimeError("no CUDA device")
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+        raise SlideError(f"{path}: decoder='gpu' needs an NVIDIA GPU and cupy ({text}); use decoder='cpu'") from error
+    return lambda region: cupy.asnumpy(cupy.asarray(region))
+
+
 class OpenslideSource:
     """Virtual tiles of 256 px (or the file's own where OpenSlide tells); one handle per thread."""
+
+    held_bytes = 0
 
     def __init__(self, spec: SourceSpec) -> None:
         import openslide

@@ -21,6 +21,7 @@ class TileSource(Protocol):
 
     path: str
     levels: tuple[Level, ...]
+    held_bytes: int  # pixels kept in memory while the source is open
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
         """uint8 [h,w,3], clipped to the level's size; valid until this thread's next call."""
@@ -47,6 +48,7 @@ class SourceSpec:
     reader: str
     levels: tuple[Level, ...]
     stamp: tuple[int, int] = (0, 0)
+    decoder: str = "cpu"
 
 
 def tile_box(level: Level, row: int, col: int) -> tuple[int, int, int, int]:
@@ -62,6 +64,8 @@ def tile_box(level: Level, row: int, col: int) -> tuple[int, int, int, int]:
 
 class TifffileSource:
     """Tile segments read by offset; JPEG by libjpeg-turbo, strictly, all else by imagecodecs through tifffile."""
+
+    held_bytes = 0
 
     def __init__(self, spec: SourceSpec) -> None:
         import tifffile
@@ -167,9 +171,11 @@ class ArraySource:
     array: np.ndarray
     path: str = "<array>"
     levels: tuple[Level, ...] = field(default=())
+    held_bytes: int = 0
 
     def __post_init__(self) -> None:
         height, width = self.array.shape[:2]
+        self.held_bytes = self.array.nbytes
         self.levels = (Level(width, height, 1.0, width, height),)
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:

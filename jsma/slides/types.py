@@ -42,7 +42,7 @@ class Level:
 
 @dataclass(frozen=True)
 class SlideInfo:
-    """What was opened and how; `mpp` = micrometres per level-0 pixel."""
+    """What was opened and how; `mpp` = micrometres per level-0 pixel; `decoder` = "cpu" or "gpu", whichever runs."""
 
     path: str
     reader: str
@@ -53,6 +53,7 @@ class SlideInfo:
     mpp_rule: str
     levels: tuple[Level, ...]
     decoder: str = "cpu"
+    decoder_reason: str = "CPU decoding is the default"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from .sources import SourceSpec, TileSource, open_source
 from .types import SlideError
 
 OPEN_HANDLES = 8
+MAX_HELD_BYTES = 1 << 30  # of photos decoded whole, over all open sources
 CHATTER = "chatter.log"  # in the working folder: whatever the native libraries print
 
 
@@ -58,11 +59,16 @@ class Decoder:
         self.sources: OrderedDict[SourceSpec, TileSource] = OrderedDict()
         self.mapped: dict[int, mmap.mmap] = {}
 
+    @property
+    def held_bytes(self) -> int:
+        """Pixels that open sources keep in memory."""
+        return sum(source.held_bytes for source in self.sources.values())
+
     def source(self, spec: SourceSpec) -> TileSource:
         """The open source of a spec, opened when needed."""
         if spec not in self.sources:
             self.sources[spec] = open_source(spec, self.chatter)
-            while len(self.sources) > OPEN_HANDLES:
+            while len(self.sources) > 1 and (len(self.sources) > OPEN_HANDLES or self.held_bytes > MAX_HELD_BYTES):
                 self.sources.popitem(last=False)[1].close()
         self.sources.move_to_end(spec)
         return self.sources[spec]
