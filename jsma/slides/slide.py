@@ -154,7 +154,7 @@ def _probe(spec: SourceSpec, decoding: Any) -> np.ndarray:
     """32 regions of 256 px spread over level 0."""
     across, down = np.meshgrid((np.arange(8) + 0.5) / 8, (np.arange(4) + 0.5) / 4)
     size0 = np.array([spec.levels[0].width_px, spec.levels[0].height_px])
-    regions = Regions(np.stack([across.ravel(), down.ravel()], axis=1) * size0, 1.0, 256, 256)
+    regions = Regions(np.stack([across.ravel(), down.ravel()], axis=1) * size0, np.ones(32), 256, 256)
     return decoding.read(spec, make_plan(spec.levels, 1.0, regions), (len(regions), 256, 256, 3))
 
 
@@ -172,5 +172,6 @@ def _describe(
             float(texts.get("openslide.mpp-y", texts["openslide.mpp-x"])),
         )
     if float(texts.get("openslide.objective-power", 0)) > 0:
-        scales["objective power"] = (10 / float(texts["openslide.objective-power"]),) * 2
+        power = float(texts["openslide.objective-power"])
+        scales["objective power"] = (10 / power, 10 / power)
     return found["levels"], scales

@@ -127,10 +127,10 @@ class TifffileSource:
         """Every tile was decoded strictly; nothing is left to check."""
 
     def _buffer(self, height: int, width: int) -> np.ndarray:
-        buffers = self._mine.__dict__
-        if (height, width) not in buffers:
-            buffers[height, width] = np.empty((height, width, 3), dtype=np.uint8)
-        return buffers[height, width]
+        buffer = getattr(self._mine, "buffer", None)
+        if buffer is None or buffer.shape[:2] != (height, width):
+            buffer = self._mine.buffer = np.empty((height, width, 3), dtype=np.uint8)
+        return buffer
 
     def close(self) -> None:
         self._file.close()

@@ -134,7 +134,7 @@ def _mpp_candidates(page: Any) -> dict[str, tuple[float, float]]:
         found["TIFF XResolution"] = (unit_um / x, unit_um / (_per_unit(tags, "YResolution") or x))
     match = re.search(r"\bAppMag\s*=\s*([\d.]+)", text) or re.search(r'NominalMagnification="([\d.]+)"', text)
     if match and float(match[1]) > 0:
-        found["objective power"] = (10.0 / float(match[1]),) * 2
+        found["objective power"] = (10.0 / float(match[1]), 10.0 / float(match[1]))
     return found
 
 
