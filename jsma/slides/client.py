@@ -19,7 +19,7 @@ import numpy as np
 from . import types
 from .segments import Segment, Segments
 from .sources import SourceSpec
-from .types import DamagedSlideError
+from .types import DamagedSlideError, SlideError
 from .worker import CHATTER, Decoder, receive_message, send_message
 
 
@@ -68,6 +68,9 @@ class Isolated:
                     stdout=chatter,
                     stderr=chatter,
                 )
+        except OSError as error:
+            self._drop()
+            raise SlideError(f"the decoding process cannot be started ({error}); use in_process=True") from error
         finally:
             theirs.close()
         return ours
@@ -119,6 +122,8 @@ class Isolated:
 
     def read(self, spec: SourceSpec, plan: Any, shape: tuple[int, ...]) -> np.ndarray:
         """The plan's regions, uint8 of `shape`, in memory shared with the child and never copied."""
+        if os.getpid() != self.creator:  # forked: this connection and this child are the other process's
+            return client(False, self.workers).read(spec, plan, shape)
         request: dict[str, Any] = {"do": "read", "spec": spec, "plan": plan, "shape": shape, "shared": None}
         size_bytes = int(np.prod(shape, dtype=np.int64))
         if not hasattr(os, "memfd_create"):
@@ -176,6 +181,8 @@ class InProcess:
 
     def read(self, spec: SourceSpec, plan: Any, shape: tuple[int, ...]) -> np.ndarray:
         """The plan's regions, uint8 of `shape`."""
+        if os.getpid() != self.creator:  # forked: the threads stayed behind
+            return client(True, self.workers).read(spec, plan, shape)
         if hasattr(os, "memfd_create"):
             segment = self.segments.take(int(np.prod(shape, dtype=np.int64)))
             self.segments.gone()

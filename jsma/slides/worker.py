@@ -133,7 +133,7 @@ def _watch(parent: int) -> None:
     _leave()
 
 
-def _leave() -> None:
+def _leave(*_: object) -> None:
     shutil.rmtree(os.getcwd(), ignore_errors=True)  # the parent made it for us; if it was killed nobody else cleans up
     os._exit(0)
 
@@ -141,7 +141,9 @@ def _leave() -> None:
 def main() -> None:
     """Serve requests until the parent closes the connection or is gone."""
     descriptor, parent, workers = (int(v) for v in sys.argv[1:4])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which decides
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGHUP, _leave)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     sock = socket.socket(fileno=descriptor)
     gc.freeze()
