@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +16,7 @@ from .types import DamagedSlideError, Level
 
 JPEG, JPEG2000 = (6, 7), (33003, 33004, 33005, 34712)
 MAX_TILE_PX = 1 << 24  # every thread holds one
+_BROKEN_CHAIN = re.compile(r"corrupted (tag|page) list|invalid (page )?offset")
 COMPRESSION_NAMES = {
     1: "none", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "Deflate", 32946: "Deflate", 33003: "Aperio JPEG 2000 YCbCr",
     33005: "Aperio JPEG 2000 RGB", 34712: "JPEG 2000", 50000: "Zstandard", 50001: "WebP", 32773: "PackBits",
@@ -56,13 +60,32 @@ def pyramid_pages(tif: Any) -> tuple[list[Any], bool]:
     return kept, bool(subifds)
 
 
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What tifffile logs meanwhile, kept off the user's terminal: a cut-short list of pages is only logged."""
+    logger, said = logging.getLogger("tifffile"), []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
 def inspect_tiff(path: str) -> TiffFacts:
     """Read the headers; raises DamagedSlideError when they are not those of a readable TIFF."""
     import tifffile
 
     try:
-        with tifffile.TiffFile(path) as tif:
-            return _facts(tif)
+        with _complaints() as said, tifffile.TiffFile(path) as tif:
+            facts = _facts(tif)
+        broken = [text for text in said if _BROKEN_CHAIN.search(text)]
+        if broken:
+            raise ValueError(broken[0])
+        return facts
     except Exception as error:
         text = f"{type(error).__name__}: {error}".splitlines()[0][:160]
         raise DamagedSlideError(

@@ -44,6 +44,13 @@ def start(code: str, path: Path, scratch: Path) -> tuple[subprocess.Popen[str], 
     return parent, int(parent.stdout.readline())
 
 
+def finish(parent: subprocess.Popen[str]) -> tuple[str, str]:
+    """The rest of its output; not `communicate`, which loses what `readline` has buffered."""
+    assert parent.stdout is not None and parent.stderr is not None
+    with parent:
+        return parent.stdout.read(), parent.stderr.read()
+
+
 def gone(pid: int) -> bool:
     """Whether the process is gone within 5 s (a zombie counts: it holds nothing)."""
     for _ in range(100):
@@ -94,7 +101,7 @@ def test_nothing_is_left(ending, jpeg, tmp_path, scratch):
         time.sleep(0.3)
     if number is not None:
         os.killpg(parent.pid, number)  # as a terminal does: the decoding process gets it too
-    parent.communicate(timeout=20)
+    finish(parent)
     assert gone(child)
     if number != signal.SIGKILL:  # when both are killed at once nobody is left to clean up
         assert left(scratch) == []
@@ -104,7 +111,7 @@ def test_child_cleans_up_after_a_killed_parent(jpeg, tmp_path, scratch):
     parent, child = start("time.sleep(60)", jpeg, scratch)
     assert [p.name for p in scratch.iterdir() if p.name.startswith("jsma-slides-")]
     parent.kill()
-    parent.communicate()
+    finish(parent)
     assert gone(child) and left(scratch) == []
 
 
@@ -116,7 +123,7 @@ def test_interrupted_read_leaves_a_client_that_works(jpeg, tmp_path, scratch):
         "except KeyboardInterrupt: print(len(slide.read(regions)[0]), client(False, None).pid)\n"
     )
     parent, child = start(code, jpeg, scratch)
-    out, err = parent.communicate(timeout=30)
+    out, err = finish(parent)
     number, second = out.split()
     assert number == "1" and int(second) != child, err
     assert gone(child) and gone(int(second)) and left(scratch) == []
@@ -131,23 +138,24 @@ def test_interrupted_in_process_read_stops_its_threads(jpeg, tmp_path, scratch):
         "except KeyboardInterrupt: print(len(here.read(regions)[0]))\n"
     )
     parent, _ = start(code, jpeg, scratch)
-    out, err = parent.communicate(timeout=30)
+    out, err = finish(parent)
     assert out.split() == ["1"], err
     assert left(scratch) == []
 
 
 def test_failed_opens_leave_nothing(jpeg, tmp_path, scratch):
     code = (
-        "for n, data in enumerate([b'', b'II*\\0', open(path, 'rb').read()[:3000], b'x' * 999]):\n"
+        "for n, data in enumerate([b'', b'II*\\0', open(path, 'rb').read()[:400], b'x' * 999]):\n"
         "    for name in (f'{n}.tif', f'{n}.TIF', f'{n}.png', f'{n}.ndpi', f'{n}.mrxs'):\n"
         "        at = os.path.join(os.path.dirname(path), name); open(at, 'wb').write(data)\n"
         "        try: open_slide(at, mpp=0.5).read(regions)\n"
-        "        except SlideError as error: print('refused')\n"
+        "        except SlideError: print('refused')\n"
+        "        else: print(name)\n"
     )
     copy = tmp_path / "s.tif"
     copy.write_bytes(jpeg.read_bytes())
     parent, child = start(code, copy, scratch)
-    out, err = parent.communicate(timeout=60)
+    out, err = finish(parent)
     assert out.split() == ["refused"] * 20, err
     assert gone(child) and left(scratch) == []
 
@@ -171,7 +179,7 @@ def test_fork_has_a_child_of_its_own(jpeg):
     same, theirs = os.read(end, 99).split()
     os.close(end), os.close(other)
     assert same == b"1" and int(theirs) != ours
-    assert gone(int(theirs)) and not gone(ours or 0)
+    assert gone(int(theirs)) and Path(f"/proc/{ours}").exists()
     assert np.array_equal(opened.read(regions)[0], before) and np.array_equal(pixels, before)
 
 

@@ -108,7 +108,7 @@ REFUSED = {
     "16-bit strips": (picture().astype(np.uint16), RGB | {"tile": None}, "16-bit"),
     "float": (picture().astype(np.float32), RGB, "32-bit"),
     "planes": (np.moveaxis(picture(), 2, 0).copy(), RGB | {"planarconfig": "separate"}, "planes"),
-    "palette": (picture()[..., 0], {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)}, "photometric"),
+    "palette": (picture()[..., 0], {"photometric": "palette", "colormap": np.zeros((3, 256), "u2")}, "photometric"),
     "huge tiles": (np.zeros((16, 16, 3), np.uint8), RGB | {"tile": (8192, 4096), "compression": "deflate"}, "8192"),
 }  # fmt: skip
 
