@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -38,24 +39,26 @@ def check_request(name: str, reader: str | None, mpp: float | None, decoder: str
     return extension
 
 
-def choose_reader(name: str, extension: str, facts: TiffFacts | None, asked: str | None) -> tuple[str, str]:
+def choose_reader(
+    name: str, extension: str, facts: TiffFacts | None, asked: str | None, in_process: bool
+) -> tuple[str, str]:
     """Reader and the reason in words. An asked-for reader is taken or refused, never replaced."""
     if facts is not None and facts.unserved and asked != "openslide":
         raise SlideError(f"{name}: {facts.unserved} is not served; convert it to 8-bit grey or RGB, interleaved")
     if asked is None:
-        return _default(extension, facts)
+        return _default(extension, facts, in_process)
     if asked in ("cucim", "tifffile"):
         if facts is None or not facts.tiled:
             raise SlideError(
                 f"{name}: reader {asked!r} reads tiled TIFF only; leave reader= out or use 'openslide'/'array'"
             )
-        against = _against_cucim(facts) if asked == "cucim" else _against_tifffile(facts)
+        against = _against_cucim(facts, in_process) if asked == "cucim" else _against_tifffile(facts)
         if against:
             raise SlideError(f"{name}: reader {asked!r} does not serve a TIFF with {'; '.join(against)}; leave it out")
     return asked, "asked for"
 
 
-def _default(extension: str, facts: TiffFacts | None) -> tuple[str, str]:
+def _default(extension: str, facts: TiffFacts | None, in_process: bool) -> tuple[str, str]:
     if facts is None:
         if extension in PHOTO_EXTENSIONS:
             return "array", f"{extension} is a photo: decoded whole"
@@ -64,7 +67,7 @@ def _default(extension: str, facts: TiffFacts | None) -> tuple[str, str]:
         return "array", "TIFF without tiles: decoded whole"
     if 33003 in facts.compression:
         return "openslide", f"{_kinds(facts)}: the reader whose colours are right for it"
-    against = _against_cucim(facts)
+    against = _against_cucim(facts, in_process)
     if against:
         return "tifffile", "tiled TIFF with " + "; ".join(against)
     return "cucim", f"tiled 8-bit RGB TIFF, {_kinds(facts)}"
@@ -78,7 +81,8 @@ def _against_tifffile(facts: TiffFacts) -> list[str]:
     return [f"{_kinds(facts)}, whose colours it gets wrong"] if 33003 in facts.compression else []
 
 
-def _against_cucim(facts: TiffFacts) -> list[str]:
+def _against_cucim(facts: TiffFacts, in_process: bool) -> list[str]:
+    late = in_process and "torch" in sys.modules and "cucim" not in sys.modules
     return [
         text
         for bad, text in (
@@ -87,6 +91,7 @@ def _against_cucim(facts: TiffFacts) -> list[str]:
             (facts.subifd, "a SubIFD pyramid, of which cuCIM sees level 0 only"),
             (any(c not in CUCIM_COMPRESSIONS for c in facts.compression), f"{_kinds(facts)}, which cuCIM gets wrong"),
             (find_spec("cucim") is None, "cuCIM not installed"),
+            (late, "torch imported first in this process, after which cuCIM can hang"),
         )
         if bad
     ]

@@ -183,15 +183,21 @@ class InProcess:
         """The plan's regions, uint8 of `shape`."""
         if os.getpid() != self.creator:  # forked: the threads stayed behind
             return client(True, self.workers).read(spec, plan, shape)
-        if hasattr(os, "memfd_create"):
-            segment = self.segments.take(int(np.prod(shape, dtype=np.int64)))
-            self.segments.gone()
-            out = self.segments.array(segment, shape)
-        else:
+        size_bytes = int(np.prod(shape, dtype=np.int64))
+        if not hasattr(os, "memfd_create"):
             out = np.empty(shape, dtype=np.uint8)
-        with self._lock:
-            self._decoder.read(spec, plan, out)
-        return out
+            with self._lock:
+                self._decoder.read(spec, plan, out)
+            return out
+        segment = self.segments.take(size_bytes)
+        self.segments.gone()  # nobody else has mapped them
+        try:
+            with self._lock:
+                self._decoder.read(spec, plan, np.frombuffer(segment.mapping, np.uint8, size_bytes).reshape(shape))
+        except BaseException:
+            self.segments.discard(segment)
+            raise
+        return self.segments.array(segment, shape)
 
     def close(self) -> None:
         """Stop threads, close files."""

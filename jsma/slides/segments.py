@@ -13,6 +13,10 @@ import numpy as np
 
 MAX_IDLE_BYTES = 512 << 20  # kept for the next read; anything above is given back to the system at once
 
+MAX_IDLE = 8  # segments kept; each holds two file descriptors
+MAX_OUT = 64  # segments under arrays in use; pixels beyond that, and small ones, are copied to ordinary memory
+COPIED_BYTES = 1 << 20
+
 
 @dataclass(eq=False)
 class Segment:
@@ -33,7 +37,7 @@ class Segments:
         self._returned: deque[Segment] = deque()
         self._idle: OrderedDict[int, Segment] = OrderedDict()
         self._gone: deque[int] = deque()
-        self._made = 0
+        self._made = self._out = 0
         self.era = 0
 
     @property
@@ -60,9 +64,14 @@ class Segments:
             raise
 
     def array(self, segment: Segment, shape: tuple[int, ...]) -> np.ndarray:
-        """uint8 array over the segment, which comes back by itself when the array and its views are gone."""
+        """The segment's pixels as uint8; it comes back by itself when the array and its views are gone."""
         size_bytes = int(np.prod(shape, dtype=np.int64))
         base = np.frombuffer(segment.mapping, dtype=np.uint8, count=size_bytes)
+        self._out += 1
+        if size_bytes < COPIED_BYTES or self._out > MAX_OUT:
+            copy = base.reshape(shape).copy()
+            self.give_back(segment)
+            return copy
         weakref.finalize(base, self.give_back, segment).atexit = False
         return base.reshape(shape)
 
@@ -78,11 +87,12 @@ class Segments:
     def _settle(self) -> None:
         while self._returned:
             segment = self._returned.popleft()
+            self._out -= 1
             if segment.era != self.era or segment.size_bytes > MAX_IDLE_BYTES:
                 self._free(segment)
             else:
                 self._idle[segment.number] = segment
-        while self.idle_bytes > MAX_IDLE_BYTES:
+        while self.idle_bytes > MAX_IDLE_BYTES or len(self._idle) > MAX_IDLE:
             self._free(self._idle.popitem(last=False)[1])
 
     def _free(self, segment: Segment) -> None:
@@ -92,9 +102,9 @@ class Segments:
         self._gone.append(segment.number)
 
     def discard(self, segment: Segment) -> None:
-        """Free at once (a failed read)."""
-        with self._lock:
-            self._free(segment)
+        """Never use it again (an interrupted read). Its pages go when nobody maps them: a thread may still write."""
+        os.close(segment.descriptor)
+        self._gone.append(segment.number)
 
     def gone(self) -> list[int]:
         """Numbers freed since the last call, for the decoding process to unmap."""

@@ -127,7 +127,7 @@ def open_slide(
     status = os.stat(name)
     name = os.path.abspath(name)
     facts = inspect_tiff(name) if extension in TIFF_EXTENSIONS else None
-    chosen, reason = choose_reader(name, extension, facts, reader)
+    chosen, reason = choose_reader(name, extension, facts, reader, in_process)
     if preflight and facts is not None:
         check_tiles(name, facts)
     decoding = client(in_process, workers)
