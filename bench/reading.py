@@ -31,7 +31,6 @@ from bench.reading_arms import SIDE_PX, Arm, Work, cucim_arms, jpeg_arms, opensl
 from jsma.slides import SlideError, open_slide
 from jsma.slides.client import client
 
-
 CPU_TICK_S = 0.01
 
 

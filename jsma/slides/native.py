@@ -18,6 +18,7 @@ from .sources import SourceSpec, TifffileSource, tile_box
 from .types import MAX_DIFFERENCE, Level, SlideError
 
 VIRTUAL_TILE_PX = 256
+FAINT = 64  # alpha below which OpenSlide has no pixel to speak of
 
 
 class CucimSource:
@@ -141,13 +142,18 @@ class OpenslideSource:
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
         x_px, y_px, width, height = tile_box(self.levels[level], row, col)
         factor = float(self._all[0].level_downsamples[level])
-        image = self._handle().read_region((round(x_px * factor), round(y_px * factor)), level, (width, height))
-        pixels = np.asarray(image)
-        alpha = pixels[..., 3]
-        if alpha.min() == 255:
+        # where the downsample is not whole OpenSlide interpolates, and fades out at the border of what it is asked
+        # for: ask for one pixel more on each side
+        more = 0 if factor.is_integer() else 1
+        left, top = min(more, x_px), min(more, y_px)
+        where = (round((x_px - left) * factor), round((y_px - top) * factor))
+        size = (width + left + more, height + top + more)
+        pixels = np.asarray(self._handle().read_region(where, level, size))
+        pixels = pixels[top : top + height, left : left + width]
+        if pixels[..., 3].min() == 255:
             return pixels[..., :3]
-        weight = alpha[..., None].astype(np.float32) / 255  # absent pixels are transparent: lay them on white
-        return np.rint(pixels[..., :3] * weight + 255 * (1 - weight)).astype(np.uint8)
+        absent = pixels[..., 3:] < FAINT  # no pixels there; those that only fade out have their full colour
+        return np.where(absent, np.uint8(255), pixels[..., :3])
 
     def confirm_black(self, level: int, row: int, col: int) -> None:
         """OpenSlide raises for tiles that it cannot decode."""
