@@ -102,7 +102,7 @@ class Runner:
             name,
             fold,
             seed,
-            {**asdict(self.settings), "n_folds": plan.n_folds},
+            {**asdict(self.settings), "n_folds": plan.n_folds, "split": self.dataset.split_digest(fold, plan.n_folds)},
         )
 
     def _group(self, directories: dict[str, RunDirectory], fold: int, seed: int, plan: Plan) -> None:
