@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,10 +39,11 @@ class Plan:
 
 @dataclass
 class Result:
-    """Directories of the runs (complete or resumed) and the slides that failed, with reasons."""
+    """Directories of the runs (complete or resumed), slides that failed, reason -> how many were left out."""
 
     runs: list[Path] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def strategy_class(name: str) -> type[Strategy]:
@@ -88,7 +90,8 @@ class Runner:
         keys = {(f, s, n): self._key(n, f, s, plan) for f in plan.folds for s in plan.seeds for n in plan.strategies}
         if not all(RunDirectory(self.out, key).complete for key in keys.values()):
             self.check()
-        result = Result(failed=self.failed)
+        reasons = Counter([*self.dataset.left_out.values(), *self.dataset.problems.values()])
+        result = Result(failed=self.failed, left_out=dict(reasons))
         for fold in plan.folds:
             for seed in plan.seeds:
                 self._group({n: RunDirectory(self.out, keys[fold, seed, n]) for n in plan.strategies}, fold, seed, plan)

@@ -45,12 +45,12 @@ class Bach(DatasetSource):
     photos = True
 
     def read(self, root: Path, task: str) -> Dataset:
-        """The photos whose file exists; the others are left out with the reason."""
+        """The photos whose file exists; the others are problems of this copy."""
         table = root / self.markers[0]
         lists = committed("bach")
         held_out, tuning = set(lists["held_out"]), set(lists["tuning"])
         records: list[SlideRecord] = []
-        left_out: dict[str, str] = {}
+        problems: dict[str, str] = {}
         for row in read_rows(table, columns=("file", "class")):
             name, label = Path(row["file"]).stem, row["class"]
             if (row["file"], label) == ("file", "class"):
@@ -59,7 +59,7 @@ class Bach(DatasetSource):
                 raise UsageError(f"{table}: {row['file']}: class {label!r}; allowed: {', '.join(CLASSES)}")
             path = table.parent / label / row["file"]
             if not path.is_file():
-                left_out[name] = _why_missing(table.parent, label, row["file"])
+                problems[name] = _why_missing(table.parent, label, row["file"])
                 continue
             split = "test" if name in held_out else "val" if name in tuning and task == "" else "train"
             patient = lists["patients"].get(name)
@@ -74,7 +74,7 @@ class Bach(DatasetSource):
                 )
             )
         classes = tuple(c for c in CLASSES if any(r.label == c for r in records))
-        return Dataset(self.named(task), classes, tuple(records), left_out, self.card)
+        return Dataset(self.named(task), classes, tuple(records), card=self.card, problems=problems)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
         """The archive of the labelled part, as the Zenodo record lists it."""

@@ -22,8 +22,8 @@ class Camelyon16(DatasetSource):
         version="2016, public bucket camelyon-dataset",
         url="https://registry.opendata.aws/camelyon/",
         licence="CC0 1.0",
-        citation="Ehteshami Bejnordi B. et al., Diagnostic assessment of deep learning algorithms for detection of lymph "
-        "node metastases in women with breast cancer, JAMA 318 (2017) 2199-2210, doi:10.1001/jama.2017.14585",
+        citation="Ehteshami Bejnordi B. et al., Diagnostic assessment of deep learning algorithms for detection of "
+        "lymph node metastases in women with breast cancer, JAMA 318 (2017) 2199-2210, doi:10.1001/jama.2017.14585",
         classes=CLASSES,
         counts={},
         size_bytes=700_000_000_000,
@@ -41,19 +41,20 @@ class Camelyon16(DatasetSource):
         reference = reference_labels(root)
         records: list[SlideRecord] = []
         left_out: dict[str, str] = {}
+        problems: dict[str, str] = {}
         for path in slide_files(root):
             name = path.stem
             label = reference.get(name) if name.startswith("test_") else name.split("_")[0]
             if name in lists["left_out"]:
                 left_out[name] = lists["left_out"][name]
             elif label not in CLASSES:
-                left_out[name] = "no label in reference.csv"
+                problems[name] = "no label in reference.csv"
             else:
                 split = "test" if name.startswith("test_") else "val" if name in val else "train"
                 mask = annotation(root, name) if label == "tumor" and name not in no_mask else None
                 records.append(SlideRecord(str(path), label, split=split, mask=mask, name=name, scheme="camelyon16"))
         classes = tuple(c for c in CLASSES if any(r.label == c for r in records))
-        return Dataset(self.named(task), classes, tuple(records), left_out, self.card)
+        return Dataset(self.named(task), classes, tuple(records), left_out, self.card, problems)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
         """Slides, annotations and reference labels of the public bucket, with its own checksums."""

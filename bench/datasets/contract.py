@@ -8,7 +8,7 @@ import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -74,13 +74,18 @@ class Card:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled slides. classes: in the order of the logits; left_out: slide -> why it is not among the records."""
+    """Labelled slides. classes: in the order of the logits.
+
+    left_out: slide -> why it is not among the records, by design; problems: slide -> what is wrong with this copy, so
+    that it is not among the records.
+    """
 
     name: str
     classes: tuple[str, ...]
     records: tuple[SlideRecord, ...]
     left_out: Mapping[str, str] = field(default_factory=dict)
     card: Card | None = None
+    problems: Mapping[str, str] = field(default_factory=dict)
     split_seed: int = 0
 
     @cached_property
@@ -122,14 +127,7 @@ class Dataset:
         kept = {id(r) for r in turns[:limit]}
         records = tuple(r for r in self.records if id(r) in kept)
         present = {r.label for r in records}
-        return Dataset(
-            self.name,
-            tuple(c for c in self.classes if c in present),
-            records,
-            self.left_out,
-            self.card,
-            self.split_seed,
-        )
+        return replace(self, classes=tuple(c for c in self.classes if c in present), records=records)
 
 
 def _size_bytes(path: str) -> int | None:
@@ -193,7 +191,8 @@ class DatasetSource(ABC):
         card = self.card
         return (
             f"dataset {card.name}: {self.markers[0]} is missing in {self.folder(folder)}; get it from {card.url} "
-            f"(about {card.size_bytes / 1e9:.3g} GB, {card.licence}) with: jsma-bench data fetch {card.name} --data {folder}"
+            f"(about {card.size_bytes / 1e9:.3g} GB, {card.licence}) with: "
+            f"jsma-bench data fetch {card.name} --data {folder}"
         )
 
     def task_named(self, task: str) -> str:

@@ -1,4 +1,4 @@
-"""Anybody's own slides and photos: one CSV with `path,label`; optionally patient, split, fold, mpp, annotation, site."""
+"""Anybody's own slides and photos: one CSV with `path,label`; also patient, split, fold, mpp, annotation, site."""
 
 from __future__ import annotations
 

@@ -43,6 +43,7 @@ class Panda(DatasetSource):
         rejected = {**noisy(root), **committed("panda")["left_out"]}
         records: list[SlideRecord] = []
         left_out: dict[str, str] = {}
+        problems: dict[str, str] = {}
         for row in rows:
             name = row["image_id"]
             path = root / "train_images" / f"{name}.tiff"
@@ -52,7 +53,7 @@ class Panda(DatasetSource):
             if name in rejected:
                 left_out[name] = rejected[name]
             elif not path.is_file():
-                left_out[name] = "file missing"
+                problems[name] = "file missing"
             else:
                 records.append(
                     SlideRecord(
@@ -65,7 +66,7 @@ class Panda(DatasetSource):
                     )
                 )
         classes = tuple(c for c in (BINARY if task == "binary" else GRADES) if any(r.label == c for r in records))
-        return Dataset(self.named(task), classes, tuple(records), left_out, self.card)
+        return Dataset(self.named(task), classes, tuple(records), left_out, self.card, problems)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
         """Nothing: Kaggle wants an account. UsageError says what to do."""

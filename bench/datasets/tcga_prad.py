@@ -23,7 +23,7 @@ HEADERS = (
 
 
 class TcgaPrad(DatasetSource):
-    """DX (diagnostic, FFPE) slides; frozen sections (TS, BS, MS) are left out. Patient = case, site = characters 6-7."""
+    """DX (diagnostic, FFPE) slides, frozen sections (TS, BS, MS) left out; patient = case, site = characters 6-7."""
 
     card = Card(
         name="tcga-prad",
@@ -31,8 +31,8 @@ class TcgaPrad(DatasetSource):
         version="GDC, project TCGA-PRAD",
         url="https://portal.gdc.cancer.gov/projects/TCGA-PRAD",
         licence="NIH open access (GDC data use agreement)",
-        citation="The Cancer Genome Atlas Research Network, The molecular taxonomy of primary prostate cancer, Cell 163 "
-        "(2015) 1011-1025, doi:10.1016/j.cell.2015.10.025",
+        citation="The Cancer Genome Atlas Research Network, The molecular taxonomy of primary prostate cancer, Cell "
+        "163 (2015) 1011-1025, doi:10.1016/j.cell.2015.10.025",
         classes=GROUPS,
         counts={},
         size_bytes=250_000_000_000,
@@ -48,23 +48,26 @@ class TcgaPrad(DatasetSource):
         grades = grade_groups(root / "clinical.tsv")
         records: list[SlideRecord] = []
         left_out: dict[str, str] = {}
+        problems: dict[str, str] = {}
         for path in slide_files(root):
             match = SLIDE.match(path.name)
             name = path.name.split(".")[0]
             case = match["case"] if match else ""
             if match is None:
-                left_out[path.name] = "not named like a TCGA slide"
+                problems[path.name] = "not named like a TCGA slide"
             elif match["section"] != "DX":
                 left_out[name] = f"{match['section']}: frozen section, not diagnostic"
             elif not path.is_file():
-                left_out[name] = "file missing"
-            elif isinstance(grade := grades.get(case, "case not in clinical.tsv"), str):
+                problems[name] = "file missing"
+            elif case not in grades:
+                problems[name] = "case not in clinical.tsv"
+            elif isinstance(grade := grades[case], str):
                 left_out[name] = grade
             else:
                 label = BINARY[grade > 2] if task == "binary" else GROUPS[grade - 1]
                 records.append(SlideRecord(str(path), label, patient=case, name=name, site=case[5:7]))
         classes = tuple(c for c in (BINARY if task == "binary" else GROUPS) if any(r.label == c for r in records))
-        return Dataset(self.named(task), classes, tuple(records), left_out, self.card)
+        return Dataset(self.named(task), classes, tuple(records), left_out, self.card, problems)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
         """Open-access diagnostic slides by the GDC's manifest, and the clinical table."""

@@ -61,7 +61,8 @@ def _level(path: str) -> np.ndarray:
 def outline(layer: np.ndarray, scale: tuple[float, float]) -> BaseGeometry:
     """Polygons with holes around the non-zero pixels [h, w]; scale: level-0 pixels per mask pixel (x, y).
 
-    OpenCV's contours run through the centres of the border pixels, so they are grown by half a pixel.
+    OpenCV's contours run through the centres of the border pixels, so they are grown by half a pixel;
+    corners of holes are cut by a part of a pixel.
     """
     contours, tree = cv2.findContours(layer.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     shapes: list[BaseGeometry] = []

@@ -198,7 +198,7 @@ def asap_xml(groups: list[tuple[str, list[tuple[float, float]]]]) -> str:
         parts.append(f'<Annotation Name="Annotation {k}" Type="Polygon" PartOfGroup="{group}" Color="#F4FA58">'
                      f"<Coordinates>{body}</Coordinates></Annotation>")  # fmt: skip
     return (f'<?xml version="1.0"?><ASAP_Annotations><Annotations>{"".join(parts)}</Annotations>'
-            '<AnnotationGroups><Group Name="_0" PartOfGroup="None"/></AnnotationGroups></ASAP_Annotations>')  # fmt: skip
+            '<AnnotationGroups><Group Name="_0"/></AnnotationGroups></ASAP_Annotations>')  # fmt: skip
 
 
 LESION = asap_xml([("_0", SQUARE), ("_2", [(150, 150), (200, 150), (200, 200), (150, 200)])])

@@ -42,7 +42,7 @@ def test_bach_counts_and_left_out(built):
     dataset = read("bach", built("bach"))
     assert dataset.classes == ("Normal", "Benign", "InSitu", "Invasive")
     assert by_split(dataset) == layouts.BACH_COUNTS
-    assert dataset.left_out == {"b098": "file missing", "b099": "the table says Benign, the file lies in Normal"}
+    assert dataset.problems == {"b098": "file missing", "b099": "the table says Benign, the file lies in Normal"}
     labels = {r.id: (r.label, r.split, r.patient) for r in dataset.records}
     assert labels["b042"] == ("Benign", "test", "16")
     assert labels["iv010"] == ("Invasive", "val", None)
@@ -76,8 +76,8 @@ def test_bach_wsi_takes_the_gravest_class_and_leaves_out_what_is_not_annotated(b
 
 
 # --- TCGA-PRAD -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("gleason, group", [((3, 3), 1), ((2, 3), 1), ((3, 4), 2), ((4, 3), 3), ((4, 4), 4), ((3, 5), 4),
-                                            ((5, 3), 4), ((4, 5), 5), ((5, 4), 5), ((5, 5), 5)])  # fmt: skip
+@pytest.mark.parametrize("gleason, group", [((3, 3), 1), ((2, 3), 1), ((3, 4), 2), ((4, 3), 3), ((4, 4), 4),
+                                            ((3, 5), 4), ((5, 3), 4), ((4, 5), 5), ((5, 5), 5)])  # fmt: skip
 def test_grade_groups(gleason, group):
     assert grade_group(*gleason) == group
 
@@ -95,8 +95,8 @@ def test_tcga_both_headers_and_with_or_without_sheet(generation, sheet, tmp_path
         "TS: frozen section, not diagnostic": 3,
         "no prostate diagnosis with both Gleason patterns": 1,
         "2 diagnoses disagree on the grade group": 1,
-        "case not in clinical.tsv": 1,
     }
+    assert dataset.problems == {"TCGA-XX-0003-01Z-00-DX1": "case not in clinical.tsv"}
     assert Counter(r.label for r in read("tcga-prad:binary", tmp_path).records) == {
         "grade group 1-2": 14, "grade group 3-5": 6}  # fmt: skip
 
