@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -111,6 +110,10 @@ def list_(
         print("  ".join(str(value) for value in row.values()))
 
 
+# typer brings its own copy of click from 0.27 on, and the two have unrelated exceptions: take the one that it raises
+UsageMistake: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")  # pyright: ignore
+
+
 def main() -> None:
     """Entry point: one line and an exit code for every mistake of the user."""
     from jsma.encoder import EncoderError
@@ -118,15 +121,16 @@ def main() -> None:
 
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+    except UsageMistake as error:
+        error.show()  # pyright: ignore[reportAttributeAccessIssue]
         raise SystemExit(USAGE) from None
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted; what is complete is kept: run the same command again to go on", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except (UsageError, SlideError, EncoderError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(USAGE) from None
+    if code == INTERRUPTED:
+        print("interrupted; what is complete is kept: run the same command again to go on", file=sys.stderr)
     raise SystemExit(code or 0)
 
 

@@ -78,7 +78,7 @@ class Runner:
             except (SlideError, OSError) as error:
                 self.failed[record.id] = str(error)
             self.report("checking slides", number + 1, len(self.dataset.records))
-        if len(self.failed) == len(self.dataset.records):
+        if all(r.id in self.failed for r in self.dataset.records):
             raise UsageError(
                 f"none of the {len(self.failed)} slides can be read; the first: " + next(iter(self.failed.values()))
             )

@@ -16,7 +16,7 @@ from jsma.tissue import tissue_mask
 OVERVIEW_PX = 256
 THUMBNAIL_PX = 64
 BLACK, WHITE = 12, 250  # a tile is black when nothing in it is brighter, white when nothing is darker
-DARK, PALE = 40, 225  # means of the overview at the same place that would explain it
+PALE = 225  # mean of the overview at the same place that explains a white tile
 OUTSIDE = 0.05  # share of an annotation that may overhang the slide
 BATCH = 32
 
@@ -50,7 +50,8 @@ def look(record: SlideRecord, mpps: tuple[float, ...], tiles_per_level: int | No
             _tiles(seen, slide, overview, tiles_per_level)
             _mask(seen, slide.info)
     except (SlideError, OSError) as error:
-        kind = "no mpp" if "no micrometres per pixel" in str(error) else "unreadable"
+        kinds = {"no micrometres per pixel": "no mpp", "all black": "black tiles"}
+        kind = next((check for words, check in kinds.items() if words in str(error)), "unreadable")
         seen.found[kind] = str(error).removeprefix(f"{record.path}: ")
     return seen
 
@@ -68,7 +69,8 @@ def _scale(seen: Look, info: SlideInfo, mpps: tuple[float, ...], card_mpp: float
 
 def _overview(slide: Slide) -> np.ndarray:
     info = slide.info
-    scale0 = max(info.width0_px, info.height0_px, OVERVIEW_PX) / OVERVIEW_PX
+    # not finer than the coarsest level, which is what the tiles of the others are held against
+    scale0 = max(max(info.width0_px, info.height0_px) / OVERVIEW_PX, info.levels[-1].downsample)
     width, height = max(1, round(info.width0_px / scale0)), max(1, round(info.height0_px / scale0))
     centre0 = np.array([[info.width0_px / 2, info.height0_px / 2]])
     return np.array(slide.read(Regions(centre0, np.array([info.mpp * scale0]), width, height))[0][0])
@@ -82,35 +84,44 @@ def _thumbnail(overview: np.ndarray) -> np.ndarray | None:
 
 
 def _tiles(seen: Look, slide: Slide, overview: np.ndarray, most: int | None) -> None:
-    """Black tiles, and white ones where the overview shows tissue, level by level."""
-    info = slide.info
-    texts: dict[str, list[str]] = {"black tiles": [], "white tiles": []}
-    for index, level in enumerate(info.levels):
+    """Black tiles, white ones where the overview shows tissue, and those that do not decode, level by level."""
+    texts: dict[str, list[str]] = {"black tiles": [], "white tiles": [], "unreadable": []}
+    for index, level in enumerate(slide.info.levels):
         rows, cols = level.grid
         step = 1 if most is None else max(1, -(-rows * cols // most))
         chosen = np.arange(0, rows * cols, step)
         seen.tiles += len(chosen)
-        black = white = explained = 0
+        counts = dict.fromkeys(texts, 0)
         for start in range(0, len(chosen), BATCH):
             row, col = np.divmod(chosen[start : start + BATCH], cols)
-            size = np.array([level.tile_width_px, level.tile_height_px])
-            centre0 = (np.stack([col, row], axis=1) + 0.5) * size * level.downsample
-            mpp = np.full(len(row), info.mpp * level.downsample)
-            pixels = slide.read(Regions(centre0, mpp, level.tile_width_px, level.tile_height_px))[0]
-            for r, c, tile in zip(row.tolist(), col.tolist(), pixels, strict=True):
+            for r, c, tile in zip(row.tolist(), col.tolist(), _read_tiles(slide, level, row, col), strict=True):
+                if isinstance(tile, str):
+                    counts["black tiles" if "all black" in tile else "unreadable"] += 1
+                    continue
                 y, x = r * level.tile_height_px, c * level.tile_width_px
                 tile = tile[: level.height_px - y, : level.width_px - x]
-                place = _place(overview, x / level.width_px, y / level.height_px, tile.shape, level)
                 if tile.max() <= BLACK:
-                    black, explained = black + 1, explained + (place.mean() <= DARK)
-                elif tile.min() >= WHITE and place.mean() < PALE:
-                    white += 1
-        if black:
-            note = ", black on the overview too" if explained == black else ", tissue on the overview"
-            texts["black tiles"].append(f"{black} of {len(chosen)} tiles of level {index}{note}")
-        if white:
-            texts["white tiles"].append(f"{white} of {len(chosen)} tiles of level {index}, tissue on the overview")
+                    counts["black tiles"] += 1
+                elif tile.min() >= WHITE:
+                    place = _place(overview, x / level.width_px, y / level.height_px, tile.shape, level)
+                    counts["white tiles"] += bool(place.mean() < PALE)
+        for check, number in counts.items():
+            if number:
+                texts[check].append(f"{number} of {len(chosen)} tiles of level {index}")
     seen.found.update({check: "; ".join(text) for check, text in texts.items() if text})
+
+
+def _read_tiles(slide: Slide, level: Level, row: np.ndarray, col: np.ndarray) -> list[np.ndarray | str]:
+    """Pixels of each tile, or why it does not decode: one by one where a read of all of them fails."""
+    size = np.array([level.tile_width_px, level.tile_height_px])
+    centre0 = (np.stack([col, row], axis=1) + 0.5) * size * level.downsample
+    mpp = np.full(len(row), slide.info.mpp * level.downsample)
+    try:
+        return list(slide.read(Regions(centre0, mpp, level.tile_width_px, level.tile_height_px))[0])
+    except SlideError as error:
+        if len(row) == 1:
+            return [str(error)]
+    return [tile for k in range(len(row)) for tile in _read_tiles(slide, level, row[k : k + 1], col[k : k + 1])]
 
 
 def _place(overview: np.ndarray, left: float, top: float, shape: tuple[int, ...], level: Level) -> np.ndarray:
