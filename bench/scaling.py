@@ -20,8 +20,8 @@ from baselines.contract import StrategySettings
 from bench.datasets import Dataset, SlideRecord
 from bench.demo import CLASSES, DemoSettings, generate
 from bench.infer import Contestant, infer
-from bench.rundir import environment
 from bench.run import strategy_class
+from bench.rundir import environment
 from bench.settings import RunSettings
 from jsma.encoder import build_encoder
 from jsma.meter import Meter
