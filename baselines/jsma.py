@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from baselines.contract import Outcome, Strategy, StrategySettings
-from jsma import JSMA
+from jsma import JSMA, Draw
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 
@@ -30,36 +30,49 @@ class Joint(Strategy):
         """Cells [K] that may be drawn; every cell with tissue here."""
         return slide.view.mask
 
-    def log_attention(self, slides: Sequence[MeteredSlide]) -> list[Tensor]:
-        """log a [K] of each slide; slides of equal geometry go through the network together."""
-        found: dict[int, Tensor] = {}
+    def log_attention(self, slides: Sequence[MeteredSlide]) -> Tensor:
+        """log a [b, K] of slides of equal geometry."""
+        overviews = torch.stack([slide.overview() for slide in slides])
+        masks = torch.stack([self.allowed(slide) for slide in slides]).to(overviews.device)
+        return self.model.attend(overviews, slides[0].view.pools, masks)
+
+    def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
+        """See `Strategy`; slides of equal geometry go through the networks together."""
         groups: dict[object, list[int]] = {}
         for i, slide in enumerate(slides):
             groups.setdefault((slide.view.grid, slide.view.overview.shape), []).append(i)
+        found: dict[int, Outcome] = {}
         for members in groups.values():
-            overviews = torch.stack([slides[i].overview() for i in members])
-            masks = torch.stack([self.allowed(slides[i]) for i in members]).to(overviews.device)
-            with self.meter.stage("attention"):
-                log_a = self.model.attend(overviews, slides[members[0]].view.pools, masks)
-            found.update(zip(members, log_a, strict=True))
+            found.update(zip(members, self._together([slides[i] for i in members], generator), strict=True))
         return [found[i] for i in range(len(slides))]
 
-    def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
-        """See `Strategy`."""
-        for slide in slides:
-            _ = slide.view  # the overviews are read before the first attention is timed
+    def _together(self, slides: list[MeteredSlide], generator: Generator) -> list[Outcome]:
+        with self.meter.stage("attention"):
+            log_a = self.log_attention(slides)
+        with self.meter.stage("sample"):
+            draws = self.model.draw(log_a, generator)
+        features = [slide.features(draw.indices) for slide, draw in zip(slides, draws, strict=True)]
+        with self.meter.stage("aggregate"):
+            parts = slides[0].view.grid.slices
+            logits = self._logits(log_a, draws, features, torch.tensor([part.stop for part in parts]))
+            p = self.model.p_m(log_a, [part.stop - part.start for part in parts]).detach()
+            penalties = self.model.regulariser(log_a)
         return [
-            self._one(slide, log_a, generator) for slide, log_a in zip(slides, self.log_attention(slides), strict=True)
+            Outcome(row, penalty, draw.indices, share)
+            for row, penalty, draw, share in zip(logits, penalties, draws, p, strict=True)
         ]
 
-    def _one(self, slide: MeteredSlide, log_a: Tensor, generator: Generator) -> Outcome:
-        with self.meter.stage("sample"):
-            draw = self.model.draw(log_a[None], generator)[0]
-        features = slide.features(draw.indices)
-        with self.meter.stage("aggregate"):
-            parts = slide.view.grid.slices
-            ends = torch.tensor([part.stop for part in parts], device=log_a.device)
-            magnification = torch.bucketize(draw.indices, ends, right=True)
-            logits = self.model.classify(log_a[draw.indices], features, magnification, draw.log_threshold)
-            p = torch.stack([log_a[part].exp().sum() for part in parts]).detach()
-            return Outcome(logits, self.model.regulariser(log_a), draw.indices, p)
+    def _logits(self, log_a: Tensor, draws: list[Draw], features: list[Tensor], ends: Tensor) -> list[Tensor]:
+        """Logits of each slide; slides with as many draws go through the estimator together."""
+        found: dict[int, Tensor] = {}
+        for n in {len(draw.indices) for draw in draws}:
+            own = [i for i, draw in enumerate(draws) if len(draw.indices) == n]
+            indices = torch.stack([draws[i].indices for i in own])
+            logits = self.model.classify(
+                log_a[own].gather(-1, indices),
+                torch.stack([features[i] for i in own]),
+                torch.bucketize(indices, ends.to(indices.device), right=True),
+                torch.stack([draws[i].log_threshold for i in own]),
+            )
+            found.update(zip(own, logits, strict=True))
+        return [found[i] for i in range(len(draws))]

@@ -17,15 +17,14 @@ class Random(Joint):
     name = "random"
     source = "control"
 
-    def log_attention(self, slides: Sequence[MeteredSlide]) -> list[Tensor]:
-        """log a [K], constant: 1/M over magnifications, uniform inside each."""
-        found = []
+    def log_attention(self, slides: Sequence[MeteredSlide]) -> Tensor:
+        """log a [b, K], constant: 1/M over magnifications, uniform inside each."""
+        rows = []
         for slide in slides:
             mask, parts = self.allowed(slide), slide.view.grid.slices
             log_a = torch.full(mask.shape, -torch.inf)
             held = [part for part in parts if mask[part].any()]
             for part in held:
-                inside = log_a[part]
-                inside[mask[part]] = -torch.log(mask[part].sum() * float(len(held)))
-            found.append(log_a.to(next(self.model.parameters()).device))
-        return found
+                log_a[part][mask[part]] = -torch.log(mask[part].sum() * float(len(held)))
+            rows.append(log_a)
+        return torch.stack(rows).to(next(self.model.parameters()).device)

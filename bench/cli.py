@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from baselines import STRATEGIES
+from bench.bars import Bars
+from bench.data_cli import data_app
 from bench.errors import INTERRUPTED, PARTIAL, USAGE, UsageError
 from bench.settings import PRESETS
 
@@ -32,41 +23,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which pixels of a slide are worth reading? Strategies side by side, costs metered.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Prepare and look at data.")
 app.add_typer(data_app, name="data")
-stderr = Console(stderr=True)
-
-
-class Bars:
-    """Progress on stderr with time left; silent when stderr is not a terminal."""
-
-    def __init__(self) -> None:
-        self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TimeRemainingColumn(), console=stderr, disable=not stderr.is_terminal)  # fmt: skip
-        self._tasks: dict[str, TaskID] = {}
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self.progress.add_task(what, total=total)
-        self.progress.update(self._tasks[what], completed=done, total=total)
-
-    def named(self, what: str) -> Callable[[int, int], None]:
-        """A reporter for one bar."""
-        return lambda done, total: self(what, done, total)
 
 
 @app.command()
 def run(
-    dataset: Annotated[str, typer.Option(help="A dataset by name; see `list datasets`.")] = "demo",
-    slides: Annotated[Path | None, typer.Option(help="Your own: CSV with path,label[,patient,split,fold,mpp].")] = None,
+    dataset: Annotated[str, typer.Option(help="NAME[:TASK] of `data list`, or your own file.py:Class.")] = "demo",
+    slides: Annotated[
+        Path | None, typer.Option(help="Your own: CSV with path,label[,patient,split,fold,mpp,annotation,site].")
+    ] = None,
     strategies: Annotated[str, typer.Option(help="Comma-separated; see `list strategies`.")] = ",".join(STRATEGIES),
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
     seeds: Annotated[int | None, typer.Option(min=1, help="Training seeds 0..n-1; default from the preset.")] = None,
     folds: Annotated[int, typer.Option(min=1, help="How many of 5 folds to run, where the data have no split.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder of the run directories.")] = Path("runs"),
-    data: Annotated[Path, typer.Option(help="Folder of generated and prepared data.")] = Path("data"),
+    data: Annotated[Path, typer.Option(help="Folder of the datasets.")] = Path("data"),
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many slides (to try things out).")] = None,
     config: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. n_patches=8; repeatable.")] = None,
 ) -> None:
@@ -87,6 +59,8 @@ def run(
     _print(terminal(rows))
     print("bottleneck at inference: " + "; ".join(f"{r['strategy']} {r['bottleneck']}" for r in rows))
     print(f"results: {out} ({len(session.runs)} runs)")
+    for reason, number in session.left_out.items():
+        print(f"left out: {number} x {reason}", file=sys.stderr)
     for slide, reason in session.failed.items():
         print(f"failed: {slide}: {reason}", file=sys.stderr)
     if session.failed:
@@ -103,12 +77,20 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json")] = False,
     csv: Annotated[bool, typer.Option("--csv")] = False,
     md: Annotated[bool, typer.Option("--md")] = False,
+    save: Annotated[Path | None, typer.Option(help="Also write SAVE.md, .csv, .json (provenance) and .png.")] = None,
+    produced_by: Annotated[str, typer.Option(help="With --save: the command that made the runs.")] = "jsma-bench run",
 ) -> None:
     """One table over finished runs."""
     from bench import compare as comparing
     from bench import tables
 
-    rows = comparing.compare(comparing.load_runs(out))
+    runs = comparing.load_runs(out)
+    rows = comparing.compare(runs)
+    if save is not None:
+        from bench.publish import publish
+
+        for path in publish(runs, save, produced_by):
+            print(f"wrote {path}", file=sys.stderr)
     if as_json:
         print(tables.as_json(rows))
     elif csv:
@@ -136,35 +118,8 @@ def list_(
         print("  ".join(str(value) for value in row.values()))
 
 
-@data_app.command("show")
-def data_show(
-    dataset: Annotated[str, typer.Argument()] = "demo",
-    preset: Annotated[str, typer.Option()] = "demo",
-    data: Annotated[Path, typer.Option()] = Path("data"),
-    png: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("demo.png"),
-) -> None:
-    """Contact sheet of a dataset."""
-    from bench.session import show
-
-    bars = Bars()
-    with bars.progress:
-        show(dataset, preset, data, png, bars.named("generating"))
-    print(png)
-
-
-@data_app.command("prepare")
-def data_prepare(
-    csv: Annotated[Path, typer.Argument(help="CSV with path,label of photos.")],
-    to: Annotated[Path, typer.Argument(help="New folder for tiled pyramids and labels.csv.")],
-    mpp: Annotated[float, typer.Option(help="Micrometres per pixel of the photos.")],
-    quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality.")] = 90,
-) -> None:
-    """Convert photos once into tiled pyramidal TIFF; writes a labels.csv for `run --slides`."""
-    from bench.prepare import prepare
-
-    bars = Bars()
-    with bars.progress:
-        print(prepare(csv, to, mpp, quality, bars.named("preparing")))
+# typer brings its own copy of click from 0.27 on, and the two have unrelated exceptions: take the one that it raises
+UsageMistake: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")  # pyright: ignore
 
 
 def main() -> None:
@@ -174,15 +129,16 @@ def main() -> None:
 
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+    except UsageMistake as error:
+        error.show()  # pyright: ignore[reportAttributeAccessIssue]
         raise SystemExit(USAGE) from None
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted; what is complete is kept: run the same command again to go on", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
     except (UsageError, SlideError, EncoderError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(USAGE) from None
+    if code == INTERRUPTED:
+        print("interrupted; what is complete is kept: run the same command again to go on", file=sys.stderr)
     raise SystemExit(code or 0)
 
 

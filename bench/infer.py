@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
 from torch import Generator
 
 from baselines.contract import Outcome, Strategy
 from bench.datasets import Dataset, SlideRecord
+from bench.evidence import annotation_exists, load_evidence
 from jsma.encoder import Encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
@@ -94,6 +93,7 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
     row: dict[str, Any] = {
         "slide": record.id,
         "patient": record.patient,
+        "site": record.site,
         "label": record.label,
         "predicted": dataset.classes[int(outcome.logits.argmax())],
     }
@@ -115,14 +115,11 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
 
 
 def _in_evidence(record: SlideRecord, slide: MeteredSlide, outcome: Outcome) -> float | None:
-    """Share of the patches used whose centre lies in the evidence mask; None without mask or evidence."""
-    if record.mask is None or outcome.cells is None or not Path(record.mask).is_file():
-        return None
-    mask = cv2.imread(record.mask, cv2.IMREAD_UNCHANGED)
-    if mask is None or not mask.any():
+    """Share of the patches used whose centre lies in evidence; None without annotation or evidence."""
+    if record.mask is None or outcome.cells is None or not annotation_exists(record.mask):
         return None
     grid = slide.view.grid
-    centres0 = np.asarray(grid.centres0(outcome.cells.cpu().numpy()))
-    columns = np.clip((centres0[:, 0] * mask.shape[1] / grid.width0_px).astype(int), 0, mask.shape[1] - 1)
-    rows = np.clip((centres0[:, 1] * mask.shape[0] / grid.height0_px).astype(int), 0, mask.shape[0] - 1)
-    return float((mask[rows, columns] > 0).mean())
+    evidence = load_evidence(record.mask, grid.width0_px, grid.height0_px, record.scheme)
+    if evidence.empty:
+        return None
+    return float(evidence.contains(grid.centres0(outcome.cells.cpu().numpy())).mean())

@@ -3,73 +3,126 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
+import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-import tifffile
-from PIL import Image, UnidentifiedImageError
-
-from bench.datasets.labelled import load
+from bench.datasets.contract import Dataset, SlideRecord
 from bench.errors import UsageError
+from bench.pyramid import QUALITY, Job, convert, provenance_of
 from bench.rundir import writable
+from jsma.slides import SlideError
+
+Report = Callable[[int, int], None]
 
 
-def prepare(labels: Path, folder: Path, mpp: float, quality: int, report: Callable[[int, int], None]) -> Path:
-    """Convert every photo of `labels` (path,label) to `folder`; returns the new labels.csv.
+@dataclass
+class Prepared:
+    """What a `prepare` did. pixels: of the photos converted now; failed: slide -> reason."""
 
-    mpp: micrometres per pixel of the photos. A file that exists is kept, so the command can be repeated.
-    """
-    if not mpp > 0:
-        raise UsageError(f"--mpp {mpp}; micrometres per pixel must be above 0")
-    dataset = load(labels)
+    folder: Path
+    converted: int = 0
+    kept: int = 0
+    pixels: int = 0
+    seconds: float = 0.0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """mpp: um per pixel where the dataset does not say; quality: JPEG, None keeps what is there; workers: processes."""
+
+    mpp: float | None = None
+    quality: int | None = None
+    workers: int = 0
+
+    @property
+    def processes(self) -> int:
+        """Worker processes: as many as cores by default."""
+        return self.workers or os.cpu_count() or 1
+
+
+def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: Report | None = None) -> Prepared:
+    """Convert every photo of `dataset` whose pyramid in `folder` is absent or out of date."""
     writable(folder)
-    rows = []
-    for number, record in enumerate(dataset.records):
-        target = folder / f"{number:05d}_{Path(record.path).stem}.tif"
-        if not target.is_file():
-            write_pyramid(_photo(record.path), target, mpp, quality)
-        rows.append({"path": target.name, "label": record.label, "patient": record.patient or ""})
-        report(number + 1, len(dataset.records))
+    for record in dataset.records:
+        if settings.mpp is None and record.mpp is None:
+            raise UsageError(f"{record.id}: um per pixel unknown; give --mpp, or an mpp column")
+    targets = {r.id: pyramid_path(r, folder) for r in dataset.records}
+    if len(set(targets.values())) < len(targets):
+        raise UsageError(f"dataset {dataset.name}: two slides have one name; names must differ")
+    todo = [r for r in dataset.records if not _current(r, targets[r.id], settings)]
+    done = Prepared(folder, kept=len(dataset.records) - len(todo))
+    began = time.perf_counter()
+    jobs = {
+        r.id: Job(r.path, str(targets[r.id]), r.mpp or settings.mpp or 0.0, settings.quality or QUALITY) for r in todo
+    }
+    _run(jobs, settings.processes, done, report, len(dataset.records))
+    done.seconds = time.perf_counter() - began
+    return done
+
+
+def _run(jobs: dict[str, Job], workers: int, done: Prepared, report: Report | None, total: int) -> None:
+    """Convert, one process a worker; a photo that fails is listed, the others go on."""
+    if not jobs:
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        running = {pool.submit(convert, job): name for name, job in jobs.items()}
+        try:
+            for future in as_completed(running):
+                try:
+                    done.pixels += future.result().pixels
+                    done.converted += 1
+                except (SlideError, OSError) as error:
+                    done.failed[running[future]] = str(error)
+                if report:
+                    report(done.kept + done.converted + len(done.failed), total)
+        except BaseException:  # interrupted: what is complete stays, the rest is not begun
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def pyramid_path(record: SlideRecord, folder: Path) -> Path:
+    """Where the pyramid of `record` lies."""
+    return folder / f"{record.id.replace('/', '__').removesuffix(Path(record.path).suffix)}.tif"
+
+
+def _current(record: SlideRecord, target: Path, settings: PrepareSettings) -> bool:
+    """Whether the pyramid was made from this very source, at the quality and scale that are asked."""
+    made = provenance_of(str(target)) if target.is_file() else None
+    if made is None or not os.path.isfile(record.path):
+        return False
+    status = os.stat(record.path)
+    same = (made.get("source_bytes"), made.get("source_mtime_ns")) == (status.st_size, status.st_mtime_ns)
+    asked = settings.quality in (None, made.get("jpeg_quality"))
+    return same and asked and made.get("mpp") == (record.mpp or settings.mpp)
+
+
+def prepared(dataset: Dataset, folder: Path, report: Report | None = None) -> Dataset:
+    """`dataset` with the paths of its pyramids, converting what is missing; photos that fail keep their own path."""
+    prepare(dataset, folder, PrepareSettings(), report)
+    records = []
+    for record in dataset.records:
+        path = pyramid_path(record, folder)
+        records.append(replace(record, path=str(path)) if path.is_file() else record)
+    return replace(dataset, records=tuple(records))
+
+
+def write_labels(dataset: Dataset, folder: Path) -> Path:
+    """A labels.csv for `run --slides` that names the pyramids in `folder`."""
+    columns = ["path", "label", "patient", "split", "fold", "annotation", "site"]
     with (folder / "labels.csv").open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, ["path", "label", "patient"])
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(handle)
+        writer.writerow(columns)
+        for r in dataset.records:
+            path = pyramid_path(r, folder)
+            if path.is_file():
+                fold = "" if r.fold is None else r.fold
+                row = [path.name, r.label, r.patient or "", r.split or "", fold, r.mask or "", r.site or ""]
+                writer.writerow(row)
     return folder / "labels.csv"
-
-
-def _photo(path: str) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such file; mend the path in the CSV") from error
-    except (OSError, UnidentifiedImageError) as error:
-        raise UsageError(f"{path}: not a readable image ({error})") from error
-
-
-def write_pyramid(image: np.ndarray, target: Path, mpp: float, quality: int) -> None:
-    """Write uint8 [h, w, 3] as 256-px JPEG tiles with levels 1, 1/2, 1/4 ... down to one tile."""
-    temporary = target.with_suffix(".tmp")
-    level, scale = image, 1
-    with tifffile.TiffWriter(temporary) as writer:
-        while True:
-            writer.write(
-                level,
-                photometric="rgb",
-                tile=(256, 256),
-                compression="jpeg",
-                compressionargs={"level": quality},
-                subfiletype=0 if scale == 1 else 1,
-                resolution=(1e4 / (mpp * scale), 1e4 / (mpp * scale)),
-                resolutionunit="CENTIMETER",
-                metadata=None,
-            )
-            if max(level.shape[:2]) <= 256:
-                break
-            scale *= 2
-            size = (-(-image.shape[1] // scale), -(-image.shape[0] // scale))
-            level = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    os.replace(temporary, target)

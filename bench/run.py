@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -38,10 +39,11 @@ class Plan:
 
 @dataclass
 class Result:
-    """Directories of the runs (complete or resumed) and the slides that failed, with reasons."""
+    """Directories of the runs (complete or resumed), slides that failed, reason -> how many were left out."""
 
     runs: list[Path] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def strategy_class(name: str) -> type[Strategy]:
@@ -76,7 +78,7 @@ class Runner:
             except (SlideError, OSError) as error:
                 self.failed[record.id] = str(error)
             self.report("checking slides", number + 1, len(self.dataset.records))
-        if len(self.failed) == len(self.dataset.records):
+        if all(r.id in self.failed for r in self.dataset.records):
             raise UsageError(
                 f"none of the {len(self.failed)} slides can be read; the first: " + next(iter(self.failed.values()))
             )
@@ -88,7 +90,8 @@ class Runner:
         keys = {(f, s, n): self._key(n, f, s, plan) for f in plan.folds for s in plan.seeds for n in plan.strategies}
         if not all(RunDirectory(self.out, key).complete for key in keys.values()):
             self.check()
-        result = Result(failed=self.failed)
+        reasons = Counter([*self.dataset.left_out.values(), *self.dataset.problems.values()])
+        result = Result(failed=self.failed, left_out=dict(reasons))
         for fold in plan.folds:
             for seed in plan.seeds:
                 self._group({n: RunDirectory(self.out, keys[fold, seed, n]) for n in plan.strategies}, fold, seed, plan)
@@ -102,7 +105,7 @@ class Runner:
             name,
             fold,
             seed,
-            {**asdict(self.settings), "n_folds": plan.n_folds},
+            {**asdict(self.settings), "n_folds": plan.n_folds, "split": self.dataset.split_digest(fold, plan.n_folds)},
         )
 
     def _group(self, directories: dict[str, RunDirectory], fold: int, seed: int, plan: Plan) -> None:

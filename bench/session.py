@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 
 from baselines import STRATEGIES
-from bench.datasets import DATASETS, labelled, load_dataset
+from bench.datasets import DATASETS, labelled, load_dataset, source_named
 from bench.errors import UsageError
 from bench.run import Plan, Result, Runner, strategy_class
 from bench.rundir import writable
@@ -61,10 +60,11 @@ def execute(request: Request, report: Any) -> Result:
     if request.slides is not None:
         dataset = labelled.load(request.slides, request.limit)
     else:
-        if request.limit:
+        if request.limit and request.dataset == "demo":
             preset = replace(preset, slides=request.limit)
-        writable(request.data)
-        dataset = load_dataset(request.dataset, preset, request.data, report.named("generating slides"))
+        dataset = load_dataset(request.dataset, preset, request.data, report.named("preparing slides"))
+        if request.limit and request.dataset != "demo":
+            dataset = dataset.limited(request.limit)
     names = sorted(request.strategies, key=lambda n: FILL_FIRST.index(n) if n in FILL_FIRST else len(FILL_FIRST))
     plan = Plan(tuple(names), tuple(range(request.seeds or preset.seeds)), tuple(range(request.folds)))
     return Runner(dataset, settings, out, report).run(plan)
@@ -138,7 +138,7 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
     if what == "strategies":
         return [{"name": name, "source": strategy_class(name).source} for name in STRATEGIES]
     if what == "datasets":
-        return [{"name": name, "module": target} for name, target in DATASETS.items()]
+        return [{"name": name, "title": source_named(name)[0].card.title} for name in DATASETS]
     if what == "readers":
         from jsma.slides import READERS
 
@@ -151,13 +151,3 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
             for r in load_runs(out)
         ]
     raise UsageError(f"list {what!r}; allowed: strategies, datasets, readers, runs")
-
-
-def show(dataset: str, preset: str, data: Path, png: Path, report: Callable[[int, int], None]) -> None:
-    """Contact sheet of the demo."""
-    if dataset != "demo":
-        raise UsageError(f"data show {dataset!r}; only demo can be shown")
-    from bench.demo import contact_sheet
-
-    loaded = load_dataset("demo", preset_named(preset), writable(data), report)
-    contact_sheet(Path(loaded.records[0].path).parent, png)

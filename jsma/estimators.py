@@ -22,27 +22,29 @@ QUADRATURE_C = 5.0
 
 
 def with_replacement(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
-    """w = 1/N for N independent draws with probabilities a [N] (duplicates are wasted reads)."""
-    return torch.full_like(a, 1.0 / len(a))
+    """w = 1/N for N independent draws with probabilities a [..., N] (duplicates are wasted reads)."""
+    return torch.full_like(a, 1.0 / a.shape[-1])
 
 
 def des_raj(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
-    """Ordered draws without replacement, a [N] in draw order; weights sum to 1.
+    """Ordered draws without replacement, a [..., N] in draw order; weights sum to 1.
 
     w_i = (1/N) [(1 - sum_{j<i} a_j) + (N-1-i) a_i], i = 0-based draw position; the sum is EXCLUSIVE.
     Source: Des Raj, JASA 1956; used by Katharopoulos & Fleuret, ICML 2019.
     """
-    n = len(a)
+    n = a.shape[-1]
     later = torch.arange(n - 1, -1, -1, device=a.device, dtype=a.dtype)
-    return (1.0 - (a.cumsum(0) - a) + later * a) / n
+    return (1.0 - (a.cumsum(-1) - a) + later * a) / n
 
 
 def murthy(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
-    """Unordered set without replacement: Rao-Blackwellised Des Raj; weights sum to 1; any order of a [N].
+    """Unordered set without replacement: Rao-Blackwellised Des Raj; weights sum to 1; any order of a [..., N].
 
     w_q = a_q P^{D minus q}(S minus q) / P(S). Subset sums for N <= EXACT_SUBSETS_MAX, quadrature above.
     Source: Murthy, Sankhya 1957; Kool et al., ICLR 2020 (arXiv 2002.06043), equations 10-13.
     """
+    if a.ndim > 1:
+        return torch.stack([murthy(row) for row in a])
     p = a.detach().double()
     if float(p.sum()) > 1.0 - 1e-5:  # every cell with mass is in the set: both probabilities are 1
         return p.to(a.dtype)
@@ -100,19 +102,19 @@ def horvitz_thompson(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
     """
     if log_threshold is None:
         raise ValueError("horvitz-thompson needs log_threshold; pass Draw.log_threshold")
-    kappa = log_threshold.to(a.dtype)
+    kappa = log_threshold.to(a.dtype)[..., None]
     return a / -torch.expm1(-torch.exp(a.log() - kappa))
 
 
 def horvitz_thompson_normalised(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
     """Horvitz-Thompson weights divided by their sum: BIASED (slightly), lowest mean squared error."""
     w = horvitz_thompson(a, log_threshold)
-    return w / w.sum()
+    return w / w.sum(-1, keepdim=True)
 
 
 def truncated(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
     """w = a / sum a: the expectation over the drawn cells only, for deterministic top-n. BIASED."""
-    return a / a.sum()
+    return a / a.sum(-1, keepdim=True)
 
 
 ESTIMATORS: dict[str, Weights] = {
@@ -130,20 +132,20 @@ BIASED."""
 
 
 def _published(a: Tensor, features: Tensor) -> Tensor:
-    """Phi [d] with the attention gradient that the Attention Sampling reference code returns (an ablation).
+    """Phi [..., d] with the attention gradient that the Attention Sampling reference code returns (an ablation).
 
     With c the exclusive cumulative sum of a, r = 1 - c and e_i = r_i f_i + sum_{j<i} a_j f_j, that gradient
     is (1/N) [e_i r_i / a_i + sum_{j<i} f_j - i f_i]; the right one is (1/N) [r_i / a_i + N-1-i] f_i.
     Source: github.com/idiap/attention-sampling, expectation without replacement (arXiv 1905.03711).
     """
-    p, f = a.detach()[:, None], features.detach()
-    n = len(p)
-    rest = 1.0 - (p.cumsum(0) - p)
-    value_per_draw = rest * f + (p * f).cumsum(0) - p * f
+    p, f = a.detach()[..., None], features.detach()
+    n = a.shape[-1]
+    rest = 1.0 - (p.cumsum(-2) - p)
+    value_per_draw = rest * f + (p * f).cumsum(-2) - p * f
     position = torch.arange(n, device=f.device, dtype=f.dtype)[:, None]
-    slope = (value_per_draw * rest / p + (f.cumsum(0) - f) - position * f) / n
-    zero = (a[:, None] - p) * slope  # value 0, gradient `slope`
-    return (des_raj(a.detach())[:, None] * features + zero).sum(0)
+    slope = (value_per_draw * rest / p + (f.cumsum(-2) - f) - position * f) / n
+    zero = (a[..., None] - p) * slope  # value 0, gradient `slope`
+    return (des_raj(a.detach())[..., None] * features + zero).sum(-2)
 
 
 def estimate(
@@ -155,25 +157,25 @@ def estimate(
     groups: Tensor | None = None,
     n_groups: int = 1,
 ) -> Tensor:
-    """Estimate Phi [d] of features [N, d] drawn with probabilities a_drawn [N] (differentiable, in draw
-    order).
+    """Estimate Phi [..., d] of features [..., N, d] drawn with probabilities a_drawn [..., N].
 
-    log_threshold: kappa of the draw (Horvitz-Thompson only). groups: long [N] in 0..n_groups-1 keeps one sum
-    per group, [n_groups, d], with unchanged weights (their sum over groups is the ungrouped Phi).
+    Differentiable in both; rows (slides) are independent; the last axis of a_drawn is in draw order.
+    log_threshold: kappa [...] of the draws (Horvitz-Thompson only). groups: long [..., N] in 0..n_groups-1
+    keeps one sum per group, [..., n_groups, d], with unchanged weights (their sum over groups is Phi).
     ValueError for an unknown name or shapes that do not fit.
     """
     if name not in ESTIMATORS:
         raise ValueError(f"unknown estimator {name!r}; allowed: {', '.join(ESTIMATORS)}")
-    if a_drawn.ndim != 1 or features.ndim != 2 or len(features) != len(a_drawn) or len(a_drawn) == 0:
+    if features.shape[:-1] != a_drawn.shape or a_drawn.ndim < 1 or a_drawn.shape[-1] == 0:
         got = f"a_drawn {tuple(a_drawn.shape)}, features {tuple(features.shape)}"
-        raise ValueError(f"{got}; allowed: [N] and [N, d], N >= 1")
-    if groups is not None:
-        own = torch.nn.functional.one_hot(groups, n_groups).to(features)
-        flat = (own[:, :, None] * features[:, None, :]).flatten(1)
-        phi = estimate(name, a_drawn, flat, log_threshold=log_threshold)
-        return phi.view(n_groups, features.shape[1])
+        raise ValueError(f"{got}; allowed: [..., N] and [..., N, d], N >= 1")
+    own = None if groups is None else torch.nn.functional.one_hot(groups, n_groups).to(features)
     if name == "published":
-        return _published(a_drawn, features)
+        if own is None:
+            return _published(a_drawn, features)
+        flat = (own[..., :, None] * features[..., None, :]).flatten(-2)
+        return _published(a_drawn, flat).unflatten(-1, (n_groups, features.shape[-1]))
     with torch.no_grad():
         ratio = ESTIMATORS[name](a_drawn, log_threshold) / a_drawn
-    return ((ratio * a_drawn)[:, None] * features).sum(0)
+    weighted = (ratio * a_drawn)[..., None] * features
+    return weighted.sum(-2) if own is None else own.transpose(-1, -2) @ weighted

@@ -54,7 +54,7 @@ class Meter:
         self._stack = ["other"]
         self._started = self._last = time.perf_counter_ns()
         self.counters: dict[str, Counters] = {}
-        self._unique: set[tuple[str, int]] = set()
+        self._unique: dict[str, set[int]] = {}
 
     def _tick(self) -> None:
         now = time.perf_counter_ns()
@@ -84,9 +84,10 @@ class Meter:
 
     def new_patches(self, slide: str, cells: list[int]) -> int:
         """How many of `cells` were not asked for before in this pass; they are marked as seen."""
-        new = {(slide, cell) for cell in cells} - self._unique
-        self._unique |= new
-        return len(new)
+        seen = self._unique.setdefault(slide, set())
+        before = len(seen)
+        seen.update(cells)
+        return len(seen) - before
 
     @property
     def wall_s(self) -> float:

@@ -23,6 +23,7 @@ from jsma.slides import Regions, Slide, SlideError
 from jsma.store import FeatureStore
 from jsma.tissue import cell_mask, tissue_mask
 
+BLOCK_CELLS = 32  # side of the square of cells read in one call: whole file tiles in bounded memory
 _FLOPS: WeakKeyDictionary[Encoder, dict[tuple[int, int], int]] = WeakKeyDictionary()  # counted once an encoder
 
 
@@ -51,7 +52,6 @@ class Desk:
     view: ViewSettings
     store: FeatureStore | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    chunk: int = 256
 
     def flops_per_patch(self, height_px: int, width_px: int) -> int:
         """Floating-point operations of one forward pass of the encoder on one patch, by torch's counter."""
@@ -194,18 +194,37 @@ class MeteredSlide:
         unique = self._desk.meter.new_patches(self.id, flat.tolist())
         self._desk.meter.count(self.id, Counters(patches=len(flat), unique_patches=unique))
         if self._desk.store is None:
-            distinct, inverse = np.unique(flat, return_inverse=True)
-            return self._encode(self._read(distinct)[0])[torch.from_numpy(inverse).to(self._desk.device)]
+            return self._fresh(flat)
         self._charge(flat)
         rows = torch.from_numpy(self._desk.store.get(self.id, flat))
         return rows.to(self._desk.device)
+
+    def _blocks(self, cells: np.ndarray) -> list[np.ndarray]:
+        """`cells` (distinct) by squares of BLOCK_CELLS of the smallest cells, all magnifications of a place together.
+
+        Cutting a large bag row by row, or by magnification, would decode the same tiles again for every part.
+        """
+        if len(cells) <= BLOCK_CELLS:
+            return [cells]
+        grid = self.view.grid
+        column, row = (grid.centres0(cells) // (BLOCK_CELLS * min(grid.cell0))).T
+        order = np.lexsort((column, row))
+        ends = np.flatnonzero((np.diff(row[order]) != 0) | (np.diff(column[order]) != 0)) + 1
+        return np.split(cells[order], ends)
+
+    def _fresh(self, flat: np.ndarray) -> Tensor:
+        distinct = np.unique(flat)
+        blocks = self._blocks(distinct)
+        features = torch.cat([self._encode(self._read(block)[0]) for block in blocks])
+        place = np.empty(len(distinct), np.int64)
+        place[np.searchsorted(distinct, np.concatenate(blocks))] = np.arange(len(distinct))
+        return features[torch.from_numpy(place[np.searchsorted(distinct, flat)]).to(self._desk.device)]
 
     def _charge(self, flat: np.ndarray) -> None:
         desk, store, paid, n_cells = self._desk, self._desk.store, self.view.paid, self.view.grid.n_cells
         assert store is not None
         missing = store.missing(self.id, n_cells + 1, flat)
-        for start in range(0, len(missing), desk.chunk):
-            part = missing[start : start + desk.chunk]
+        for part in self._blocks(missing) if len(missing) else []:
             with torch.no_grad():
                 store.put(self.id, part, self._encode(self._read(part)[0]).cpu().numpy())
         wanted = np.unique(flat)

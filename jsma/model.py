@@ -99,37 +99,37 @@ class JSMA(nn.Module):
         logits = logits if logits.dtype == torch.float64 else logits.float()
         if masks is None:
             masks = torch.ones_like(logits, dtype=torch.bool)
-        return torch.stack([self._log_a(z, k, sizes) for z, k in zip(logits, masks, strict=True)])
+        if not self.settings.balance_magnifications and not self.settings.factorised:
+            return masked_log_probs(logits, masks, self.settings.smoothing_eps)
+        return masked_log_probs(self._balanced(logits, masks, sizes), masks, self.settings.smoothing_eps)
 
-    def _log_a(self, logits: Tensor, mask: Tensor, sizes: list[int]) -> Tensor:
-        """log a [K] of one slide; `sizes` = cells per magnification."""
-        scores, within = [], []
-        for z, allowed in zip(logits.split(sizes), mask.split(sizes), strict=True):
-            count = int(allowed.sum())
-            prior = -math.log(max(count, 1)) if self.settings.balance_magnifications else 0.0
-            if not self.settings.factorised:
-                within.append(z + prior)
-            elif count == 0:
-                within.append(z)
-                scores.append(z.new_tensor(-math.inf))
-            else:
-                within.append(masked_log_probs(z, allowed))
-                # the mean over allowed cells: independent of how the cells share p(x|m)
-                scores.append(z[allowed].mean() + prior + math.log(count))
-        if self.settings.factorised:
-            log_pm = torch.log_softmax(torch.stack(scores), dim=0)
-            parts = zip(within, log_pm, mask.split(sizes), strict=True)
-            within = [torch.where(k, x + p, 0.0) for x, p, k in parts]
-        return masked_log_probs(torch.cat(within), mask, self.settings.smoothing_eps)
+    def _balanced(self, logits: Tensor, masks: Tensor, sizes: list[int]) -> Tensor:
+        """Logits [b, K] with p(m) = 1/M at the start, or factorised into p(m) p(x|m); sizes = cells per
+        magnification."""
+        counts = torch.stack([part.sum(-1) for part in masks.split(sizes, -1)], -1)  # [b, M]
+        log_count = counts.clamp_min(1).to(logits).log()
+        prior = -log_count if self.settings.balance_magnifications else torch.zeros_like(log_count)
+        repeats = torch.tensor(sizes, device=logits.device)
+        if not self.settings.factorised:
+            return logits + prior.repeat_interleave(repeats, -1)
+        kept = logits.masked_fill(~masks, -1e30).split(sizes, -1)  # finite: an empty magnification has no NaN
+        within = torch.cat([torch.log_softmax(part, -1) for part in kept], -1)
+        total = torch.stack([part.sum(-1) for part in (logits * masks).split(sizes, -1)], -1)
+        # the mean over allowed cells: independent of how the cells share p(x|m)
+        scores = (total / counts.clamp_min(1) + prior + log_count).masked_fill(counts == 0, -1e30)
+        return within + torch.log_softmax(scores, -1).repeat_interleave(repeats, -1)
 
     def draw(self, log_a: Tensor, generator: torch.Generator | None = None) -> list[Draw]:
         """One Draw per slide of log_a [b, K]; in evaluation mode `settings.sampling` decides how."""
         n = self.settings.n_patches
         if self._top:
             return [top_n(row, n) for row in log_a]
-        repeat = self.settings.estimator == "with-replacement"
-        sample = sample_with_replacement if repeat else sample_without_replacement
-        return [sample(row, n, generator) for row in log_a]
+        if self.settings.estimator == "with-replacement":
+            return [sample_with_replacement(row, n, generator) for row in log_a]
+        if bool((torch.isfinite(log_a).sum(-1) < n).any()):  # some slides hold fewer cells: each its own cap
+            return [sample_without_replacement(row, n, generator) for row in log_a]
+        together = sample_without_replacement(log_a, n, generator)
+        return [Draw(i, t) for i, t in zip(together.indices, together.log_threshold, strict=True)]
 
     @property
     def _top(self) -> bool:
@@ -142,9 +142,9 @@ class JSMA(nn.Module):
         magnification: Tensor,
         log_threshold: Tensor | None = None,
     ) -> Tensor:
-        """Logits [C] of one slide: log_a_drawn [N] in draw order, features [N, d], magnification long [N].
+        """Logits [..., C]: log_a_drawn [..., N] in draw order, features [..., N, d], magnification long [..., N].
 
-        log_threshold: `Draw.log_threshold`, needed by the Horvitz-Thompson estimators only.
+        log_threshold: `Draw.log_threshold` [...], needed by the Horvitz-Thompson estimators only.
         """
         phi = estimate(
             "truncated" if self._top else self.settings.estimator,
@@ -154,14 +154,14 @@ class JSMA(nn.Module):
             groups=magnification,
             n_groups=self.n_magnifications,
         )
-        pooled = phi.flatten() if self.settings.pool == "concat" else phi.sum(0)
+        pooled = phi.flatten(-2) if self.settings.pool == "concat" else phi.sum(-2)
         # features have norm 1 and weights sum to 1: the scale brings the coordinates near 1
         return self.head(pooled * math.sqrt(self.feature_dim))
 
     def regulariser(self, log_a: Tensor) -> Tensor:
-        """-lambda H(a) / log K averaged over slides of log_a [b, K] (or [K]); K = cells with mass."""
+        """-lambda H(a) / log K [...] of log_a [..., K]; K = cells with mass."""
         cells = torch.isfinite(log_a).sum(-1).clamp_min(2)
-        return -self.settings.entropy_weight * (entropy(log_a) / cells.log()).mean()
+        return -self.settings.entropy_weight * entropy(log_a) / cells.log()
 
     def p_m(self, log_a: Tensor, sizes: Sequence[int]) -> Tensor:
         """Share of the attention per magnification, [..., M], of log_a [..., K]; sizes = cells per

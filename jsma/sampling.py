@@ -1,4 +1,4 @@
-"""Attention over cells and draws from it: plain functions of tensors, one slide at a time."""
+"""Attention over cells and draws from it: plain functions of tensors [..., K], a slide a row."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 class Draw(NamedTuple):
     """Drawn cells and what the estimators need to know about the draw.
 
-    indices: long [n], flat cell indices in draw order (the order of decreasing perturbed log-probability).
-    log_threshold: float scalar, kappa = the (n+1)-th largest perturbed log-probability; -inf when every cell
+    indices: long [..., n], flat cell indices in draw order (the order of decreasing perturbed log-probability).
+    log_threshold: float [...], kappa = the (n+1)-th largest perturbed log-probability; -inf when every cell
     with mass was drawn, or when the draw has no threshold (with replacement, top-n).
     """
 
@@ -22,9 +22,9 @@ class Draw(NamedTuple):
 
 
 def masked_log_probs(logits: Tensor, mask: Tensor | None = None, eps: float = 0.0) -> Tensor:
-    """Log attention [K] of logits [K]: a = (1-eps) softmax + eps/K_allowed over the allowed cells.
+    """Log attention [..., K] of logits [..., K]: a = (1-eps) softmax + eps/K_allowed over the allowed cells.
 
-    mask: bool [K], True = the cell may be drawn; the other cells get -inf. eps in [0, 1). Half precision is
+    mask: bool [..., K], True = the cell may be drawn; the other cells get -inf. eps in [0, 1). Half precision is
     raised to float32 (log 0 otherwise); float64 stays. ValueError when no cell is allowed.
     Source: Katharopoulos & Fleuret, ICML 2019 (eps smoothing).
     """
@@ -32,15 +32,15 @@ def masked_log_probs(logits: Tensor, mask: Tensor | None = None, eps: float = 0.
         raise ValueError(f"eps is {eps}; allowed: 0 <= eps < 1")
     logits = logits if logits.dtype == torch.float64 else logits.float()
     allowed = torch.ones_like(logits, dtype=torch.bool) if mask is None else mask
-    count = int(allowed.sum())
-    if count == 0:
+    count = allowed.sum(-1, keepdim=True)
+    if not bool((count > 0).all()):
         raise ValueError("no cell is allowed: mask is False everywhere; lower min_share or pass mask=None")
     log_a = torch.log_softmax(logits.masked_fill(~allowed, -math.inf), dim=-1)
     if eps == 0.0:
         return log_a
     # logaddexp has a NaN gradient at -inf, so forbidden cells are filled before it and masked again after it
     kept = log_a.masked_fill(~allowed, 0.0)
-    smooth = torch.logaddexp(kept + math.log1p(-eps), kept.new_tensor(math.log(eps / count)))
+    smooth = torch.logaddexp(kept + math.log1p(-eps), math.log(eps) - count.to(kept).log())
     return smooth.masked_fill(~allowed, -math.inf)
 
 
@@ -59,8 +59,8 @@ def gumbel_noise(log_a: Tensor, generator: torch.Generator | None = None) -> Ten
 
 
 def _cap(log_a: Tensor, n: int) -> tuple[int, int]:
-    """(draws possible, cells with mass); ValueError for n < 1 or an attention without mass."""
-    mass = int(torch.isfinite(log_a).sum())
+    """(draws possible, fewest cells with mass of a row); ValueError for n < 1 or an attention without mass."""
+    mass = int(torch.isfinite(log_a).sum(-1).min())
     if n < 1 or mass == 0:
         raise ValueError(f"cannot draw n={n} of {mass} cells with mass; both must be at least 1")
     return min(n, mass), mass
@@ -68,29 +68,30 @@ def _cap(log_a: Tensor, n: int) -> tuple[int, int]:
 
 @torch.no_grad()
 def sample_without_replacement(log_a: Tensor, n: int, generator: torch.Generator | None = None) -> Draw:
-    """Draw n different cells of log_a [K] by Gumbel top-n; n is capped at the number of cells with mass.
+    """Draw n different cells of each row of log_a [..., K] by Gumbel top-n.
 
-    Noise is added to LOG probabilities; draw order is kept.
+    n is capped at the number of cells with mass (of the row that has fewest). Noise is added to LOG
+    probabilities; draw order is kept.
     Source: Kool et al., ICML 2019 (arXiv 1903.06059), section 3.
     """
-    n, mass = _cap(log_a, n)
-    perturbed = log_a + gumbel_noise(log_a, generator)
-    values, indices = torch.topk(perturbed, min(n + 1, mass), sorted=True)
-    threshold = values[n] if mass > n else log_a.new_tensor(-math.inf)
-    return Draw(indices[:n], threshold)
+    n, _ = _cap(log_a, n)
+    values, indices = torch.topk(log_a + gumbel_noise(log_a, generator), min(n + 1, log_a.shape[-1]), sorted=True)
+    if n == log_a.shape[-1]:
+        return Draw(indices, values.new_full(values.shape[:-1], -math.inf))
+    return Draw(indices[..., :n], values[..., n])
 
 
 @torch.no_grad()
 def sample_with_replacement(log_a: Tensor, n: int, generator: torch.Generator | None = None) -> Draw:
-    """Draw n independent cells of log_a [K]; duplicates are possible (count unique reads when you time
-    it)."""
+    """Draw n independent cells of each row of log_a [K] or [b, K]; duplicates are possible (count unique reads
+    when you time it)."""
     _cap(log_a, n)
     indices = torch.multinomial(log_a.exp(), n, replacement=True, generator=generator)
-    return Draw(indices, log_a.new_tensor(-math.inf))
+    return Draw(indices, log_a.new_full(log_a.shape[:-1], -math.inf))
 
 
 @torch.no_grad()
 def top_n(log_a: Tensor, n: int) -> Draw:
-    """The n most probable cells of log_a [K], most probable first. Deterministic, and NOT unbiased."""
+    """The n most probable cells of each row of log_a [..., K], most probable first. Deterministic, NOT unbiased."""
     n, _ = _cap(log_a, n)
-    return Draw(torch.topk(log_a, n, sorted=True).indices, log_a.new_tensor(-math.inf))
+    return Draw(torch.topk(log_a, n, sorted=True).indices, log_a.new_full(log_a.shape[:-1], -math.inf))

@@ -1,23 +1,37 @@
-"""What a dataset is: labelled slides with a split for every fold."""
+"""What a dataset is: labelled slides with a split for every fold, and the one class that brings one in."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-from dataclasses import asdict, dataclass
+import os
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
+from bench.datasets.splitting import three_parts
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.fetch.listing import RemoteFile
+    from bench.settings import Preset
+
+PARTS = ("train", "val", "test")
+Report = Callable[[int, int], None]  # (done, total)
 
 
 @dataclass(frozen=True)
 class SlideRecord:
-    """One labelled slide. mpp: override in um per level-0 pixel, or None; mask: evidence mask or None."""
+    """One labelled slide.
+
+    path: the file that is read; mpp: um per level-0 pixel where the file's own value is absent or wrong;
+    mask: file of the evidence (see `bench.evidence`), which need not exist; name: published id; site: where
+    the slide comes from (centre, tissue source site); scheme: how the mask's own labels are to be read.
+    """
 
     path: str
     label: str
@@ -26,69 +40,171 @@ class SlideRecord:
     fold: int | None = None
     mpp: float | None = None
     mask: str | None = None
+    name: str | None = None
+    site: str | None = None
+    scheme: str | None = None
 
     @property
     def id(self) -> str:
-        """Name of the slide in the records: its path."""
-        return self.path
+        """Name of the slide in the records: its published id, or its path."""
+        return self.name or self.path
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is declared about a dataset.
+
+    mpp: um per level-0 pixel as published, None where it varies; counts: published slides per class;
+    size_bytes: of the download; metric: the one that results are published in.
+    """
+
+    name: str
+    title: str
+    version: str
+    url: str
+    licence: str
+    citation: str
+    classes: tuple[str, ...]
+    counts: Mapping[str, int]
+    size_bytes: int
+    mpp: float | None
+    metric: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled slides. classes: in the order of the logits."""
+    """Labelled slides. classes: in the order of the logits.
+
+    left_out: slide -> why it is not among the records, by design; problems: slide -> what is wrong with this copy, so
+    that it is not among the records.
+    """
 
     name: str
     classes: tuple[str, ...]
     records: tuple[SlideRecord, ...]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    card: Card | None = None
+    problems: Mapping[str, str] = field(default_factory=dict)
+    split_seed: int = 0
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
-        """Content hash of ids, labels and splits."""
-        text = json.dumps([asdict(r) for r in self.records], sort_keys=True)
+        """Content hash of ids, labels, splits and file sizes; the folder that the files lie in does not enter."""
+        rows = [
+            (r.id, r.label, r.patient, r.split, r.fold, r.mpp, r.mask is not None, r.scheme, _size_bytes(r.path))
+            for r in self.records
+        ]
+        text = json.dumps([self.classes, rows, self.split_seed])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def split(self, fold: int, n_folds: int, seed: int = 0) -> dict[str, list[SlideRecord]]:
+    def split(self, fold: int, n_folds: int, seed: int | None = None) -> dict[str, list[SlideRecord]]:
         """Records of "train", "val" and "test".
 
-        With a `split` column: that split. Else fold `fold` of `n_folds` is the test part (from the
-        `fold` column, or stratified and grouped by patient), and a fifth of the rest is validation.
+        With a split for every slide: that split; a validation part that is missing is drawn from the
+        training part. Else fold `fold` of `n_folds` is the test part (the `fold` of the slides, or drawn) and a
+        fifth of the rest is validation. Drawn parts are stratified, grouped by patient where patients are known,
+        from `seed` (default: the dataset's `split_seed`).
         """
-        if all(r.split for r in self.records):
-            return {part: [r for r in self.records if r.split == part] for part in ("train", "val", "test")}
-        labels = np.array([self.classes.index(r.label) for r in self.records])
-        if all(r.fold is not None for r in self.records):
-            test = np.array([r.fold == fold for r in self.records])
-        else:
-            test = np.zeros(len(labels), bool)
-            test[_part(labels, self.records, n_folds, fold, seed)] = True
-        rest = np.flatnonzero(~test)
-        val = rest[_part(labels[rest], [self.records[i] for i in rest], 5, 0, seed)]
-        parts = {"test": np.flatnonzero(test), "val": val, "train": np.setdiff1d(rest, val)}
-        return {name: [self.records[i] for i in index] for name, index in parts.items()}
+        parts = three_parts(self.records, self.classes, fold, n_folds, self.split_seed if seed is None else seed)
+        return {name: [self.records[i] for i in parts[name]] for name in PARTS}
+
+    def split_digest(self, fold: int, n_folds: int) -> str:
+        """Content hash of the ids in each part of a fold; "" where the slides are too few to be split."""
+        try:
+            parts = {name: sorted(r.id for r in part) for name, part in self.split(fold, n_folds).items()}
+        except UsageError:
+            return ""  # the run says so when it comes to split
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Slides per (class, split); the split is "-" where the dataset gives none."""
+        return Counter((r.label, r.split or "-") for r in self.records)
+
+    def limited(self, limit: int) -> Dataset:
+        """The first `limit` slides, taken in turn from each (label, split)."""
+        groups: dict[tuple[str, str | None], list[SlideRecord]] = {}
+        for record in self.records:
+            groups.setdefault((record.label, record.split), []).append(record)
+        turns = [r for i in range(len(self.records)) for g in groups.values() for r in g[i : i + 1]]
+        kept = {id(r) for r in turns[:limit]}
+        records = tuple(r for r in self.records if id(r) in kept)
+        present = {r.label for r in records}
+        return replace(self, classes=tuple(c for c in self.classes if c in present), records=records)
 
 
-def _part(labels: np.ndarray, records: Any, n_folds: int, fold: int, seed: int) -> np.ndarray:
-    """Positions of one stratified fold, grouped by patient where patients are known."""
-    groups = [r.patient or r.path for r in records]
-    fewest = int(np.bincount(labels).min()) if len(labels) else 0
-    if fewest < n_folds:
-        raise UsageError(
-            f"a class has only {fewest} slides, too few for {n_folds} parts; add slides, or give split or fold columns"
+def _size_bytes(path: str) -> int | None:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return None
+
+
+class DatasetSource(ABC):
+    """One dataset: its card, how its folder is read, where it is fetched from. One subclass in one file adds one.
+
+    markers: paths (globs) inside the dataset's folder, one of which tells that the data are there; tasks: name -> what
+    is predicted, the default is called ""; photos: True where the files are not tiled pyramids and are converted
+    once (`data prepare`); folder_name: the folder below the data folder, the card's name by default.
+    """
+
+    card: ClassVar[Card]
+    markers: ClassVar[tuple[str, ...]]
+    tasks: ClassVar[Mapping[str, str]] = {"": "the label of the slide"}
+    photos: ClassVar[bool] = False
+    folder_name: ClassVar[str] = ""
+
+    @abstractmethod
+    def read(self, root: Path, task: str) -> Dataset:
+        """The labelled slides of `root` for `task`; opens tables and annotations, no slide."""
+
+    def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
+        """What `data fetch` downloads to `folder`; `endpoint` replaces the official server.
+
+        UsageError says how to get the data by hand where no program may.
+        """
+        raise UsageError(f"{self.card.name} cannot be fetched by a program: see {self.card.url}")
+
+    def load(self, task: str, folder: Path, preset: Preset | None, report: Report | None = None) -> Dataset:
+        """The dataset ready to run: read from `folder`, photos as tiled pyramids (converted if need be)."""
+        dataset = self.read(self.find(folder), self.task_named(task))
+        if not self.photos:
+            return dataset
+        from bench.prepare import prepared
+
+        return prepared(dataset, self.prepared_folder(folder), report)
+
+    def folder(self, folder: Path) -> Path:
+        """Where `fetch` puts the data, below the data folder."""
+        return folder / (self.folder_name or self.card.name)
+
+    def prepared_folder(self, folder: Path) -> Path:
+        """Where `prepare` puts the pyramids, below the data folder."""
+        return folder / f"{self.folder_name or self.card.name}-prepared"
+
+    def find(self, folder: Path) -> Path:
+        """The folder that holds the data: `<folder>/<name>`, or `folder` itself. UsageError if there is none."""
+        for candidate in (self.folder(folder), folder):
+            if any(next(candidate.glob(marker), None) is not None for marker in self.markers):
+                return candidate
+        raise UsageError(self.missing(folder))
+
+    def missing(self, folder: Path) -> str:
+        """One line: what is missing, where to get it, its size and licence, and the command."""
+        card = self.card
+        return (
+            f"dataset {card.name}: {self.markers[0]} is missing in {self.folder(folder)}; get it from {card.url} "
+            f"(about {card.size_bytes / 1e9:.3g} GB, {card.licence}) with: "
+            f"jsma-bench data fetch {card.name} --data {folder}"
         )
-    grouped = len(set(groups)) < len(groups)
-    if grouped:
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-        return list(splitter.split(labels, labels, groups))[fold][1]
-    return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(labels, labels))[fold][1]
 
+    def task_named(self, task: str) -> str:
+        """`task`, if there is such a task; UsageError that lists what exists."""
+        if task not in self.tasks:
+            known = ", ".join(f"{self.card.name}:{t}" if t else self.card.name for t in self.tasks)
+            raise UsageError(f"dataset {self.card.name} has no task {task!r}; there are: {known}")
+        return task
 
-def load_dataset(name: str, options: Any, folder: Path, progress: Any = None) -> Dataset:
-    """The dataset called `name`; UsageError that lists what exists for an unknown one."""
-    from bench.datasets import DATASETS
-
-    if name not in DATASETS:
-        raise UsageError(
-            f"unknown dataset {name!r}; there are: {', '.join(DATASETS)}; for your own slides use --slides labels.csv"
-        )
-    module, function = DATASETS[name].split(":")
-    return getattr(importlib.import_module(module), function)(options, folder, progress)
+    def named(self, task: str) -> str:
+        """Name of the dataset in runs."""
+        return f"{self.card.name}-{task}" if task else self.card.name

@@ -1,4 +1,4 @@
-"""Anybody's own slides and photos: one CSV with `path,label` and optionally patient, split, fold, mpp."""
+"""Anybody's own slides and photos: one CSV with `path,label`; also patient, split, fold, mpp, annotation, site."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.datasets.contract import Dataset, SlideRecord
 from bench.errors import UsageError
 
 REQUIRED = ("path", "label")
-OPTIONAL = ("patient", "split", "fold", "mpp", "mask")
+OPTIONAL = ("patient", "split", "fold", "mpp", "annotation", "mask", "site")  # mask: older name of annotation
 SPLITS = ("train", "val", "test")
 
 
@@ -26,17 +26,15 @@ def load(csv_path: Path, limit: int | None = None) -> Dataset:
             records = [_record(csv_path, reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"--slides {csv_path}: not a readable UTF-8 CSV ({error}); save it again as CSV") from error
-    if limit:
-        records = _limited(records, limit)
     classes = tuple(sorted({r.label for r in records}))
     if len(classes) < 2:
         raise UsageError(
             f"--slides {csv_path}: {len(records)} slides with {len(classes)} different label(s); "
             "at least 2 labels are needed"
         )
-    return Dataset(
-        csv_path.stem if csv_path.stem != "labels" else csv_path.resolve().parent.name, classes, tuple(records)
-    )
+    name = csv_path.stem if csv_path.stem != "labels" else csv_path.resolve().parent.name
+    dataset = Dataset(name, classes, tuple(records))
+    return dataset.limited(limit) if limit else dataset
 
 
 def _check_columns(csv_path: Path, columns: list[str]) -> None:
@@ -63,23 +61,15 @@ def _record(csv_path: Path, line: int, row: dict[str, str]) -> SlideRecord:
         raise UsageError(f"{where}{error}; fold is a whole number, mpp micrometres per pixel") from error
     if mpp is not None and not mpp > 0:
         raise UsageError(f"{where}mpp {mpp}; micrometres per pixel must be above 0")
-    base = csv_path.resolve().parent
+    base, annotation = csv_path.resolve().parent, value["annotation"] or value["mask"]
     return SlideRecord(
-        str(base / value["path"]),
-        value["label"],
-        value["patient"] or None,
-        value["split"] or None,
-        fold,
-        mpp,
-        str(base / value["mask"]) if value["mask"] else None,
+        path=str(base / value["path"]),
+        label=value["label"],
+        patient=value["patient"] or None,
+        split=value["split"] or None,
+        fold=fold,
+        mpp=mpp,
+        mask=str(base / annotation) if annotation else None,
+        name=value["path"],
+        site=value["site"] or None,
     )
-
-
-def _limited(records: list[SlideRecord], limit: int) -> list[SlideRecord]:
-    """The first `limit` slides, taken in turn from each (label, split)."""
-    groups: dict[tuple[str, str | None], list[SlideRecord]] = {}
-    for record in records:
-        groups.setdefault((record.label, record.split), []).append(record)
-    turns = [r for i in range(len(records)) for g in groups.values() for r in g[i : i + 1]]
-    kept = set(id(r) for r in turns[:limit])
-    return [r for r in records if id(r) in kept]

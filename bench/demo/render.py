@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from bench.demo.scene import FIELD_PX, SITE_RADIUS0, Scene
-from bench.demo.stamps import NUCLEUS_PX, VARIANTS, gland, nuclei
+from bench.demo.stamps import NUCLEUS_PX, glands, nuclei
 
-TEXTURE_PX = 512
+TEXTURE_PX = 1024
+DARK_RADIUS0 = SITE_RADIUS0 + 42  # full over the whole site: within it, no place is darker for a class
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Box:
 
 @lru_cache(maxsize=4)
 def textures(seed: int) -> dict[str, np.ndarray]:
-    """Periodic noise, float32 [TEXTURE_PX, TEXTURE_PX], unit variance: fibres, mottle and the sensor's."""
+    """Periodic noise, float32 [TEXTURE_PX, TEXTURE_PX], unit variance: fibres, mottle, grain and the sensor's."""
     rng = np.random.default_rng(seed)
 
     def smooth(sigma_x: float, sigma_y: float) -> np.ndarray:
@@ -36,7 +37,16 @@ def textures(seed: int) -> dict[str, np.ndarray]:
         noise = np.fft.ifft2(spectrum * gain).real
         return (noise / noise.std()).astype(np.float32)
 
-    return {"fibres": smooth(14, 2.2), "mottle": smooth(20, 20), "fine": smooth(1.2, 1.2), "sensor": smooth(0.3, 0.3)}
+    fibres = smooth(26, 2.2) + 0.6 * smooth(16, 1.3)
+    at = np.arange(TEXTURE_PX, dtype=np.float32)
+    bend = 42 * smooth(60, 60), 26 * smooth(45, 45)  # straight noise bent into wavy bundles
+    wavy = cv2.remap(fibres, at[None] + bend[0], at[:, None] + bend[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return {
+        "fibres": wavy / wavy.std(),
+        "mottle": smooth(30, 30),
+        "fine": smooth(1.2, 1.2),
+        "sensor": smooth(0.3, 0.3),
+    }
 
 
 def _wrapped(texture: np.ndarray, box: Box, shift: int = 0) -> np.ndarray:
@@ -82,35 +92,43 @@ def _overlap(centre: np.ndarray, side: int, box: Box) -> tuple[tuple[slice, slic
 
 
 def densities(scene: Scene, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """Haematoxylin and eosin, float32 [h, w] each, before the stain's own vectors."""
+    """Haematoxylin and eosin, float32 [h, w] each, before the stain's own vectors.
+
+    Shade (hint and folds) darkens what lies between the nuclei, never the nuclei: the light that they
+    transmit would no longer be the same with and without evidence.
+    """
     noise = textures(scene.texture_seed)
     outline = _field(scene.tissue, box) + 0.02 * _wrapped(noise["mottle"], box, 7)
     present = np.clip(outline * 40 + 0.5, 0, 1)
-    fibres = _wrapped(noise["fibres"], box)
-    eosin = present * np.clip(0.24 + 0.075 * fibres + 0.03 * _wrapped(noise["mottle"], box), 0.03, None)
-    haematoxylin = present * np.clip(0.05 + 0.012 * fibres, 0, None)
-    cover, wall_h, wall_e = gland()
-    for centre in scene.glands[_near(scene.glands, box, cover.shape[0])]:
-        if where := _overlap(centre, cover.shape[0], box):
+    fibres = _wrapped(noise["fibres"], box, scene.texture_shift)
+    mottle = _wrapped(noise["mottle"], box, scene.texture_shift + 300)
+    eosin = present * np.clip(0.20 + 0.085 * fibres + 0.03 * mottle, 0.015, None)
+    haematoxylin = present * np.clip(0.045 + 0.012 * fibres + 0.008 * mottle, 0, None)
+    covers, walls_h, walls_e = glands()
+    side = covers.shape[1]
+    for g in _near(scene.glands, box, side):
+        if where := _overlap(scene.glands[g], side, box):
             at, part = where
-            haematoxylin[at] = haematoxylin[at] * (1 - cover[part]) + wall_h[part]
-            eosin[at] = eosin[at] * (1 - cover[part]) + wall_e[part]
-    stamps = np.concatenate([nuclei(False), nuclei(True)])
-    assert len(stamps) == 2 * VARIANTS
+            kind = scene.gland_kind[g]
+            haematoxylin[at] = haematoxylin[at] * (1 - covers[kind][part]) + walls_h[kind][part]
+            eosin[at] = eosin[at] * (1 - covers[kind][part]) + walls_e[kind][part]
+    shade = _shade(scene, box)
+    haematoxylin, eosin = haematoxylin * shade, eosin * shade
+    eosin *= 1 + 0.08 * _wrapped(noise["fine"], box)
+    stamps = nuclei()
     for n in _near(scene.nuclei, box, NUCLEUS_PX):
         if where := _overlap(scene.nuclei[n], NUCLEUS_PX, box):
-            haematoxylin[where[0]] += stamps[scene.nucleus_kind[n]][where[1]] * scene.nucleus_gain[n]
-    shade = _shade(scene, box)
-    return haematoxylin * shade, eosin * shade * (1 + 0.05 * _wrapped(noise["fine"], box))
+            haematoxylin[where[0]] += stamps[scene.nucleus_kind[n]][where[1]]
+    return haematoxylin, eosin
 
 
 def _shade(scene: Scene, box: Box) -> np.ndarray:
     """Factor on the density: darker candidate sites and folds."""
     x, y = _axes(box)
     shade = np.ones((box.height_px, box.width_px), np.float32)
-    for spot in scene.dark[_near(scene.dark, box, SITE_RADIUS0 * 1.2)]:
+    for spot in scene.dark[_near(scene.dark, box, DARK_RADIUS0)]:
         r = np.sqrt((x[None] - spot[0]) ** 2 + (y[:, None] - spot[1]) ** 2)
-        shade += 0.45 * spot[2] * np.clip((SITE_RADIUS0 * 1.05 - r) / 40, 0, 1)
+        shade = np.maximum(shade, 1 + 0.9 * spot[2] * np.clip((DARK_RADIUS0 - r) / 40, 0, 1))
     if scene.fold is not None:
         shade *= 1 + 0.8 * np.clip(scene.fold[3] - _line(scene.fold, x, y), 0, 4) / 4
     return shade

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 import tifffile
@@ -12,16 +10,24 @@ from jsma.slides import SlideError, open_slide
 from jsma.store import FeatureStore
 
 
-def test_stages_sum_to_the_wall_clock_and_nest_exclusively():
+def test_stages_sum_to_the_wall_clock_and_nest_exclusively(monkeypatch):
+    now = [0]
+    monkeypatch.setattr("jsma.meter.time.perf_counter_ns", lambda: now[0])
+
+    def wait(seconds):
+        now[0] += int(seconds * 1e9)
+
     meter = Meter()
+    wait(1)
     with meter.stage("read"):
-        time.sleep(0.01)
+        wait(2)
         with meter.stage("encode"):
-            time.sleep(0.02)
+            wait(4)
+        wait(8)
     seconds = meter.seconds()
     assert set(seconds) == set(STAGES)
-    assert seconds["encode"] >= 0.02 and 0.01 <= seconds["read"] < 0.02
-    assert sum(seconds.values()) <= meter.wall_s <= sum(seconds.values()) + 1e-3
+    assert (seconds["other"], seconds["read"], seconds["encode"]) == (1.0, 10.0, 4.0)
+    assert sum(seconds.values()) == meter.wall_s == 15.0
 
 
 def test_charges_are_in_the_stages_and_kept_apart():
@@ -112,3 +118,16 @@ def test_no_tissue_is_said(tmp_path, encoder):
                      resolution=(1e4, 1e4), resolutionunit="CENTIMETER")  # fmt: skip
     with pytest.raises(SlideError, match="no tissue"):
         _ = look(path, encoder, None)[0].view
+
+
+def test_a_large_bag_is_read_in_blocks_at_the_cost_of_one_call(small, encoder, monkeypatch):
+    whole, meter = look(small, encoder, None)
+    cells = torch.tensor([7, 9, 3, 2, 0, 6, 5, 4, 1, 8, 3])
+    expected, before = whole.features(cells), meter.total()
+    monkeypatch.setattr("jsma.metered.BLOCK_CELLS", 2)
+    cut, other = look(small, encoder, None)
+    torch.testing.assert_close(cut.features(cells), expected, rtol=1e-4, atol=1e-5)
+    total = other.total()
+    assert (total.output_px, total.encoder_flops) == (before.output_px, before.encoder_flops)
+    # two blocks of 2 x 2 tiles, each with its coarse cell: no tile is decoded twice
+    assert total.tiles == before.tiles == 8 + 8

@@ -1,0 +1,76 @@
+"""Cards of the datasets and what is here of them, as rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from bench.datasets import DATASETS, Dataset, source_named
+from bench.errors import UsageError
+
+COLUMNS = ("name", "title", "classes", "um/px", "size", "licence", "metric", "source", "note")
+
+
+def card_rows() -> list[dict[str, str]]:
+    """One row a dataset."""
+    rows = []
+    for name in DATASETS:
+        source, _ = source_named(name)
+        card = source.card
+        rows.append(
+            {
+                "name": ", ".join(f"{name}:{task}" if task else name for task in source.tasks),
+                "title": card.title,
+                "classes": ", ".join(card.classes),
+                "um/px": f"{card.mpp:g}" if card.mpp else "by file",
+                "size": f"about {card.size_bytes / 1e9:.3g} GB" if card.size_bytes else "generated",
+                "licence": card.licence,
+                "metric": card.metric,
+                "source": card.url,
+                "note": card.note,
+            }
+        )
+    return rows
+
+
+def card_markdown() -> str:
+    """The cards as a Markdown table."""
+    lines = [list(COLUMNS), ["---"] * len(COLUMNS), *([row[c] for c in COLUMNS] for row in card_rows())]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """What is here: slides per class and part (fold 0 where parts are drawn), sites, what was left out and why."""
+    try:
+        parts = dataset.split(0, 5)
+    except UsageError:
+        parts = {}
+    given = all(r.split for r in dataset.records)
+    counts: dict[str, dict[str, int]] = {c: {} for c in dataset.classes}
+    for part, records in parts.items():
+        for label, number in Counter(r.label for r in records).items():
+            counts[label][part] = number
+    for label, number in Counter(r.label for r in dataset.records).items():
+        counts[label]["all"] = number
+    return {
+        "name": dataset.name,
+        "slides": len(dataset.records),
+        "counts": counts,
+        "parts": "as published" if given else "fold 0 of 5, drawn from seed" if parts else "cannot be drawn",
+        "patients": len({r.patient for r in dataset.records if r.patient}),
+        "sites": dict(sorted(Counter(r.site for r in dataset.records if r.site).items())),
+        "annotations": sum(r.mask is not None for r in dataset.records),
+        "left_out": dict(Counter(dataset.left_out.values())),
+        "problems": dict(dataset.problems),
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def here(name: str, data: Path) -> Dataset | str:
+    """The dataset as it is in `data` (nothing is converted), or the line that says what is missing."""
+    source, task = source_named(name)
+    try:
+        return source.read(source.find(data), task)
+    except UsageError as error:
+        return str(error)

@@ -1,0 +1,67 @@
+"""From a name on the command line to a dataset."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from pathlib import Path
+
+from bench.datasets.contract import Dataset, DatasetSource, Report
+from bench.errors import UsageError
+from bench.settings import Preset
+
+
+def source_named(name: str) -> tuple[DatasetSource, str]:
+    """The source and the task of `NAME`, `NAME:TASK` or `file.py:Class[:TASK]`; UsageError lists what exists."""
+    from bench.datasets import DATASETS
+
+    head, _, rest = name.partition(":")
+    if head.endswith(".py"):
+        cls, _, task = rest.partition(":")
+        return _from_file(Path(head), cls), task
+    if head not in DATASETS:
+        raise UsageError(
+            f"unknown dataset {name!r}; there are: {', '.join(DATASETS)}; a dataset of your own is file.py:Class, "
+            "for your own slides use --slides labels.csv"
+        )
+    module, cls = DATASETS[head].split(":")
+    source = getattr(importlib.import_module(module), cls)()
+    source.task_named(rest)
+    return source, rest
+
+
+def _from_file(path: Path, cls: str) -> DatasetSource:
+    if not path.is_file():
+        raise UsageError(f"--dataset {path}:{cls}: no such file")
+    spec = importlib.util.spec_from_file_location(f"dataset_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(
+            f"--dataset {path}:{cls}: the file cannot be imported ({type(error).__name__}: {error})"
+        ) from error
+    found = getattr(module, cls, None)
+    if not (inspect.isclass(found) and issubclass(found, DatasetSource)):
+        there = [n for n, v in vars(module).items() if inspect.isclass(v) and issubclass(v, DatasetSource)]
+        raise UsageError(
+            f"--dataset {path}:{cls}: no DatasetSource of that name; the file has: "
+            f"{', '.join(n for n in there if n != 'DatasetSource') or 'none'}"
+        )
+    if inspect.isabstract(found) or not hasattr(found, "card") or not hasattr(found, "markers"):
+        raise UsageError(f"--dataset {path}:{cls}: give it card, markers and read(root, task); see docs/datasets.md")
+    return found()
+
+
+def load_dataset(name: str, preset: Preset | None, folder: Path, report: Report | None = None) -> Dataset:
+    """The dataset called `name`, ready to run; UsageError where it is unknown or its data are missing."""
+    source, task = source_named(name)
+    dataset = source.load(task, folder, preset, report)
+    if len(dataset.classes) < 2:
+        raise UsageError(
+            f"dataset {dataset.name}: {len(dataset.records)} labelled slides of {len(dataset.classes)} class(es) found "
+            f"({len(dataset.left_out)} left out); at least 2 classes are needed: see `jsma-bench data info {name}`"
+        )
+    return dataset

@@ -1,0 +1,6 @@
+"""Where the evidence for a slide's label lies: annotations of every format as one type in level-0 pixels."""
+
+from bench.evidence.files import annotation_exists
+from bench.evidence.regions import SCHEMES, Evidence, Region, kinds_of, load_evidence
+
+__all__ = ["SCHEMES", "Evidence", "Region", "annotation_exists", "kinds_of", "load_evidence"]

@@ -1,0 +1,1 @@
+"""Downloading datasets from their official sources: listed, resumed, checked, unpacked safely; never by `run`."""

@@ -1,0 +1,268 @@
+"""Small datasets in exactly the published layouts, with the oddities, and the counts written by hand."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+
+SIDE_W, SIDE_H = 384, 288
+
+
+def tissue(seed: int, width: int = SIDE_W, height: int = SIDE_H) -> np.ndarray:
+    """Pink noise on white glass, uint8 [h, w, 3]: enough for tissue to be found."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 90, (height // 16 + 2, width // 16 + 2)).astype(np.float32)
+    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    noise = rng.integers(0, 25, (height, width))
+    base = np.stack([225 - 0.3 * smooth, 150 - smooth, 190 - 0.6 * smooth], axis=2) - noise[..., None]
+    base[: height // 8] = 244
+    return base.clip(0, 255).astype(np.uint8)
+
+
+def photo(path: Path, seed: int, kind: str = "16 bit") -> None:
+    """A BACH photo: uncompressed strips, no tiles. kind: "16 bit", "two pages" or "8 bit"."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = tissue(seed)
+    common = {"photometric": "rgb", "compression": None, "rowsperstrip": 16, "metadata": None}
+    with tifffile.TiffWriter(path) as tif:
+        tif.write(pixels.astype(np.uint16) * 257 if kind == "16 bit" else pixels, **common)
+        if kind == "two pages":
+            tif.write(np.zeros_like(pixels), **common)
+
+
+def pyramid(path: Path, seed: int, mpp: float | None = 0.5, factor: int = 4, levels: int = 2, size=(512, 384)) -> None:
+    """A tiled JPEG pyramid, as CAMELYON16 and PANDA are distributed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = tissue(seed, *size)
+    with tifffile.TiffWriter(path) as tif:
+        for k in range(levels):
+            level = cv2.resize(image, (size[0] // factor**k, size[1] // factor**k), interpolation=cv2.INTER_AREA)
+            scale = {} if mpp is None else {"resolution": (1e4 / mpp / factor**k,) * 2, "resolutionunit": 3}
+            tif.write(level, photometric="rgb", tile=(128, 128), compression="jpeg", subfiletype=int(k > 0),
+                      compressionargs={"level": 90}, metadata=None, **scale)  # fmt: skip
+
+
+def svs(path: Path, seed: int, mpp: float = 0.5, size=(512, 384)) -> None:
+    """An Aperio slide: level 0, a thumbnail in strips, level 1, as scanners write them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = tissue(seed, *size)
+    small = cv2.resize(image, (size[0] // 4, size[1] // 4), interpolation=cv2.INTER_AREA)
+    about = f"Aperio Image Library v12.0.15\r\n{size[0]}x{size[1]} (256x256) JPEG/RGB Q=70|AppMag = 20|MPP = {mpp}"
+    with tifffile.TiffWriter(path) as tif:
+        common = {"photometric": "rgb", "compression": "jpeg", "compressionargs": {"level": 90}, "metadata": None}
+        tif.write(image, tile=(128, 128), description=about, **common)
+        tif.write(small, rowsperstrip=16, description=about, **common)
+        tif.write(small, tile=(128, 128), description=about, **common)
+
+
+# --- BACH: 36 photos, 9 a class: 4 train, 2 validation, 3 test by the public lists -------------------------
+BACH_IDS = {
+    "Benign": ["b001", "b002", "b060", "b100", "b016", "b025", "b042", "b059", "b061"],
+    "InSitu": ["is001", "is002", "is039", "is070", "is011", "is020", "is040", "is055", "is069"],
+    "Invasive": ["iv011", "iv059", "iv060", "iv074", "iv001", "iv010", "iv041", "iv058", "iv061"],
+    "Normal": ["n001", "n045", "n069", "n100", "n006", "n081", "n046", "n050", "n068"],
+}
+BACH_COUNTS = {c: {"train": 4, "val": 2, "test": 3} for c in BACH_IDS}
+
+
+def bach(data: Path) -> Path:
+    """Photos: 16-bit, one of two pages, one of 8 bits; a line whose file is missing, one in another folder."""
+    photos = data / "bach" / "ICIAR2018_BACH_Challenge" / "Photos"
+    lines = []
+    for k, (label, names) in enumerate(BACH_IDS.items()):
+        for i, name in enumerate(names):
+            kind = {"b001": "two pages", "n001": "8 bit"}.get(name, "16 bit")
+            photo(photos / label / f"{name}.tif", 100 * k + i, kind)
+            lines.append(f"{name}.tif,{label}")
+    photo(photos / "Normal" / "b099.tif", 999)
+    lines += ["b098.tif,Benign", "b099.tif,Benign"]
+    (photos / "microscopy_ground_truth.csv").write_text("\n".join(lines) + "\n")
+    return data
+
+
+# --- BACH-WSI: 10 annotated slides, one without xml ---------------------------------------------------------
+BACH_WSI_LABELS = {
+    "A01": "invasive", "A02": "benign", "A03": "invasive", "A04": "benign", "A05": "invasive",
+    "A06": "benign", "A07": "invasive", "A08": "benign", "A09": "in situ", "A10": "normal",
+}  # fmt: skip
+
+
+def aperio_xml(regions: list[tuple[str, list[tuple[int, int]]]], where: str = "Text", hole=None) -> str:
+    """ImageScope XML; `where` the label stands: the region's Text, or the annotation's attribute."""
+    parts = []
+    for k, (label, ring) in enumerate(regions):
+        vertices = "".join(f'<Vertex X="{x}" Y="{y}" Z="0"/>' for x, y in ring)
+        text = label if where == "Text" else ""
+        value = "" if where == "Text" else label
+        negative = ""
+        if hole and k == 0:
+            ring_text = "".join(f'<Vertex X="{x}" Y="{y}" Z="0"/>' for x, y in hole)
+            negative = f'<Region Id="99" Text="" NegativeROA="1"><Vertices>{ring_text}</Vertices></Region>'
+        parts.append(
+            f'<Annotation Id="{k + 1}" Name="" Visible="1"><Attributes><Attribute Name="Description" Id="0" '
+            f'Value="{value}"/></Attributes><Regions><RegionAttributeHeaders/><Region Id="1" Type="0" Text="{text}" '
+            f'NegativeROA="0"><Attributes/><Vertices>{vertices}</Vertices></Region>{negative}</Regions></Annotation>'
+        )
+    return f'<Annotations MicronsPerPixel="0.467">{"".join(parts)}</Annotations>'
+
+
+SQUARE = [(100, 100), (300, 100), (300, 250), (100, 250)]
+
+
+def bach_wsi(data: Path) -> Path:
+    """Labels in the region's text or the annotation's attribute, in several spellings."""
+    wsi = data / "bach" / "ICIAR2018_BACH_Challenge" / "WSI"
+    spellings = {"invasive": "Carcinoma invasive", "benign": "Benign", "in situ": "Carcinoma in situ"}
+    for k, (name, label) in enumerate(BACH_WSI_LABELS.items()):
+        svs(wsi / f"{name}.svs", 500 + k)
+        regions = [] if label == "normal" else [(spellings[label], SQUARE)]
+        if label == "invasive":
+            regions.append(("benign", [(310, 100), (400, 100), (400, 200)]))
+        (wsi / f"{name}.xml").write_text(aperio_xml(regions, "Text" if k % 2 else "attribute"))
+    svs(wsi / "01.svs", 600)
+    for folder in ("thumbnails", "gt_thumbnails"):
+        (wsi / folder).mkdir()
+    return data
+
+
+# --- TCGA-PRAD: 20 DX slides of 18 cases ---------------------------------------------------------------------
+GLEASON = {1: (3, 3), 2: (3, 4), 3: (4, 3), 4: (4, 4), 5: (4, 5)}
+TCGA_GROUPS = {f"TCGA-{'EJ' if k % 2 else 'HC'}-{1000 + k}": 1 + k % 3 for k in range(18)}
+
+
+def tcga_prad(data: Path, generation: str = "new", sheet: bool = True) -> Path:
+    """Both header generations; two diagnoses a case, another organ's first; DX and TS slides; `'--` for missing."""
+    root = data / "tcga-prad"
+    prefix, case_column = ("diagnoses.", "cases.submitter_id") if generation == "new" else ("", "case_submitter_id")
+    names = ["primary_gleason_grade", "secondary_gleason_grade", "tissue_or_organ_of_origin"]
+    rows = [[case_column, "project_id", *(prefix + n for n in names)]]
+    slides = []
+    for k, (case, group) in enumerate(TCGA_GROUPS.items()):
+        first, second = GLEASON[group]
+        if k == 0:  # another diagnosis of the case comes first
+            rows.append([case, "TCGA-PRAD", "Pattern 5", "Pattern 5", "Colon, NOS"])
+        if k == 1:
+            rows.append([case, "TCGA-PRAD", "'--", "'--", "Prostate gland"])
+        rows.append([case, "TCGA-PRAD", f"Pattern {first}", f"Pattern {second}", "Prostate gland"])
+        slides.append(f"{case}-01Z-00-DX1.0000{k:04d}-AAAA.svs")
+        if k < 2:  # a second diagnostic slide
+            slides.append(f"{case}-01Z-00-DX2.0000{k:04d}-BBBB.svs")
+        if k < 3:
+            slides.append(f"{case}-01A-01-TS1.0000{k:04d}-CCCC.svs")
+    rows += [["TCGA-XX-0001", "TCGA-PRAD", "'--", "'--", "Prostate gland"],
+             ["TCGA-XX-0002", "TCGA-PRAD", "Pattern 3", "Pattern 3", "Prostate gland"],
+             ["TCGA-XX-0002", "TCGA-PRAD", "Pattern 5", "Pattern 5", "Prostate gland"]]  # fmt: skip
+    slides += [f"TCGA-XX-000{n}-01Z-00-DX1.FFFF.svs" for n in (1, 2, 3)]
+    listed = [["File ID", "File Name", "Data Category", "Data Type", "Project ID", "Case ID", "Sample ID"]]
+    for k, name in enumerate(slides):
+        uuid = f"{k:08x}-0000-4000-8000-000000000000"
+        svs(root / uuid / name, 700 + k)
+        listed.append([uuid, name, "Biospecimen", "Slide Image", "TCGA-PRAD", name[:12], name[:16]])
+    if sheet:
+        (root / "gdc_sample_sheet.2026-01-01.tsv").write_text("\n".join("\t".join(r) for r in listed) + "\n")
+    (root / "clinical.tsv").write_text("\n".join("\t".join(r) for r in rows) + "\n")
+    return data
+
+
+# --- CAMELYON16 ------------------------------------------------------------------------------------------------
+CAMELYON = {
+    "train": [
+        "normal_001",
+        "normal_002",
+        "normal_003",
+        "normal_004",
+        "tumor_002",
+        "tumor_003",
+        "tumor_004",
+        "tumor_111",
+    ],
+    "val": ["normal_010", "normal_013", "tumor_001", "tumor_005"],
+    "test": ["test_001", "test_002", "test_003", "test_004", "test_114"],
+}
+CAMELYON_TEST = {"test_001": "Tumor", "test_002": "Tumor", "test_003": "Normal", "test_004": "Normal",
+                 "test_114": "Tumor", "test_049": "Normal"}  # fmt: skip
+CAMELYON_COUNTS = {"normal": {"train": 4, "val": 2, "test": 2}, "tumor": {"train": 4, "val": 2, "test": 3}}
+
+
+def asap_xml(groups: list[tuple[str, list[tuple[float, float]]]]) -> str:
+    """ASAP XML; the coordinates are written out of order, as their @Order allows."""
+    parts = []
+    for k, (group, ring) in enumerate(groups):
+        points = [f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>' for i, (x, y) in enumerate(ring)]
+        body = "".join(points[1:] + points[:1])
+        parts.append(f'<Annotation Name="Annotation {k}" Type="Polygon" PartOfGroup="{group}" Color="#F4FA58">'
+                     f"<Coordinates>{body}</Coordinates></Annotation>")  # fmt: skip
+    return (f'<?xml version="1.0"?><ASAP_Annotations><Annotations>{"".join(parts)}</Annotations>'
+            '<AnnotationGroups><Group Name="_0"/></AnnotationGroups></ASAP_Annotations>')  # fmt: skip
+
+
+LESION = asap_xml([("_0", SQUARE), ("_2", [(150, 150), (200, 150), (200, 200), (150, 200)])])
+
+
+def camelyon16(data: Path) -> Path:
+    """Annotations still zipped; reference.csv without header; the known bad slides; one xml missing."""
+    root = data / "camelyon16"
+    names = [*CAMELYON["train"], *CAMELYON["val"], "normal_086", "normal_144"]
+    for k, name in enumerate(names):
+        pyramid(root / "training" / name.split("_")[0] / f"{name}.tif", 800 + k, 0.25)
+    tumours = [n for n in names if n.startswith("tumor") and n != "tumor_004"]  # its xml is missing
+    for k, name in enumerate(CAMELYON_TEST):
+        pyramid(root / "testing" / "images" / f"{name}.tif", 900 + k, 0.25)
+    lines = [f"{n},{label},{'IDC' if label == 'Tumor' else 'None'},{'Macro' if label == 'Tumor' else 'None'}"
+             for n, label in CAMELYON_TEST.items()]  # fmt: skip
+    (root / "testing" / "reference.csv").write_text("\n".join(lines) + "\n")
+    tested = [n for n, label in CAMELYON_TEST.items() if label == "Tumor"]
+    for part, some in (("training", tumours), ("testing", tested)):
+        with zipfile.ZipFile(root / part / "lesion_annotations.zip", "w") as zipped:
+            for name in some:
+                zipped.writestr(f"{name}.xml", LESION)
+    return data
+
+
+# --- PANDA -----------------------------------------------------------------------------------------------------
+PANDA_GRADES = {f"{k:032x}": (0, 2, 4)[k % 3] for k in range(1, 19)}  # 6 biopsies of each grade 0, 2, 4
+PANDA_NOISY = f"{3:032x}"
+PANDA_BLANK = "3790f55cad63053e956fb73027179707"
+
+
+def panda(data: Path) -> Path:
+    """Three levels 1/4/16; masks in the red channel; a noise list; the blank slide; a missing mask."""
+    root = data / "panda"
+    lines, noise = ["image_id,data_provider,isup_grade,gleason_score"], [",image_id,isup_grade,noise_ratio_10"]
+    for k, (name, grade) in enumerate({**PANDA_GRADES, PANDA_BLANK: 0}.items()):
+        provider = ("karolinska", "radboud")[k % 2]
+        gleason = {0: "0+0" if provider == "karolinska" else "negative", 2: "3+4", 4: "4+4"}
+        pyramid(root / "train_images" / f"{name}.tiff", 1000 + k, 0.48, levels=3)
+        lines.append(f"{name},{provider},{grade},{gleason[grade]}")
+        noise.append(f"{k},{name},{grade},{int(name != PANDA_NOISY)}")
+        mask = np.zeros((384, 512, 3), np.uint8)
+        mask[50:350, 50:450, 0] = 1
+        if grade:
+            mask[100:250, 100:300, 0] = 2 if provider == "karolinska" else 3
+        if k != 5:
+            target = root / "train_label_masks" / f"{name}_mask.tiff"
+            target.parent.mkdir(exist_ok=True)
+            with tifffile.TiffWriter(target) as tif:
+                for step in (1, 4, 16):
+                    tif.write(mask[::step, ::step], photometric="rgb", tile=(128, 128), compression="lzw",
+                              subfiletype=int(step > 1), metadata=None)  # fmt: skip
+    (root / "train.csv").write_text("\n".join(lines) + "\n")
+    (root / "train_with_noisy_labels.csv").write_text("\n".join(noise) + "\n")
+    return data
+
+
+def labelled(folder: Path, rows: list[dict[str, str]]) -> Path:
+    """A labels.csv."""
+    with (folder / "labels.csv").open("w", newline="") as handle:
+        writer = csv.DictWriter(handle, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder / "labels.csv"
+
+
+LAYOUTS = {"bach": bach, "bach-wsi": bach_wsi, "tcga-prad": tcga_prad, "camelyon16": camelyon16, "panda": panda}
