@@ -16,7 +16,8 @@ class TrainSettings:
     epochs: most passes over the training slides; batch: slides a step; learning_rate, weight_decay:
     Adam's; patience: epochs without a better validation loss before stopping; clip_norm: of the
     gradient; features: "store" (frozen encoder, a feature is computed once and charged to each run
-    that uses it) or "fresh" (every patch is read and encoded each time).
+    that uses it) or "fresh" (every patch is read and encoded each time); standardise: features are
+    brought to one scale per magnification, measured on a few training patches (`bench.calibrate`).
     """
 
     epochs: int = 60
@@ -26,6 +27,7 @@ class TrainSettings:
     patience: int = 20
     clip_norm: float = 1.0
     features: str = "store"
+    standardise: bool = True
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class RunSettings:
     """Everything that decides a result, but for the data, the strategy, the fold and the seed."""
 
     strategy: StrategySettings = field(default_factory=StrategySettings)
-    encoder: EncoderSettings = field(default_factory=lambda: EncoderSettings(pretrained="package"))
+    encoder: EncoderSettings = field(default_factory=lambda: EncoderSettings(pretrained="package", stage=3))
     view: ViewSettings = field(default_factory=ViewSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     device: str = "cpu"
@@ -48,7 +50,7 @@ class Preset:
     epochs: int
     side0_px: int = 2048
     hint: float = 0.8
-    evidence_share: float = 0.25
+    evidence_share: float = 0.3
     variant: str = "both"
     seed: int = 0
 

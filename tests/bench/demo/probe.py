@@ -47,7 +47,7 @@ def _slide(path: Path, settings: DemoSettings, index: int, encoder) -> tuple[np.
     scene = make_scene(settings, index)
     with open_slide(path) as slide:
         info = slide.info
-        grid = CellGrid(info.width0_px, info.height0_px, info.mpp, MPPS, PATCH_PX)
+        grid = CellGrid(info.width0_px, info.height0_px, info.mpp, MPPS, PATCH_PX, strides=(1.0, 1.0, 0.5, 0.5))
         centres0 = grid.centres0(np.arange(grid.n_cells))
         per_kind = []
         for kind in ("architecture", "cytology"):
