@@ -24,7 +24,7 @@ class TrainSettings:
     batch: int = 16
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
-    patience: int = 20
+    patience: int = 30
     clip_norm: float = 1.0
     features: str = "store"
     standardise: bool = True
@@ -56,7 +56,7 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "demo": Preset(slides=120, seeds=1, epochs=40),
-    "full": Preset(slides=320, seeds=5, epochs=60),
+    "demo": Preset(slides=120, seeds=1, epochs=40, side0_px=1536),
+    "full": Preset(slides=240, seeds=5, epochs=60),
     "tiny": Preset(slides=16, seeds=1, epochs=2, side0_px=1024),
 }
