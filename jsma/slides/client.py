@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import mmap
 import os
 import shutil
 import signal
@@ -18,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from . import types
+from .segments import Segment, Segments
 from .sources import SourceSpec
-from .types import DamagedSlideError
-from .worker import Decoder, receive_message, send_message
+from .types import DamagedSlideError, SlideError
+from .worker import CHATTER, Decoder, receive_message, send_message
 
 
 class Isolated:
@@ -32,6 +32,8 @@ class Isolated:
         self._child: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
         self._folder = ""
+        self.segments = Segments()
+        self._mapped: set[int] = set()  # segments that the running child has mapped
 
     @property
     def pid(self) -> int | None:
@@ -54,17 +56,23 @@ class Isolated:
             str(os.getpid()),
             str(self.workers),
         ]
-        self._child = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno()],
-            cwd=self._folder,
-            env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        theirs.close()
         self._sock = ours
+        try:
+            with open(os.path.join(self._folder, CHATTER), "ab") as chatter:
+                self._child = subprocess.Popen(
+                    command,
+                    pass_fds=[theirs.fileno()],
+                    cwd=self._folder,
+                    env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                    stdin=subprocess.DEVNULL,
+                    stdout=chatter,
+                    stderr=chatter,
+                )
+        except OSError as error:
+            self._drop()
+            raise SlideError(f"the decoding process cannot be started ({error}); use in_process=True") from error
+        finally:
+            theirs.close()
         return ours
 
     def _drop(self) -> int | None:
@@ -80,7 +88,7 @@ class Isolated:
                 self._child.wait()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
-        self._sock, self._child, self._folder = None, None, ""
+        self._sock, self._child, self._folder, self._mapped = None, None, "", set()
         return code
 
     def _ask(self, request: dict[str, Any], descriptor: int | None = None) -> Any:
@@ -114,18 +122,29 @@ class Isolated:
 
     def read(self, spec: SourceSpec, plan: Any, shape: tuple[int, ...]) -> np.ndarray:
         """The plan's regions, uint8 of `shape`, in memory shared with the child and never copied."""
+        if os.getpid() != self.creator:  # forked: this connection and this child are the other process's
+            return client(False, self.workers).read(spec, plan, shape)
         request: dict[str, Any] = {"do": "read", "spec": spec, "plan": plan, "shape": shape, "shared": None}
-        size_bytes = int(np.prod(shape))
+        size_bytes = int(np.prod(shape, dtype=np.int64))
         if not hasattr(os, "memfd_create"):
             return self._read_named(request, size_bytes)
-        descriptor = os.memfd_create("jsma-slides")
+        segment = self.segments.take(size_bytes)
         try:
-            os.ftruncate(descriptor, size_bytes)
             with self._lock:
-                self._ask(request, descriptor)
-            return np.frombuffer(mmap.mmap(descriptor, size_bytes), dtype=np.uint8).reshape(shape)
-        finally:
-            os.close(descriptor)
+                self._read_segment(request, segment)
+        except BaseException:
+            self.segments.discard(segment)
+            raise
+        return self.segments.array(segment, shape)
+
+    def _read_segment(self, request: dict[str, Any], segment: Segment) -> None:
+        self._start()  # a new child has mapped nothing yet
+        new = segment.number not in self._mapped
+        gone = self.segments.gone()
+        self._mapped.difference_update(gone)
+        request |= {"segment": segment.number, "bytes": segment.size_bytes, "new": new, "gone": gone}
+        self._ask(request, segment.descriptor if new else None)
+        self._mapped.add(segment.number)
 
     def _read_named(self, request: dict[str, Any], size_bytes: int) -> np.ndarray:
         from multiprocessing.shared_memory import SharedMemory
@@ -152,6 +171,7 @@ class InProcess:
     def __init__(self, workers: int) -> None:
         self.workers, self.creator = workers, os.getpid()
         self._decoder = Decoder(workers)
+        self.segments = Segments()
         self._lock = threading.Lock()
 
     def describe(self, spec: SourceSpec) -> dict[str, Any]:
@@ -161,10 +181,23 @@ class InProcess:
 
     def read(self, spec: SourceSpec, plan: Any, shape: tuple[int, ...]) -> np.ndarray:
         """The plan's regions, uint8 of `shape`."""
-        out = np.empty(shape, dtype=np.uint8)
-        with self._lock:
-            self._decoder.read(spec, plan, out)
-        return out
+        if os.getpid() != self.creator:  # forked: the threads stayed behind
+            return client(True, self.workers).read(spec, plan, shape)
+        size_bytes = int(np.prod(shape, dtype=np.int64))
+        if not hasattr(os, "memfd_create"):
+            out = np.empty(shape, dtype=np.uint8)
+            with self._lock:
+                self._decoder.read(spec, plan, out)
+            return out
+        segment = self.segments.take(size_bytes)
+        self.segments.gone()  # nobody else has mapped them
+        try:
+            with self._lock:
+                self._decoder.read(spec, plan, np.frombuffer(segment.mapping, np.uint8, size_bytes).reshape(shape))
+        except BaseException:
+            self.segments.discard(segment)
+            raise
+        return self.segments.array(segment, shape)
 
     def close(self) -> None:
         """Stop threads, close files."""
@@ -198,8 +231,13 @@ def _forget_lock() -> None:
     _clients_lock = threading.Lock()
 
 
+def _before_fork() -> None:
+    for found in list(_clients.values()):
+        found.segments.new_era()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_lock)
+    os.register_at_fork(before=_before_fork, after_in_child=_forget_lock)
 
 
 @atexit.register

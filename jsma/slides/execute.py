@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 
 import numpy as np
 
 from .plan import Plan, coverage
 from .sources import TileSource
-from .types import DamagedSlideError, Level
+from .types import DamagedSlideError, Level, SlideError
 
 WHITE = 255
+BLOCK_PX = 1024  # side of what is turned into floats at a time
+BLOCK_TILES = 4  # neighbours that one thread decodes in a row
 
 
 class _Resampler:
@@ -26,40 +29,62 @@ class _Resampler:
 
     def add(self, region: int, tile: np.ndarray, x_px: int, y_px: int) -> None:
         """Add a tile whose top-left level pixel is (x_px, y_px); write the region after its last tile."""
+        parts = (self._filtered(region, *block) for block in _blocks(tile, x_px, y_px))
+        with self.locks[region]:
+            if region not in self.sums:
+                self.sums[region] = np.zeros((self.plan.height_px, self.plan.width_px, 3), dtype=np.float32)
+            for top, left, part in parts:
+                self.sums[region][top : top + part.shape[0], left : left + part.shape[1]] += part
+            self.left[region] -= 1
+            if self.left[region] == 0:
+                total = self.sums.pop(region)
+                total += WHITE
+                np.rint(total, out=total)
+                self.out[region] = np.clip(total, 0, 255, out=total)
+
+    def _filtered(self, region: int, tile: np.ndarray, x_px: int, y_px: int) -> tuple[int, int, np.ndarray]:
+        """Top, left and values of what the pixels of `tile` add to the region."""
         plan, scale = self.plan, float(self.plan.scale[region])
         x0, y0 = plan.start[region]
         box = _overlap(x0, plan.width_px * scale, x_px, tile.shape[1])
         boy = _overlap(y0, plan.height_px * scale, y_px, tile.shape[0])
-        part, left, right, top, bottom = None, 0, 0, 0, 0
-        if box[1] > box[0] and boy[1] > boy[0]:
-            left, right, across = coverage(x0, scale, plan.width_px, *box)
-            top, bottom, down = coverage(y0, scale, plan.height_px, *boy)
-            pixels = tile[boy[0] - y_px : boy[1] - y_px, box[0] - x_px : box[1] - x_px].astype(np.float32)
-            pixels -= WHITE
-            height, width = pixels.shape[:2]
-            part = np.matmul(across, (down @ pixels.reshape(height, width * 3)).reshape(-1, width, 3))
-        with self.locks[region]:
-            if region not in self.sums:
-                self.sums[region] = np.zeros((plan.height_px, plan.width_px, 3), dtype=np.float32)
-            if part is not None:
-                self.sums[region][top:bottom, left:right] += part
-            self.left[region] -= 1
-            if self.left[region] == 0:
-                total = self.sums.pop(region)
-                self.out[region] = np.clip(np.rint(total + WHITE), 0, 255).astype(np.uint8)
+        if box[1] <= box[0] or boy[1] <= boy[0]:
+            return 0, 0, np.zeros((0, 0, 3), dtype=np.float32)
+        left, _, across = coverage(x0, scale, plan.width_px, *box)
+        top, _, down = coverage(y0, scale, plan.height_px, *boy)
+        pixels = tile[boy[0] - y_px : boy[1] - y_px, box[0] - x_px : box[1] - x_px].astype(np.float32)
+        pixels -= WHITE
+        height, width = pixels.shape[:2]
+        return top, left, np.matmul(across, (down @ pixels.reshape(height, width * 3)).reshape(-1, width, 3))
+
+
+def _blocks(tile: np.ndarray, x_px: int, y_px: int) -> Iterator[tuple[np.ndarray, int, int]]:
+    """A tile in pieces that are small as floats: a photo is one tile of any size."""
+    for y in range(0, tile.shape[0], BLOCK_PX):
+        for x in range(0, tile.shape[1], BLOCK_PX):
+            yield tile[y : y + BLOCK_PX, x : x + BLOCK_PX], x_px + x, y_px + y
 
 
 def _overlap(start: float, length: float, low: int, size: int) -> tuple[int, int]:
     return max(low, int(np.floor(start))), min(low + size, int(np.ceil(start + length)))
 
 
-def _copy(plan: Plan, out: np.ndarray, region: int, tile: np.ndarray, x_px: int, y_px: int) -> None:
-    x0, y0 = int(plan.start[region, 0]), int(plan.start[region, 1])
-    left, right = max(x0, x_px), min(x0 + plan.width_px, x_px + tile.shape[1])
-    top, bottom = max(y0, y_px), min(y0 + plan.height_px, y_px + tile.shape[0])
-    if right > left and bottom > top:
-        part = tile[top - y_px : bottom - y_px, left - x_px : right - x_px]
-        out[region, top - y0 : bottom - y0, left - x0 : right - x0] = part
+def _common_boxes(plan: Plan, levels: tuple[Level, ...]) -> list[list[int]]:
+    """Per (tile, region) pair: rows and columns of the region, rows and columns of the tile, that are the same pixels.
+
+    [top, bottom, left, right] of the region then of the tile; worked out for all pairs at once, since a pair is
+    copied in the time of a few Python statements. Meaningful only for regions that are copied.
+    """
+    tile = plan.tiles[np.repeat(np.arange(len(plan.tiles)), np.diff(plan.pair_start))]
+    level_px = np.array([(lv.height_px, lv.width_px) for lv in levels], dtype=np.int64)[tile[:, 0]]
+    tile_px = np.array([(lv.tile_height_px, lv.tile_width_px) for lv in levels], dtype=np.int64)[tile[:, 0]]
+    corner = tile[:, 1:] * tile_px
+    start = plan.start[plan.pair_region, ::-1].astype(np.int64)
+    low = np.maximum(start, corner)
+    high = np.minimum(np.minimum(start + [plan.height_px, plan.width_px], corner + tile_px), level_px)
+    in_region, in_tile = (low - start, high - start), (low - corner, high - corner)
+    rows_columns = [ends[:, axis] for pair in (in_region, in_tile) for axis in (0, 1) for ends in pair]
+    return np.stack(rows_columns, axis=1).tolist()
 
 
 def fill_white(plan: Plan, levels: tuple[Level, ...], out: np.ndarray) -> None:
@@ -71,55 +96,67 @@ def fill_white(plan: Plan, levels: tuple[Level, ...], out: np.ndarray) -> None:
 
 
 def read_checked(source: TileSource, level: int, row: int, col: int) -> np.ndarray:
-    """One tile; an all-black lossy tile is what decoders return for damage, so it is never passed on."""
+    """One tile; whatever its decoder says against it, and black that is not the file's own, is a DamagedSlideError."""
     try:
         tile = source.read_tile(level, row, col)
-    except DamagedSlideError:
+        if not (tile[-1, -1, 1] or tile[::32, ::32].any() or tile.any()):
+            source.confirm_black(level, row, col)
+    except SlideError:
         raise
     except Exception as error:
-        text = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        raise DamagedSlideError(
-            f"{source.path}: tile row {row} col {col} of level {level} cannot be decoded ({text}); replace the file"
-        ) from error
-    if source.lossy and not tile[::32, ::32].any() and not tile.any():
-        raise DamagedSlideError(
-            f"{source.path}: tile row {row} col {col} of level {level} decodes to all black, which "
-            f"damaged tiles do; "
-            "replace the file"
-        )
+        raise damaged(source, level, row, col, error) from error
     return tile
+
+
+def damaged(source: TileSource, level: int, row: int, col: int, error: Exception) -> DamagedSlideError:
+    """The one line about a tile that cannot be used."""
+    text = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+    return DamagedSlideError(
+        f"{source.path}: tile row {row} col {col} of level {level} cannot be used ({text}); replace the file"
+    )
 
 
 def execute(source: TileSource, plan: Plan, out: np.ndarray, pool: ThreadPoolExecutor, workers: int) -> None:
     """Fill `out` [n,height,width,3] uint8; tiles are shared among `workers` threads."""
     fill_white(plan, source.levels, out)
     resampler = _Resampler(plan, out)
+    tiles, starts = plan.tiles.tolist(), plan.pair_start.tolist()
+    regions, copied, boxes = plan.pair_region.tolist(), plan.copy.tolist(), _common_boxes(plan, source.levels)
+    blocks = iter(range(0, len(tiles), BLOCK_TILES))  # `next` on it is atomic: threads share the tiles evenly
     stop = threading.Event()
 
-    def run(first: int, last: int) -> None:
-        for index in range(first, last):
-            if stop.is_set():
-                return
-            level, row, col = (int(v) for v in plan.tiles[index])
-            tile = read_checked(source, level, row, col)
-            x_px, y_px = col * source.levels[level].tile_width_px, row * source.levels[level].tile_height_px
-            for region in plan.pair_region[plan.pair_start[index] : plan.pair_start[index + 1]].tolist():
-                if plan.copy[region]:
-                    _copy(plan, out, region, tile, x_px, y_px)
-                else:
-                    resampler.add(region, tile, x_px, y_px)
+    def run() -> None:
+        for first in blocks:
+            for index in range(first, min(first + BLOCK_TILES, len(tiles))):
+                if stop.is_set():
+                    return
+                level, row, col = tiles[index]
+                tile = read_checked(source, level, row, col)
+                for pair in range(starts[index], starts[index + 1]):
+                    region = regions[pair]
+                    if copied[region]:
+                        top, bottom, left, right, y0, y1, x0, x1 = boxes[pair]
+                        out[region, top:bottom, left:right] = tile[y0:y1, x0:x1]
+                    else:
+                        lv = source.levels[level]
+                        resampler.add(region, tile, col * lv.tile_width_px, row * lv.tile_height_px)
+                del tile  # the next tile then lies in the same memory, which is still in the cache
 
-    number = len(plan.tiles)
-    chunk = max(1, min(64, number // (workers * 4) or 1))
-    if number <= 1 or workers == 1:
-        run(0, number)
+    if len(tiles) <= BLOCK_TILES or workers == 1:
+        run()
+        source.check(tiles)
         return
-    jobs = [pool.submit(run, at, min(number, at + chunk)) for at in range(0, number, chunk)]
+    jobs = [pool.submit(run) for _ in range(workers)]
     failure: BaseException | None = None
-    for job in jobs:
-        error = job.exception()
-        if error is not None and failure is None:
-            failure = error
-            stop.set()
+    try:
+        for job in as_completed(jobs):
+            error = job.exception()
+            if error is not None and failure is None:
+                failure = error
+                stop.set()
+    finally:  # interrupted: nobody may write to `out` any more
+        stop.set()
+        wait(jobs)
     if failure is not None:
         raise failure
+    source.check(tiles)

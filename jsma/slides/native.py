@@ -6,49 +6,91 @@ import math
 import os
 import tempfile
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .execute import damaged, read_checked
+from .jpeg import is_whole
 from .plan import true_downsample
-from .sources import SourceSpec, tile_box
-from .types import Level, SlideError
+from .sources import SourceSpec, TifffileSource, tile_box
+from .types import MAX_DIFFERENCE, Level, SlideError
 
 VIRTUAL_TILE_PX = 256
+FAINT = 64  # alpha below which OpenSlide has no pixel to speak of
 
 
 class CucimSource:
-    """Single `read_region` calls, which release the GIL; each asks for exactly one stored tile."""
+    """Single `read_region` calls, which release the GIL; each asks for exactly one stored tile.
 
-    def __init__(self, spec: SourceSpec) -> None:
+    cuCIM returns whatever lay in its buffer for a JPEG or LZW tile that it could not decode, and prints a
+    line. So where the prints are caught (`chatter`, the log of the decoding process) any line makes all
+    tiles of the read be compared with a strict decoder; where they are not, the JPEG markers of every
+    tile are checked. With `spec.decoder` "gpu" cuCIM decodes on the GPU (not run on one yet).
+    """
+
+    held_bytes = 0
+
+    def __init__(self, spec: SourceSpec, chatter: str | None) -> None:
         from cucim import CuImage  # type: ignore[import-not-found]
 
-        self.path, self.levels, self.lossy = spec.path, spec.levels, spec.lossy
+        self.path, self.levels, self._chatter = spec.path, spec.levels, chatter
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        name = spec.path
-        stem, extension = os.path.splitext(name)
-        if extension != extension.lower():  # cuCIM knows lower-case extensions only
-            self._folder = tempfile.TemporaryDirectory(prefix="jsma-cucim-")
-            name = os.path.join(self._folder.name, "slide" + extension.lower())
-            os.symlink(os.path.abspath(spec.path), name)
-        self._image: Any = CuImage(name)
-        resolutions = self._image.resolutions
-        self._downsamples = [float(d) for d in resolutions["level_downsamples"]]
-        sizes = [tuple(int(v) for v in size) for size in resolutions["level_dimensions"]]
-        wanted = [(level.width_px, level.height_px) for level in self.levels]
-        if sizes[: len(wanted)] != wanted:
+        self._to_cpu = gpu_to_cpu(spec.path) if spec.decoder == "gpu" else None
+        self._strict = TifffileSource(spec)
+        try:
+            self._image: Any = CuImage(self._lower_case(spec.path))
+            self._downsamples = [float(d) for d in self._image.resolutions["level_downsamples"]]
+            sizes = [tuple(int(v) for v in size) for size in self._image.resolutions["level_dimensions"]]
+            wanted = [(level.width_px, level.height_px) for level in self.levels]
+            if sizes[: len(wanted)] != wanted:
+                raise SlideError(f"{spec.path}: cuCIM sees levels {sizes}, the headers {wanted}; use reader='tifffile'")
+        except BaseException:
             self.close()
-            raise SlideError(f"{spec.path}: cuCIM sees levels {sizes}, the headers {wanted}; use reader='tifffile'")
+            raise
+        self._heard = self._printed()
+
+    def _lower_case(self, name: str) -> str:
+        stem, extension = os.path.splitext(name)
+        if extension == extension.lower():  # cuCIM knows lower-case extensions only
+            return name
+        self._folder = tempfile.TemporaryDirectory(prefix="jsma-cucim-", dir="." if self._chatter else None)
+        link = os.path.join(self._folder.name, "slide" + extension.lower())
+        os.symlink(name, link)
+        return link
+
+    def _printed(self) -> int:
+        return os.path.getsize(self._chatter) if self._chatter else 0
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
+        if self._chatter is None and self._strict.jpeg[level] is not None:
+            if not is_whole(self._strict.read_bytes(level, row, col)):
+                raise ValueError("its JPEG markers are broken")
         x_px, y_px, width, height = tile_box(self.levels[level], row, col)
         # location is in level-0 pixels and is truncated after the division by cuCIM's own downsample
         factor = self._downsamples[level]
-        location = (math.ceil(x_px * factor - 1e-3), math.ceil(y_px * factor - 1e-3))
-        if level == 0:
-            location = (x_px, y_px)
-        region = self._image.read_region(location, (width, height), level)
-        return np.asarray(region)[..., :3]
+        location = (math.ceil(x_px * factor - 1e-3), math.ceil(y_px * factor - 1e-3)) if level else (x_px, y_px)
+        if self._to_cpu is not None:
+            return self._to_cpu(self._image.read_region(location, (width, height), level, device="cuda"))[..., :3]
+        return np.asarray(self._image.read_region(location, (width, height), level))[..., :3]
+
+    def confirm_black(self, level: int, row: int, col: int) -> None:
+        """The strict decoder must see the same tile, all black."""
+        if self._strict.read_tile(level, row, col).any():
+            raise ValueError("cuCIM returns black for it")
+        self._strict.confirm_black(level, row, col)
+
+    def check(self, tiles: list[list[int]]) -> None:
+        """If cuCIM printed anything since the last check, compare every tile with the strict decoder."""
+        heard, self._heard = self._heard, self._printed()
+        if self._heard == heard:
+            return
+        for level, row, col in tiles:
+            strict = read_checked(self._strict, level, row, col).astype(np.int16)
+            if np.abs(strict - self.read_tile(level, row, col)).mean() > MAX_DIFFERENCE:
+                raise damaged(self, level, row, col, ValueError("cuCIM and tifffile read different pixels"))
+        self._heard = self._printed()
 
     def close(self) -> None:
         image, self._image = getattr(self, "_image", None), None
@@ -56,15 +98,31 @@ class CucimSource:
             image.close()
         if self._folder is not None:
             self._folder.cleanup()
+        self._strict.close()
+
+
+def gpu_to_cpu(path: str) -> Callable[[Any], np.ndarray]:
+    """The function that copies a GPU array to numpy; SlideError without a usable GPU."""
+    try:
+        import cupy  # type: ignore[import-not-found]
+
+        if not cupy.cuda.runtime.getDeviceCount():
+            raise RuntimeError("no CUDA device")
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+        raise SlideError(f"{path}: decoder='gpu' needs an NVIDIA GPU and cupy ({text}); use decoder='cpu'") from error
+    return lambda region: cupy.asnumpy(cupy.asarray(region))
 
 
 class OpenslideSource:
     """Virtual tiles of 256 px (or the file's own where OpenSlide tells); one handle per thread."""
 
+    held_bytes = 0
+
     def __init__(self, spec: SourceSpec) -> None:
         import openslide
 
-        self.path, self.lossy = spec.path, spec.lossy
+        self.path = spec.path
         self._open = lambda: openslide.OpenSlide(spec.path)
         self._all: list[Any] = [self._open()]
         self._mine = threading.local()
@@ -84,13 +142,24 @@ class OpenslideSource:
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
         x_px, y_px, width, height = tile_box(self.levels[level], row, col)
         factor = float(self._all[0].level_downsamples[level])
-        image = self._handle().read_region((round(x_px * factor), round(y_px * factor)), level, (width, height))
-        pixels = np.asarray(image)
-        alpha = pixels[..., 3]
-        if alpha.min() == 255:
+        # where the downsample is not whole OpenSlide interpolates, and fades out at the border of what it is asked
+        # for: ask for one pixel more on each side
+        more = 0 if factor.is_integer() else 1
+        left, top = min(more, x_px), min(more, y_px)
+        where = (round((x_px - left) * factor), round((y_px - top) * factor))
+        size = (width + left + more, height + top + more)
+        pixels = np.asarray(self._handle().read_region(where, level, size))
+        pixels = pixels[top : top + height, left : left + width]
+        if pixels[..., 3].min() == 255:
             return pixels[..., :3]
-        weight = alpha[..., None].astype(np.float32) / 255  # absent pixels are transparent: lay them on white
-        return np.rint(pixels[..., :3] * weight + 255 * (1 - weight)).astype(np.uint8)
+        absent = pixels[..., 3:] < FAINT  # no pixels there; those that only fade out have their full colour
+        return np.where(absent, np.uint8(255), pixels[..., :3])
+
+    def confirm_black(self, level: int, row: int, col: int) -> None:
+        """OpenSlide raises for tiles that it cannot decode."""
+
+    def check(self, tiles: list[list[int]]) -> None:
+        """Nothing is left to check."""
 
     def _handle(self) -> Any:
         handle = getattr(self._mine, "handle", None)

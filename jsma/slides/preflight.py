@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,9 @@ import numpy as np
 from .plan import make_plan
 from .sources import SourceSpec
 from .tiffinfo import JPEG, TiffFacts
-from .types import DamagedSlideError, Regions
+from .types import MAX_DIFFERENCE, DamagedSlideError, Regions, SlideError
 
 ALL_TILES_BELOW = 2000  # levels with fewer tiles have every tile's first bytes looked at, others this many
-MAX_DIFFERENCE = 3.0  # mean absolute grey levels between two readers
 
 
 def check_tiles(path: str, facts: TiffFacts) -> None:
@@ -49,22 +49,30 @@ def _check_jpeg_heads(path: str, index: int, offsets: np.ndarray) -> None:
         )
 
 
-def compare_readers(spec: SourceSpec, decoder: Any, mpp: float) -> None:
-    """Three regions through the chosen reader and through tifffile must agree within 3 grey levels."""
+def compare_readers(spec: SourceSpec, decoder: Any, mpp: float, may_fall_back: bool) -> str:
+    """Three regions through the chosen reader and through tifffile must agree within 3 grey levels.
+
+    Returns "", or, if `may_fall_back`, why the chosen reader fails where tifffile does not. Raises
+    DamagedSlideError when tifffile fails too, or when the two return different pixels.
+    """
     level0 = spec.levels[0]
     side = min(64, level0.width_px, level0.height_px)
     size0 = np.array([level0.width_px, level0.height_px])
     coarse = [mpp, mpp, mpp * spec.levels[-1].downsample]
     regions = Regions(np.array([[0.5, 0.5], [0.3, 0.6], [0.5, 0.5]]) * size0, np.array(coarse), side, side)
     plan = make_plan(spec.levels, mpp, regions)
-    second = SourceSpec(spec.path, "tifffile", spec.levels, spec.lossy, spec.stamp)
     shape = (len(regions), side, side, 3)
-    ours = decoder.read(spec, plan, shape).astype(np.int16)
-    theirs = decoder.read(second, plan, shape)
+    theirs = decoder.read(replace(spec, reader="tifffile"), plan, shape)
+    try:
+        ours = decoder.read(spec, plan, shape).astype(np.int16)
+    except SlideError as error:
+        if not may_fall_back:
+            raise
+        return str(error).removeprefix(f"{spec.path}: ")
     difference = float(np.abs(ours - theirs).mean(axis=(1, 2, 3)).max())
     if difference > MAX_DIFFERENCE:
         raise DamagedSlideError(
-            f"{spec.path}: readers disagree ({spec.reader} and tifffile differ by {difference:.1f} "
-            f"grey levels, at most "
-            f"{MAX_DIFFERENCE:g} allowed); name the right one with reader="
+            f"{spec.path}: readers disagree ({spec.reader} and tifffile differ by {difference:.1f} grey levels, at "
+            f"most {MAX_DIFFERENCE:g} allowed); name the right one with reader= and preflight=False"
         )
+    return ""

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from .choose import TIFF_EXTENSIONS, check_request, choose_reader
 from .client import client
+from .decoders import settle_decoder
 from .plan import cost_of, make_plan, pick_levels
 from .preflight import check_tiles, compare_readers
+from .scale import choose_mpp
 from .sources import ArraySource, SourceSpec, to_rgb8
-from .tiffinfo import COMPRESSION_NAMES, TiffFacts, inspect_tiff
-from .types import READERS, Level, ReadCost, Regions, SlideError, SlideInfo
+from .tiffinfo import TiffFacts, inspect_tiff
+from .types import Level, ReadCost, Regions, SlideError, SlideInfo
 
-TIFF_EXTENSIONS = (".svs", ".tif", ".tiff")
-PHOTO_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp")
-VENDOR_EXTENSIONS = (".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".dcm", ".svslide", ".czi")
-CUCIM_COMPRESSIONS = (1, 5, 7, 8, 32946, 33005)
-MAX_OUTPUT_BYTES = 4 << 30
-MPP_RANGE = (0.05, 20.0)
-_passed: set[tuple[str, tuple[int, int], str]] = set()
+MAX_READ_BYTES = 2 << 30  # of one call: the pixels returned, and the sums of regions that are resampled
+_passed: dict[tuple[str, tuple[int, int], str], str] = {}  # pre-flights done: path, stamp, reader -> why to fall back
 
 
 class Slide:
@@ -48,14 +46,15 @@ class Slide:
     def read(self, regions: Regions) -> tuple[np.ndarray, ReadCost]:
         """Pixels uint8 [n,height_px,width_px,3], white outside the slide, and what reading them cost."""
         shape = (len(regions), regions.height_px, regions.width_px, 3)
-        size_bytes = int(np.prod(shape, dtype=np.int64))
         if self._closed:
             raise SlideError(f"{self.info.path}: the slide was closed; open it again")
-        if size_bytes > MAX_OUTPUT_BYTES:
-            raise SlideError(
-                f"{self.info.path}: one call would return {size_bytes} bytes, at most {MAX_OUTPUT_BYTES}; split it"
-            )
         plan = make_plan(self.info.levels, self.info.mpp, regions)
+        needed = int(np.prod(shape[1:], dtype=np.int64)) * (len(regions) + 4 * int((~plan.copy).sum()))
+        if needed > MAX_READ_BYTES:
+            raise SlideError(
+                f"{self.info.path}: one call for {len(regions)} regions of {regions.width_px}x{regions.height_px} px "
+                f"needs {needed} bytes, at most {MAX_READ_BYTES}; split it into {-(-needed // MAX_READ_BYTES)} or more"
+            )
         if not len(regions):
             return np.empty(shape, dtype=np.uint8), ReadCost()
         cost = self._cost(plan)
@@ -102,7 +101,7 @@ class ArraySlide(Slide):
             "<array>", "array", "given as an array", level.width_px, level.height_px, float(mpp), "explicit",
             source.levels,
         )  # fmt: skip
-        super().__init__(info, SourceSpec("<array>", "array", source.levels, False), _ArrayDecoder(source), None)
+        super().__init__(info, SourceSpec("<array>", "array", source.levels), _ArrayDecoder(source), None)
 
 
 def open_slide(
@@ -110,107 +109,69 @@ def open_slide(
     *,
     reader: str | None = None,
     mpp: float | None = None,
+    decoder: str = "cpu",
     in_process: bool = False,
     workers: int | None = None,
     preflight: bool = True,
 ) -> Slide:
-    """Open a slide or a photo; `mpp` overrides the file's micrometres per level-0 pixel."""
+    """Open a slide or a photo.
+
+    reader: one of `READERS`, taken or refused but never replaced; None picks one, and one that then
+    fails where tifffile works is replaced by it. mpp: overrides the file's micrometres per level-0
+    pixel. decoder: "cpu", "gpu" or "auto" (a probe; see `settle_decoder`). in_process: decode here,
+    without protection from crashes. workers: decoding threads. preflight: check the file's structure
+    and compare readers. What was chosen, and why, is in `Slide.info`. Raises SlideError.
+    """
     name = os.fspath(path)
-    extension = _check_path(name, reader, mpp)
+    extension = check_request(name, reader, mpp, decoder)
     status = os.stat(name)
     name = os.path.abspath(name)
-    stamp = (status.st_mtime_ns, status.st_size)
     facts = inspect_tiff(name) if extension in TIFF_EXTENSIONS else None
-    chosen, reason = _choose(extension, facts)
-    if reader is not None and reader != chosen:
-        chosen, reason = reader, "asked for"
-    if chosen in ("cucim", "tifffile") and (facts is None or not facts.tiled):
-        raise SlideError(
-            f"{name}: reader {chosen!r} reads tiled TIFF only; leave reader= out or use 'openslide'/'array'"
-        )
+    chosen, reason = choose_reader(name, extension, facts, reader, in_process)
     if preflight and facts is not None:
         check_tiles(name, facts)
-    decoder = client(in_process, workers)
-    levels, scales = _describe(name, chosen, facts, decoder, stamp)
-    value, rule = _mpp(name, mpp, scales)
-    lossy = facts is not None and facts.lossy and chosen != "openslide"
-    spec = SourceSpec(name, chosen, levels, lossy, stamp)
-    if preflight and chosen == "cucim" and (name, stamp, chosen) not in _passed:
-        compare_readers(spec, decoder, value)
-        _passed.add((name, stamp, chosen))
+    decoding = client(in_process, workers)
+    spec = SourceSpec(name, chosen, (), (status.st_mtime_ns, status.st_size))
+    levels, scales = _describe(spec, facts, decoding)
+    value, rule = choose_mpp(name, mpp, scales)
+    spec = replace(spec, levels=levels)
+    if preflight and chosen == "cucim":
+        key = (name, spec.stamp, chosen)
+        if key not in _passed:
+            _passed[key] = compare_readers(spec, decoding, value, reader is None)
+        if _passed[key]:
+            chosen, reason = "tifffile", f"cuCIM fails on it ({_passed[key]})"
+            spec = replace(spec, reader=chosen)
+    ran, why = settle_decoder(name, decoder, chosen, lambda which: _probe(replace(spec, decoder=which), decoding))
+    info = SlideInfo(
+        name, chosen, reason, levels[0].width_px, levels[0].height_px, value, rule, levels, ran, why
+    )  # fmt: skip
     same = facts is not None and facts.tiled and facts.levels == levels and chosen != "array"
-    info = SlideInfo(name, chosen, reason, levels[0].width_px, levels[0].height_px, value, rule, levels)
-    return Slide(info, spec, decoder, facts.tile_bytes if facts is not None and same else None)
+    return Slide(info, replace(spec, decoder=ran), decoding, facts.tile_bytes if facts is not None and same else None)
 
 
-def _check_path(name: str, reader: str | None, mpp: float | None) -> str:
-    extension = os.path.splitext(name)[1].lower()
-    if reader is not None and reader not in READERS:
-        raise SlideError(f"{name}: no reader {reader!r}; there are {', '.join(READERS)}")
-    if mpp is not None and not (np.isfinite(mpp) and mpp > 0):
-        raise SlideError(f"{name}: mpp={mpp!r} must be a number above 0 (micrometres per level-0 pixel)")
-    if not os.path.exists(name):
-        raise SlideError(f"{name}: no such file; check the path")
-    if os.path.isdir(name):
-        raise SlideError(f"{name}: is a folder; give the slide file in it")
-    if not os.access(name, os.R_OK):
-        raise SlideError(f"{name}: may not be read; check its permissions")
-    known = TIFF_EXTENSIONS + PHOTO_EXTENSIONS + VENDOR_EXTENSIONS
-    if extension not in known and reader is None:
-        raise SlideError(f"{name}: extension {extension!r} is not one of {' '.join(known)}; rename or name a reader")
-    return extension
-
-
-def _choose(extension: str, facts: TiffFacts | None) -> tuple[str, str]:
-    """Reader and the reason in words."""
-    if facts is None:
-        if extension in PHOTO_EXTENSIONS:
-            return "array", f"{extension} is a photo: decoded whole"
-        return "openslide", f"{extension} is a vendor format"
-    if not facts.tiled:
-        return "array", "TIFF without tiles: decoded whole"
-    kinds = "/".join(dict.fromkeys(COMPRESSION_NAMES.get(c, f"compression {c}") for c in facts.compression))
-    if 33003 in facts.compression:
-        return "openslide", f"{kinds}: the reader whose colours are right for it"
-    against = [
-        text
-        for bad, text in (
-            (not facts.rgb8, "not 8-bit RGB"),
-            (facts.predictor, "a predictor, which crashes cuCIM"),
-            (facts.subifd, "a SubIFD pyramid, of which cuCIM sees level 0 only"),
-            (any(c not in CUCIM_COMPRESSIONS for c in facts.compression), f"{kinds}, which cuCIM cannot decode"),
-            (find_spec("cucim") is None, "cuCIM is not installed"),
-        )
-        if bad
-    ]
-    if against:
-        return "tifffile", "tiled TIFF with " + "; ".join(against)
-    return "cucim", f"tiled 8-bit RGB TIFF, {kinds}"
+def _probe(spec: SourceSpec, decoding: Any) -> np.ndarray:
+    """32 regions of 256 px spread over level 0."""
+    across, down = np.meshgrid((np.arange(8) + 0.5) / 8, (np.arange(4) + 0.5) / 4)
+    size0 = np.array([spec.levels[0].width_px, spec.levels[0].height_px])
+    regions = Regions(np.stack([across.ravel(), down.ravel()], axis=1) * size0, np.ones(32), 256, 256)
+    return decoding.read(spec, make_plan(spec.levels, 1.0, regions), (len(regions), 256, 256, 3))
 
 
 def _describe(
-    name: str, chosen: str, facts: TiffFacts | None, decoder: Any, stamp: tuple[int, int]
-) -> tuple[tuple[Level, ...], dict[str, float]]:
-    """Levels, and mpp by rule with the best rule first."""
-    if facts is not None and chosen in ("cucim", "tifffile"):
+    spec: SourceSpec, facts: TiffFacts | None, decoding: Any
+) -> tuple[tuple[Level, ...], dict[str, tuple[float, float]]]:
+    """Levels, and mpp in x and y by rule."""
+    if facts is not None and spec.reader in ("cucim", "tifffile"):
         return facts.levels, facts.mpp
-    found = decoder.describe(SourceSpec(name, chosen, (), False, stamp))
-    scales: dict[str, float] = {}
-    for key, rule in (("openslide.mpp-x", "openslide.mpp-x"), ("openslide.objective-power", "objective power")):
-        if key in found["properties"]:
-            number = float(found["properties"][key])
-            scales[rule] = number if key.endswith("mpp-x") else 10 / number
-    return found["levels"], {**(facts.mpp if facts is not None else {}), **scales}
-
-
-def _mpp(name: str, override: float | None, scales: dict[str, float]) -> tuple[float, str]:
-    if override is not None:
-        return float(override), "explicit"
-    for rule in ("Aperio MPP", "OME PhysicalSizeX", "openslide.mpp-x", "TIFF XResolution", "objective power"):
-        if rule in scales and MPP_RANGE[0] <= scales[rule] <= MPP_RANGE[1]:
-            return scales[rule], rule
-    tried = ", ".join(f"{rule} {value:.4g}" for rule, value in scales.items()) or "nothing"
-    raise SlideError(
-        f"{name}: no micrometres per pixel (file gives {tried}; allowed {MPP_RANGE[0]:g}-{MPP_RANGE[1]:g}); "
-        "give it in the `mpp` column or with mpp="
-    )
+    found = decoding.describe(spec)
+    texts, scales = found["properties"], dict(facts.mpp) if facts is not None else {}
+    if "openslide.mpp-x" in texts:
+        scales["openslide.mpp-x"] = (
+            float(texts["openslide.mpp-x"]),
+            float(texts.get("openslide.mpp-y", texts["openslide.mpp-x"])),
+        )
+    if float(texts.get("openslide.objective-power", 0)) > 0:
+        power = float(texts["openslide.objective-power"])
+        scales["objective power"] = (10 / power, 10 / power)
+    return found["levels"], scales

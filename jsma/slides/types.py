@@ -13,6 +13,8 @@ READERS: dict[str, str] = {
     "array": "Pillow or tifffile: a photo or a TIFF without tiles, decoded whole at the first read",
 }
 
+MAX_DIFFERENCE = 3.0  # mean absolute grey levels between two readers of the same pixels
+
 
 class SlideError(ValueError):
     """A slide or a request that cannot be served; one line: what, got, allowed, remedy.
@@ -45,7 +47,7 @@ class Level:
 
 @dataclass(frozen=True)
 class SlideInfo:
-    """What was opened and how; `mpp` = micrometres per level-0 pixel."""
+    """What was opened and how; `mpp` = micrometres per level-0 pixel; `decoder` = "cpu" or "gpu", whichever runs."""
 
     path: str
     reader: str
@@ -56,6 +58,7 @@ class SlideInfo:
     mpp_rule: str
     levels: tuple[Level, ...]
     decoder: str = "cpu"
+    decoder_reason: str = "CPU decoding is the default"
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import pickle
+import shutil
 import signal
 import socket
 import struct
@@ -22,6 +24,8 @@ from .sources import SourceSpec, TileSource, open_source
 from .types import SlideError
 
 OPEN_HANDLES = 8
+MAX_HELD_BYTES = 1 << 30  # of photos decoded whole, over all open sources
+CHATTER = "chatter.log"  # in the working folder: whatever the native libraries print
 
 
 def send_message(sock: socket.socket, value: Any) -> None:
@@ -49,16 +53,22 @@ def _exactly(sock: socket.socket, length: int) -> bytes:
 class Decoder:
     """Open sources (the 8 used last) and the threads that decode their tiles."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, workers: int, chatter: str | None = None) -> None:
+        self.workers, self.chatter = workers, chatter
         self.pool = ThreadPoolExecutor(workers)
         self.sources: OrderedDict[SourceSpec, TileSource] = OrderedDict()
+        self.mapped: dict[int, mmap.mmap] = {}
+
+    @property
+    def held_bytes(self) -> int:
+        """Pixels that open sources keep in memory."""
+        return sum(source.held_bytes for source in self.sources.values())
 
     def source(self, spec: SourceSpec) -> TileSource:
         """The open source of a spec, opened when needed."""
         if spec not in self.sources:
-            self.sources[spec] = open_source(spec)
-            while len(self.sources) > OPEN_HANDLES:
+            self.sources[spec] = open_source(spec, self.chatter)
+            while len(self.sources) > 1 and (len(self.sources) > OPEN_HANDLES or self.held_bytes > MAX_HELD_BYTES):
                 self.sources.popitem(last=False)[1].close()
         self.sources.move_to_end(spec)
         return self.sources[spec]
@@ -82,10 +92,15 @@ class Decoder:
 def _read_into(decoder: Decoder, sock: socket.socket, request: dict[str, Any]) -> None:
     shape, name = request["shape"], request["shared"]
     if name is None:
-        _, fds, _, _ = socket.recv_fds(sock, 1, 1)
-        with os.fdopen(fds[0], "r+b") as handle:
-            buffer = mmap.mmap(handle.fileno(), int(np.prod(shape)))
-        decoder.read(request["spec"], request["plan"], np.frombuffer(buffer, dtype=np.uint8).reshape(shape))
+        for number in request["gone"]:
+            decoder.mapped.pop(number, None)
+        if request["new"]:
+            _, fds, _, _ = socket.recv_fds(sock, 1, 1)
+            with os.fdopen(fds[0], "r+b") as handle:
+                decoder.mapped[request["segment"]] = mmap.mmap(handle.fileno(), request["bytes"])
+        buffer = decoder.mapped[request["segment"]]
+        out = np.frombuffer(buffer, dtype=np.uint8, count=int(np.prod(shape, dtype=np.int64)))
+        decoder.read(request["spec"], request["plan"], out.reshape(shape))
         return
     from multiprocessing.shared_memory import SharedMemory
 
@@ -115,21 +130,30 @@ def _watch(parent: int) -> None:
     # not PR_SET_PDEATHSIG: that fires when the *thread* that started us ends, not only the process
     while os.getppid() == parent:
         time.sleep(0.5)
+    _leave()
+
+
+def _leave(*_: object) -> None:
+    shutil.rmtree(os.getcwd(), ignore_errors=True)  # the parent made it for us; if it was killed nobody else cleans up
     os._exit(0)
 
 
 def main() -> None:
     """Serve requests until the parent closes the connection or is gone."""
     descriptor, parent, workers = (int(v) for v in sys.argv[1:4])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent, which decides
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGHUP, _leave)
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
     sock = socket.socket(fileno=descriptor)
-    decoder = Decoder(workers)
+    gc.freeze()
+    gc.set_threshold(50_000)  # thousands of short-lived arrays a second: the default costs 1 % of the decoding
+    decoder = Decoder(workers, os.path.abspath(CHATTER))
     try:
         while True:
             send_message(sock, _answer(decoder, sock, receive_message(sock)))
     except (EOFError, OSError):
-        os._exit(0)
+        _leave()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from threadpoolctl import threadpool_limits
 
 SIDE_W, SIDE_H, TILE = 1024, 768, 128
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread():
+    """Threads of BLAS that wait for each other on a busy machine make the naive resample 15 times slower."""
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 def halve(image: np.ndarray) -> np.ndarray:

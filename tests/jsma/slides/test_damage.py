@@ -1,0 +1,145 @@
+"""Damage of every kind is an error with the tile in it, through every reader: never a crash, never wrong pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from jsma.slides import DamagedSlideError, Regions, SlideError, open_slide
+
+WHERE = Regions(np.array([[320.0, 192.0]]), 0.5, 100, 100)  # inside tile row 1, column 2
+TILE = 1 * 8 + 2
+READERS = ("cucim", "tifffile")
+
+
+def speckled(seed: int = 0) -> list[np.ndarray]:
+    """Levels that fill their tiles with enough data for damage to hit something."""
+    rng = np.random.default_rng(seed)
+    full = rng.integers(90, 200, (768, 1024, 3), dtype=np.uint8)
+    return [full, full[::4, ::4].copy(), full[::16, ::16].copy()]
+
+
+def segment(path: Path, tile: int = TILE) -> tuple[int, int]:
+    with tifffile.TiffFile(path) as tif:
+        return tif.pages[0].dataoffsets[tile], tif.pages[0].databytecounts[tile]
+
+
+def patch(path: Path, offset: int, data: bytes) -> None:
+    with open(path, "r+b") as handle:
+        handle.seek(offset)
+        handle.write(data)
+
+
+def noise(size: int) -> bytes:
+    return np.random.default_rng(5).integers(0, 256, size, dtype=np.uint8).tobytes()
+
+
+DAMAGE = {
+    "zeroed": lambda offset, size: (offset, bytes(size)),
+    "zeroed from the middle": lambda offset, size: (offset + size // 2, bytes(size - size // 2)),
+    "random in the middle": lambda offset, size: (offset + size // 2, noise(400)),
+    "random all over": lambda offset, size: (offset, noise(size)),
+}
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_jpeg_tile(tmp_path, paint, damage, reader, in_process):
+    path = paint(tmp_path / "s.tif", speckled(), "jpeg")
+    whole = open_slide(path, reader=reader, preflight=False, in_process=in_process)
+    whole.read(WHERE)
+    patch(path, *DAMAGE[damage](*segment(path)))
+    opened = open_slide(path, reader=reader, preflight=False, in_process=in_process)
+    elsewhere = Regions(np.array([[64.0, 64.0], [700, 600]]), 0.5, 100, 100)
+    for _ in range(3):  # cuCIM's buffers then hold pixels of other tiles, which it would hand out
+        opened.read(elsewhere)
+    with pytest.raises(DamagedSlideError, match="row 1 col 2 of level 0"):
+        opened.read(WHERE)
+    opened.read(elsewhere)  # the rest of the slide, and the process, go on
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("compression", ["deflate", "lzw", 33005])
+@pytest.mark.parametrize("damage", ["zeroed", "zeroed from the middle", "random all over"])
+def test_damaged_tile_of_other_kinds(tmp_path, paint, damage, compression, reader):
+    path = paint(tmp_path / "s.tif", speckled(), compression)
+    patch(path, *DAMAGE[damage](*segment(path)))
+    opened = open_slide(path, reader=reader, preflight=False)
+    with pytest.raises(DamagedSlideError, match="row 1 col 2 of level 0"):
+        opened.read(WHERE)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_tile_that_was_never_written(tmp_path, paint, reader):
+    path = paint(tmp_path / "s.tif", speckled(), "jpeg")
+    with tifffile.TiffFile(path) as tif:
+        for name in ("TileOffsets", "TileByteCounts"):
+            tag = tif.pages[0].tags[name]
+            size = {3: 2, 4: 4, 16: 8}[int(tag.dtype)]
+            patch(path, tag.valueoffset + TILE * size, bytes(size))
+    with pytest.raises(DamagedSlideError, match="1 of 48 tiles of level 0 are empty"):
+        open_slide(path)
+    with pytest.raises(DamagedSlideError, match="level 0"):
+        open_slide(path, reader=reader, preflight=False).read(WHERE)
+
+
+@pytest.mark.parametrize("reader", [*READERS, "openslide"])
+def test_black_in_the_file_is_read_and_black_by_damage_is_not(tmp_path, paint, reader):
+    levels = speckled()
+    levels[0][128:256, 256:384] = 0  # a scanner's border, one whole tile
+    path = paint(tmp_path / "s.tif", levels, "jpeg")
+    assert not open_slide(path, reader=reader).read(WHERE)[0].any()
+    raw = paint(tmp_path / "raw.tif", speckled(), None)
+    patch(raw, *DAMAGE["zeroed"](*segment(raw)))
+    if reader != "openslide":  # zeros stored as such: a border and a zeroed part of a file look the same
+        with pytest.raises(DamagedSlideError, match="black"):
+            open_slide(raw, reader=reader).read(WHERE)
+
+
+@pytest.mark.parametrize("share", [0.999, 0.5, 0.01])
+def test_truncated_at_any_place(tmp_path, paint, share):
+    path = paint(tmp_path / "s.tif", speckled(), "jpeg")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(SlideError) as caught:
+        open_slide(path).read(WHERE)
+    assert "\n" not in str(caught.value)
+
+
+def test_truncated_between_levels(tmp_path, paint, capfd):
+    """Every tile of the level that is left is whole: only the chain of pages tells."""
+    path = paint(tmp_path / "s.tif", speckled(), "jpeg")
+    path.write_bytes(path.read_bytes()[: sum(segment(path, 47)) + 2])
+    with pytest.raises(DamagedSlideError, match="cut short"):
+        open_slide(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_photo_cut_short(tmp_path):
+    from PIL import Image
+
+    Image.fromarray(speckled()[0]).save(tmp_path / "p.jpg")
+    data = (tmp_path / "p.jpg").read_bytes()
+    (tmp_path / "p.jpg").write_bytes(data[: len(data) // 2])
+    with pytest.raises(SlideError):
+        open_slide(tmp_path / "p.jpg", mpp=0.5).read(WHERE)
+
+
+def test_openslide_reports_damage_too(tmp_path, paint):
+    path = paint(tmp_path / "s.tif", speckled(), "jpeg")
+    patch(path, *DAMAGE["zeroed"](*segment(path)))
+    with pytest.raises(DamagedSlideError, match="level 0"):
+        open_slide(path, reader="openslide", preflight=False).read(WHERE)
+
+
+def test_readers_that_disagree_stop_the_slide(tmp_path, paint, monkeypatch):
+    from jsma.slides import preflight
+
+    path = paint(tmp_path / "s.tif", speckled(), "jpeg")
+    monkeypatch.setattr(preflight, "MAX_DIFFERENCE", -1.0)
+    with pytest.raises(DamagedSlideError, match="readers disagree"):
+        open_slide(path)
