@@ -27,6 +27,7 @@ class Server:
             site = server
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
+        self._http.handle_error = lambda *_: None  # a client that hangs up is what is tested
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
         self._thread.start()
