@@ -48,8 +48,8 @@ def _without(rest: np.ndarray, labels: np.ndarray, records: Sequence[Any],
         if len(val) and len(set(labels[train].tolist())) == len(set(labels[rest].tolist())):
             return train, val
     raise UsageError(
-        "no validation part leaves every class for training: too few patients have one of the classes; add patients, or "
-        "give a split column"
+        "no validation part leaves every class for training: too few patients have one of the classes; add patients, "
+        "or give a split column"
     )
 
 
@@ -63,8 +63,8 @@ def _part(labels: np.ndarray, records: Sequence[Any], n_parts: int, number: int,
         )
     if len(set(groups)) < n_parts:
         raise UsageError(
-            f"the slides come from only {len(set(groups))} patients, too few for {n_parts} parts; add patients, or give "
-            "split or fold columns"
+            f"the slides come from only {len(set(groups))} patients, too few for {n_parts} parts; add patients, or "
+            "give split or fold columns"
         )
     if len(set(groups)) < len(groups):
         splitter = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)

@@ -11,7 +11,8 @@ from bench.datasets.labelled import load
 
 ROOT = Path(os.environ.get("JSMA_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 SMALL = ["--preset", "tiny", "--strategies", "jsma", "--set", "name=test_resnet", "--set", "pretrained=null",
-         "--set", "epochs=1", "--set", "mpps=[1,2,4]", "--set", "n_patches=4", "--set", "overview_max_px=128"]  # fmt: skip
+         "--set", "epochs=1", "--set", "mpps=[1,2,4]", "--set", "n_patches=4",
+         "--set", "overview_max_px=128"]  # fmt: skip
 COUNTS = {
     "endometrium": {"EA": 59, "EH": 55, "EP": 12, "NE": 74},
     "osteosarcoma": {"Non-Tumor": 20, "Non-Viable-Tumor": 20, "Viable": 20},
