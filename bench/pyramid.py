@@ -127,7 +127,8 @@ def to_8_bits(pixels: np.ndarray) -> tuple[np.ndarray, str]:
     if top <= 255:
         return pixels.astype(np.uint8), "8 bits in 16, as they are"
     full, rule = (4095, "12 bits in 16, /4095") if top <= 4095 else (65535, "16 bits, /65535")
-    return np.rint(pixels.astype(np.float32) * (255 / full)).astype(np.uint8), rule
+    table = np.rint(np.arange(full + 1) * (255 / full)).astype(np.uint8)
+    return table[pixels], rule
 
 
 def write_pyramid(image: np.ndarray, target: Path, mpp: float, quality: int, description: str | None = None) -> None:
