@@ -77,12 +77,20 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json")] = False,
     csv: Annotated[bool, typer.Option("--csv")] = False,
     md: Annotated[bool, typer.Option("--md")] = False,
+    save: Annotated[Path | None, typer.Option(help="Also write SAVE.md, .csv, .json (provenance) and .png.")] = None,
+    produced_by: Annotated[str, typer.Option(help="With --save: the command that made the runs.")] = "jsma-bench run",
 ) -> None:
     """One table over finished runs."""
     from bench import compare as comparing
     from bench import tables
 
-    rows = comparing.compare(comparing.load_runs(out))
+    runs = comparing.load_runs(out)
+    rows = comparing.compare(runs)
+    if save is not None:
+        from bench.publish import publish
+
+        for path in publish(runs, save, produced_by):
+            print(f"wrote {path}", file=sys.stderr)
     if as_json:
         print(tables.as_json(rows))
     elif csv:

@@ -24,6 +24,9 @@ class FinishedRun:
     fold: int
     seed: int
     group: str  # runs of one group saw the same data, settings, fold and seed
+    data_hash: str
+    settings: dict[str, Any]
+    environment: dict[str, Any]
     train: dict[str, Any]
     predictions: pd.DataFrame
 
@@ -47,10 +50,23 @@ def _load(path: Path) -> FinishedRun:
         key = json.loads((path / "settings.json").read_text())
         train = json.loads((path / "train.json").read_text())
         rows = pd.read_parquet(path / "predictions.parquet")
+        environment = json.loads((path / "environment.json").read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: damaged run ({error}); delete this folder and run again") from error
     group = json.dumps([key["data_hash"], key["fold"], key["seed"], key["settings"]], sort_keys=True)
-    return FinishedRun(path, key["dataset"], key["strategy"], key["fold"], key["seed"], group, train, rows)
+    return FinishedRun(
+        path,
+        key["dataset"],
+        key["strategy"],
+        key["fold"],
+        key["seed"],
+        group,
+        key["data_hash"],
+        key["settings"],
+        environment,
+        train,
+        rows,
+    )
 
 
 def compare(runs: list[FinishedRun]) -> list[dict[str, Any]]:

@@ -151,4 +151,3 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
             for r in load_runs(out)
         ]
     raise UsageError(f"list {what!r}; allowed: strategies, datasets, readers, runs")
-

@@ -134,7 +134,9 @@ def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: tor
             p_sum, p_count = (step if p_sum is None else p_sum + step), p_count + len(drawn)
     row = {"train_loss": total / len(items)}
     if p_sum is not None:
-        row.update({f"p_m{m}": float(v) / p_count for m, v in enumerate(p_sum)})
+        share = p_sum / p_count
+        row.update({f"p_m{m}": float(v) for m, v in enumerate(share)})
+        row["entropy_p_m"] = float(torch.special.entr(share).sum())  # nats; 0 where one magnification is left
     return row
 
 

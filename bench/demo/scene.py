@@ -24,6 +24,7 @@ from bench.demo.stamps import (
 FIELD_PX = 64  # level-0 pixels per sample of the tissue's outline
 SITE_RADIUS0 = 250.0
 SITE_PITCH0 = 510.0
+PLUMP0_PX2 = 1500  # level-0 pixels of a site for each of its plump nuclei
 SPACED0, CROWDED0 = 148.0, 87.0  # half the distance between neighbouring glands of a site
 
 
@@ -74,9 +75,10 @@ def make_scene(settings: DemoSettings, index: int) -> Scene:
     glands, owner = _glands(sites, crowded, rng)
     shape = rng.integers(0, GLAND_VARIANTS, len(glands))
     nuclei, kind = _gland_nuclei(glands, shape, cleared[owner], rng)
+    plump, plump_kind = _plump_nuclei(sites, cleared, glands, rng)
     stroma, stroma_kind = _stroma_nuclei(settings.side0_px, tissue, glands, rng)
-    kind = np.concatenate([kind, stroma_kind])
-    nuclei = np.concatenate([nuclei, stroma])
+    kind = np.concatenate([kind, plump_kind, stroma_kind])
+    nuclei = np.concatenate([nuclei, plump, stroma])
     spots = [np.column_stack([sites[order[: 2 * each]], np.ones(len(order[: 2 * each]))])]
     for place in sites[order[2 * each :]]:
         if rng.random() < 0.1:  # false spots, alike in every class
@@ -161,6 +163,20 @@ def _gland_nuclei(
     points = np.concatenate([centre + offsets for centre, (offsets, _) in zip(glands, rings, strict=True)])
     kinds = np.concatenate([kind for _, kind in rings])
     return points, kinds + VARIANTS * np.repeat(cleared, GLAND_NUCLEI)
+
+
+def _plump_nuclei(
+    sites: np.ndarray, cleared: np.ndarray, glands: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nuclei of the glands' kind between the glands of every site, as many and as dense in every class."""
+    each = int(np.pi * SITE_RADIUS0**2 / PLUMP0_PX2)
+    radius = SITE_RADIUS0 * np.sqrt(rng.random((len(sites), each, 1)))
+    angle = rng.uniform(0, 2 * np.pi, (len(sites), each, 1))
+    points = (sites[:, None] + radius * np.concatenate([np.cos(angle), np.sin(angle)], -1)).reshape(-1, 2)
+    kind = rng.integers(0, VARIANTS, len(points)) + VARIANTS * np.repeat(cleared, each)
+    distance, _ = KDTree(glands).query(points)
+    kept = distance > GLAND_RADIUS0 + 10
+    return points[kept], kind[kept]
 
 
 def _stroma_nuclei(

@@ -16,8 +16,8 @@ DETAIL_PX = 1.8  # sigma above which the evidence has the light of the plain nuc
 VARIANTS = 32  # of each kind of nucleus; variant v lies at the angle pi v / VARIANTS
 SPINDLE, LYMPHOCYTE = 2 * VARIANTS, 3 * VARIANTS  # first indices of the stroma's nuclei
 GLAND_VARIANTS = 24
-GLAND_RADIUS0 = 38.0  # the largest outline
-GLAND_NUCLEI = 14
+GLAND_RADIUS0 = 42.0  # the largest outline
+GLAND_NUCLEI = 16
 
 
 def transmitted(density: np.ndarray) -> float:
@@ -100,7 +100,7 @@ def gland_outline(variant: int, angle: np.ndarray) -> tuple[np.ndarray, np.ndarr
         wave = wave + size * np.cos(k * angle + phase)
     outer = GLAND_RADIUS0 * np.clip(0.945 + wave, 0.85, 1.0)
     stretch = 1 + rng.uniform(0.0, 0.4) * np.cos(2 * (angle - rng.uniform(0, np.pi)))
-    lumen = np.minimum(rng.uniform(7, 12) * stretch * (1 + 2.5 * wave), outer - 20)
+    lumen = np.minimum(rng.uniform(10, 15) * stretch * (1 + 2.5 * wave), outer - 19)
     return outer, lumen
 
 

@@ -52,7 +52,7 @@ def _slide(path: Path, settings: DemoSettings, index: int, encoder) -> tuple[np.
         per_kind = []
         for kind in ("architecture", "cytology"):
             near = np.sqrt(((centres0[:, None] - scene.candidates[kind][None]) ** 2).sum(-1)).min(1)
-            inside = np.flatnonzero(near < SITE_RADIUS0 * 0.75)
+            inside = np.flatnonzero(near < SITE_RADIUS0)
             with torch.no_grad():
                 pixels = slide.read(Regions(centres0[inside], grid.mpp_of(inside), PATCH_PX, PATCH_PX))[0]
                 features = encoder(torch.from_numpy(np.array(pixels))).numpy()
@@ -73,8 +73,13 @@ def _mean(features: np.ndarray, dim: int) -> np.ndarray:
     return features.mean(0) if len(features) else np.zeros(dim)
 
 
-def accuracy(features: np.ndarray, label: np.ndarray, strength: float = 0.1) -> float:
-    """Cross-validated accuracy of a logistic regression on standardised features."""
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000))
+def predictions(features: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Cross-validated predictions of a logistic regression on standardised features."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    return float((cross_val_predict(model, features, label, cv=folds) == label).mean())
+    return cross_val_predict(model, features, label, cv=folds)
+
+
+def accuracy(features: np.ndarray, label: np.ndarray) -> float:
+    """Share of right `predictions`."""
+    return float((predictions(features, label) == label).mean())

@@ -1,0 +1,98 @@
+"""A comparison as files that can be committed: table (Markdown, CSV), provenance (JSON) and a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.compare import FinishedRun, compare, magnification_by_class
+from bench.rundir import writable
+from bench.tables import as_csv, markdown
+
+
+def publish(runs: list[FinishedRun], stem: Path, command: str) -> list[Path]:
+    """Write stem.md, stem.csv, stem.json and stem.png from finished runs; returns the files.
+
+    command: what produced the runs, kept with the settings, the environment and the hash of the data.
+    """
+    writable(stem.parent)
+    rows = compare(runs)
+    files = [stem.with_suffix(suffix) for suffix in (".md", ".csv", ".json", ".png")]
+    files[0].write_text(page(rows, runs, command))
+    files[1].write_text(as_csv(rows))
+    files[2].write_text(json.dumps(provenance(runs, command), indent=1, sort_keys=True) + "\n")
+    picture(rows, files[3])
+    return files
+
+
+def page(rows: list[dict[str, Any]], runs: list[FinishedRun], command: str) -> str:
+    """The table, where the patches were, and p(magnification) by class of the strategies that draw."""
+    parts = [f"Produced by `{command}`.\n", markdown(rows)]
+    looked = [r for r in rows if r["in_evidence"] is not None]
+    if looked:
+        parts.append("\nShare of the patches read that lie inside an evidence mask (slides that have evidence):\n")
+        parts.append("| strategy | share |\n| --- | --- |")
+        parts += [f"| {r['strategy']} | {r['in_evidence']:.3f} |" for r in looked]
+    drawing = [n for n in ("jsma",) if any(r.strategy == n for r in runs)]
+    for name in drawing:
+        table = magnification_by_class(runs, name)
+        mpps = next(r for r in runs if r.strategy == name).settings["strategy"]["method"]["mpps"]
+        parts.append(f"\nMean p(magnification) of {name} by class, um/px:\n")
+        parts.append("| class | " + " | ".join(f"{m:g}" for m in mpps) + " |")
+        parts.append("| --- " * (len(mpps) + 1) + "|")
+        for label, values in zip(table.index.tolist(), table.to_numpy().tolist(), strict=True):
+            parts.append(f"| {label} | " + " | ".join(f"{v:.2f}" for v in values) + " |")
+    return "\n".join(parts) + "\n"
+
+
+def provenance(runs: list[FinishedRun], command: str) -> dict[str, Any]:
+    """What the numbers belong to: command, settings, environments (each once), data hashes, run folders."""
+    environments = {json.dumps(run.environment, sort_keys=True) for run in runs}
+    settings = {json.dumps(run.settings, sort_keys=True) for run in runs}
+    return {
+        "command": command,
+        "data_hashes": sorted({run.data_hash for run in runs}),
+        "environments": [json.loads(text) for text in sorted(environments)],
+        "settings": [json.loads(text) for text in sorted(settings)],
+        "runs": sorted(run.path.name for run in runs),
+    }
+
+
+def picture(rows: list[dict[str, Any]], png: Path) -> None:
+    """Accuracy with its interval against inference seconds and megapixels decoded, both on log axes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    table = pd.DataFrame(rows)
+    sns.set_theme(style="whitegrid", context="notebook")
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, layout="constrained")
+    colours = dict(zip(table["strategy"], sns.color_palette("colorblind", len(table)), strict=False))
+    for axis, (column, label) in zip(
+        axes,
+        (
+            ("inference_s_per_slide", "inference, seconds a slide"),
+            ("megapixels_decoded_per_slide", "decoded, megapixels a slide"),
+        ),
+        strict=True,
+    ):
+        for row in table.to_dict("records"):
+            low, high = row["accuracy"] - row["accuracy_low"], row["accuracy_high"] - row["accuracy"]
+            axis.errorbar(
+                row[column], row["accuracy"], yerr=[[low], [high]], fmt="o", ms=8, capsize=3,
+                color=colours[row["strategy"]], label=row["strategy"],
+            )  # fmt: skip
+        axis.set_xscale("log")
+        axis.set_xlabel(label)
+    axes[0].set_ylabel("accuracy (95 % interval)")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False)
+    slides, runs = int(table["slides"].max()), int(table["runs"].max())
+    figure.suptitle(f"{', '.join(sorted(set(table['dataset'])))}: {slides} test slides, {runs} runs a strategy")
+    figure.savefig(png, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,91 @@
+"""Inference cost against the slide's size: `python -m bench.scaling --sides 2048,8192,32768`.
+
+One generated slide a size, strategies taking turns on it, from the file. Time and counters do not depend on
+what the networks have learnt, except where a trained attention draws, so untrained ones are timed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import torch
+import typer
+
+from baselines.contract import StrategySettings
+from bench.datasets import Dataset, SlideRecord
+from bench.demo import CLASSES, DemoSettings, generate
+from bench.infer import Contestant, infer
+from bench.run import strategy_class
+from bench.rundir import environment
+from bench.settings import RunSettings
+from jsma.encoder import build_encoder
+from jsma.meter import Meter
+from jsma.slides import open_slide
+
+
+def measure(side0_px: int, names: Sequence[str], rounds: int, data: Path, settings: RunSettings) -> pd.DataFrame:
+    """One row a strategy and round, on one slide of side0_px x side0_px: the rows of `bench.infer`."""
+    folder = generate(DemoSettings(slides=1, side0_px=side0_px), data / f"scaling-{side0_px}", workers=1)
+    record = SlideRecord(str(folder / "slide_00000.tif"), "normal")
+    dataset = Dataset("scaling", tuple(CLASSES["both"].values()), (record,))
+    encoder = build_encoder(settings.encoder)
+    contestants = {}
+    for name in names:
+        torch.manual_seed(0)
+        strategy = strategy_class(name)(StrategySettings(), encoder.dim, len(dataset.classes), Meter())
+        contestants[name] = Contestant(strategy, encoder, [])
+    failed = infer(
+        contestants, [record] * rounds, dataset, settings.view, lambda r: open_slide(r.path), 0, lambda *_: None
+    )
+    for slide, reason in failed.items():
+        raise typer.BadParameter(f"{slide}: {reason}")
+    rows = [{"strategy": name, **row} for name, c in contestants.items() for row in c.rows]
+    return pd.DataFrame(rows).assign(side0_px=side0_px)
+
+
+def summary(rows: pd.DataFrame, reference: str) -> list[dict[str, Any]]:
+    """Per size and strategy: medians over rounds; speed-up = median of the paired ratios, round by round."""
+    table = []
+    for (side0_px, name), own in rows.groupby(["side0_px", "strategy"]):
+        other = rows[(rows["side0_px"] == side0_px) & (rows["strategy"] == reference)]
+        ratio = other["seconds"].to_numpy() / own["seconds"].to_numpy()
+        table.append({
+            "side0_px": side0_px, "strategy": name, "rounds": len(own),
+            "patches": int(own["patches"].median()), "tissue_cells": int(own["tissue_cells"].median()),
+            "megapixels_decoded": float(own["decoded_px"].median() / 1e6),
+            "megabytes_read": float(own["compressed_bytes"].median() / 1e6),
+            "seconds": float(own["seconds"].median()), f"speedup_vs_{reference}": float(pd.Series(ratio).median()),
+            "speedup_low": float(ratio.min()), "speedup_high": float(ratio.max()),
+        })  # fmt: skip
+    return table
+
+
+def main(
+    sides: Annotated[str, typer.Option(help="Sides in level-0 pixels, comma-separated.")] = "2048,8192,16384",
+    strategies: Annotated[str, typer.Option(help="The last one is the reference.")] = "jsma,random,exhaustive",
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    data: Annotated[Path, typer.Option(help="Folder of the generated slides.")] = Path("data"),
+    out: Annotated[Path | None, typer.Option(help="Also write a CSV and its environment here.")] = None,
+) -> None:
+    """Time inference on one generated slide of each size, strategies interleaved."""
+    names = strategies.split(",")
+    rows = []
+    for side in sides.split(","):
+        rows.append(measure(int(side), names, rounds, data, RunSettings()))
+        for row in summary(rows[-1], names[-1]):
+            typer.echo("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(summary(pd.concat(rows), names[-1])).to_csv(out, index=False)
+        command = f"python -m bench.scaling --sides {sides} --strategies {strategies} --rounds {rounds}"
+        provenance = {"command": command, "settings": asdict(RunSettings()), **environment()}
+        out.with_suffix(".json").write_text(json.dumps(provenance, indent=1, default=str))
+
+
+if __name__ == "__main__":
+    typer.run(main)
