@@ -56,7 +56,7 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "demo": Preset(slides=120, seeds=1, epochs=40, side0_px=1536),
+    "demo": Preset(slides=200, seeds=1, epochs=60, side0_px=1536),
     "full": Preset(slides=240, seeds=5, epochs=60),
     "tiny": Preset(slides=16, seeds=1, epochs=2, side0_px=1024),
 }
