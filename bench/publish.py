@@ -92,7 +92,7 @@ def picture(rows: list[dict[str, Any]], png: Path) -> None:
     axes[0].set_ylabel("accuracy (95 % interval)")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
-    slides, runs = int(table["slides"].max()), int(table["runs"].max())
+    slides, runs = max(row["slides"] for row in rows), max(row["runs"] for row in rows)
     figure.suptitle(f"{', '.join(sorted(set(table['dataset'])))}: {slides} test slides, {runs} runs a strategy")
     figure.savefig(png, dpi=110)
     plt.close(figure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import inspect
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -16,6 +16,7 @@ from bench.calibrate import Calibration, calibrate
 from bench.datasets import Dataset, SlideRecord
 from bench.errors import UsageError
 from bench.infer import Contestant, infer
+from bench.plugin import own_class
 from bench.rundir import RunDirectory, RunKey
 from bench.settings import RunSettings
 from bench.train import Labelled, Trained, settings_record, train
@@ -49,15 +50,14 @@ class Result:
 
 
 def strategy_class(name: str) -> type[Strategy]:
-    """The class called `name`, or `module:Class`; UsageError that lists what exists."""
+    """The class called `name`, or `file.py:Class`, `module:Class`; UsageError that lists what exists."""
     target = STRATEGIES.get(name, name)
     if ":" not in target:
-        raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}; or give module:Class")
-    module, cls = target.split(":")
-    try:
-        return getattr(importlib.import_module(module), cls)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"strategy {name!r} cannot be imported ({error}); give an importable module:Class") from error
+        raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}; your own is file.py:Class")
+    found = own_class(target, Strategy, "--strategies")
+    if not getattr(found, "name", "") or not getattr(found, "source", ""):
+        raise UsageError(f"--strategies {name}: give the class `name` and `source`; see baselines/contract.py")
+    return found
 
 
 def scale_from(state: dict[str, torch.Tensor] | None, device: torch.device) -> FeatureScale | None:
@@ -111,14 +111,11 @@ class Runner:
         return result
 
     def _key(self, name: str, fold: int, seed: int, plan: Plan) -> RunKey:
-        return RunKey(
-            self.dataset.name,
-            self.dataset.fingerprint,
-            name,
-            fold,
-            seed,
-            {**asdict(self.settings), "n_folds": plan.n_folds, "split": self.dataset.split_digest(fold, plan.n_folds)},
-        )
+        settings = {**asdict(self.settings), "n_folds": plan.n_folds}
+        settings["split"] = self.dataset.split_digest(fold, plan.n_folds)
+        cls = strategy_class(name)
+        code = "" if name in STRATEGIES else inspect.getsource(cls)  # another version of one's own is another run
+        return RunKey(self.dataset.name, self.dataset.fingerprint, cls.name, fold, seed, settings, code)
 
     def _group(self, directories: dict[str, RunDirectory], fold: int, seed: int, plan: Plan) -> None:
         todo = {name: d for name, d in directories.items() if not d.complete}

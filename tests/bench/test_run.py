@@ -1,5 +1,7 @@
 """The runner: what is charged, what is shared, and slides that break half-way."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -9,6 +11,9 @@ from baselines.contract import StrategySettings
 from baselines.random import Random
 from bench.calibrate import calibrate
 from bench.datasets import SlideRecord
+from bench.errors import UsageError
+from bench.run import strategy_class
+from bench.rundir import RunKey
 from bench.settings import TrainSettings
 from bench.train import Labelled, train
 from jsma import JSMASettings
@@ -82,3 +87,20 @@ def test_a_slide_that_breaks_while_training_is_dropped_and_named(encoder, record
     trained = train(build, [settings], {"train": items[1:], "val": items[:1]}, desk, TrainSettings(epochs=2), seed=0)
     assert list(trained.dropped) == [records[2].id] and "all black" in trained.dropped[records[2].id]
     assert len(trained.curve) == 2 and all(np.isfinite(row["train_loss"]) for row in trained.curve)
+
+
+def test_a_strategy_of_ones_own_comes_from_its_file_and_its_code_is_part_of_the_run(tmp_path):
+    own = tmp_path / "mine.py"
+    own.write_text((Path(__file__).parents[1] / "baselines" / "mine.py").read_text())
+    assert strategy_class(f"{own}:Mine").name == "mine"
+    for target, words in ((f"{own}:Yours", "there is: Mine"), ("gone.py:Mine", "no such file"), ("nope", "there are")):
+        with pytest.raises(UsageError, match=words):
+            strategy_class(target)
+    own.write_text("1 / 0")
+    with pytest.raises(UsageError, match="ZeroDivisionError"):
+        strategy_class(f"{own}:Mine")
+
+
+def test_the_code_of_ones_own_strategy_changes_the_run():
+    one, two = (RunKey("d", "h", "mine", 0, 0, {}, code) for code in ("a", "b"))
+    assert one.name != two.name

@@ -148,7 +148,7 @@ MISTAKES = {
     "bach:nope": "has no task 'nope'; there are: bach, bach:train-val",
     "gone.py:Mine": "no such file",
     "broken.py:Mine": "cannot be imported (SyntaxError",
-    "own.py:Nope": "the file has: Mine",
+    "own.py:Nope": "there is: Mine",
     "bare.py:Bare": "give it card, markers and read",
 }
 
