@@ -93,6 +93,6 @@ def picture(rows: list[dict[str, Any]], png: Path) -> None:
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     slides, runs = max(row["slides"] for row in rows), max(row["runs"] for row in rows)
-    figure.suptitle(f"{', '.join(sorted(set(table['dataset'])))}: {slides} test slides, {runs} runs a strategy")
+    figure.suptitle(f"{', '.join(sorted(set(table['dataset'])))}: {slides} test slides, runs a strategy: {runs}")
     figure.savefig(png, dpi=110)
     plt.close(figure)
