@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.datasets.contract import Dataset, DatasetSource, Report
@@ -32,7 +33,7 @@ def source_named(name: str) -> tuple[DatasetSource, str]:
 
 
 def _own(path: str, cls: str) -> DatasetSource:
-    found = own_class(f"{path}:{cls}", DatasetSource, "--dataset")
+    found: Callable[[], DatasetSource] = own_class(f"{path}:{cls}", DatasetSource, "--dataset")
     if inspect.isabstract(found) or not hasattr(found, "card") or not hasattr(found, "markers"):
         raise UsageError(f"--dataset {path}:{cls}: give it card, markers and read(root, task); see docs/datasets.md")
     return found()
