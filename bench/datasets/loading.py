@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from bench.datasets.contract import Dataset, DatasetSource, Report
 from bench.errors import UsageError
@@ -33,7 +34,8 @@ def source_named(name: str) -> tuple[DatasetSource, str]:
 
 
 def _own(path: str, cls: str) -> DatasetSource:
-    found: Callable[[], DatasetSource] = own_class(f"{path}:{cls}", DatasetSource, "--dataset")
+    own = own_class(f"{path}:{cls}", DatasetSource, "--dataset")
+    found = cast(Callable[[], DatasetSource], own)  # abstract ones are refused in the next line
     if inspect.isabstract(found) or not hasattr(found, "card") or not hasattr(found, "markers"):
         raise UsageError(f"--dataset {path}:{cls}: give it card, markers and read(root, task); see docs/datasets.md")
     return found()
