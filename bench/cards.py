@@ -46,7 +46,6 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         parts = dataset.split(0, 5)
     except UsageError:
         parts = {}
-    given = all(r.split for r in dataset.records)
     counts: dict[str, dict[str, int]] = {c: {} for c in dataset.classes}
     for part, records in parts.items():
         for label, number in Counter(r.label for r in records).items():
@@ -57,7 +56,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "name": dataset.name,
         "slides": len(dataset.records),
         "counts": counts,
-        "parts": "as published" if given else "fold 0 of 5, drawn from seed" if parts else "cannot be drawn",
+        "parts": _parts_in_words(dataset) if parts else "cannot be drawn: too few slides",
         "patients": len({r.patient for r in dataset.records if r.patient}),
         "sites": dict(sorted(Counter(r.site for r in dataset.records if r.site).items())),
         "annotations": sum(r.mask is not None for r in dataset.records),
@@ -74,3 +73,12 @@ def here(name: str, data: Path) -> Dataset | str:
         return source.read(source.find(data), task)
     except UsageError as error:
         return str(error)
+
+
+def _parts_in_words(dataset: Dataset) -> str:
+    if all(r.split for r in dataset.records):
+        drawn = not any(r.split == "val" for r in dataset.records)
+        return "as published" + (f", validation drawn from seed {dataset.split_seed}" if drawn else "")
+    if all(r.fold is not None for r in dataset.records):
+        return "fold 0 of the given folds"
+    return f"fold 0 of 5, drawn from seed {dataset.split_seed}"

@@ -17,16 +17,18 @@ from bench.evidence import annotation_exists, load_evidence
 from jsma.encoder import Encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
+from jsma.scale import FeatureScale
 from jsma.slides import Slide, SlideError
 
 
 @dataclass
 class Contestant:
-    """A trained strategy with its encoder, and the rows that inference writes about it."""
+    """A trained strategy with its encoder and the scale of its features, and the rows that inference writes."""
 
     strategy: Strategy
     encoder: Encoder
     rows: list[dict[str, Any]]
+    scale: FeatureScale | None = None
 
 
 Open = Callable[[SlideRecord], Slide]
@@ -74,7 +76,7 @@ def _predict(contestant: Contestant, record: SlideRecord, view: ViewSettings, op
     device = next(contestant.strategy.parameters()).device
     meter = Meter()
     contestant.strategy.meter = meter
-    desk = Desk(meter, contestant.encoder, view, None, device)
+    desk = Desk(meter, contestant.encoder, view, None, contestant.scale, device)
     desk.flops_per_patch(view.patch_px, view.patch_px)
     slide = MeteredSlide(record.id, lambda: open_record(record), desk)
     generator = Generator(device=device).manual_seed(seed)

@@ -48,7 +48,6 @@ class PrepareSettings:
 
 def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: Report | None = None) -> Prepared:
     """Convert every photo of `dataset` whose pyramid in `folder` is absent or out of date."""
-    writable(folder)
     for record in dataset.records:
         if settings.mpp is None and record.mpp is None:
             raise UsageError(f"{record.id}: um per pixel unknown; give --mpp, or an mpp column")
@@ -56,6 +55,8 @@ def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: R
     if len(set(targets.values())) < len(targets):
         raise UsageError(f"dataset {dataset.name}: two slides have one name; names must differ")
     todo = [r for r in dataset.records if not _current(r, targets[r.id], settings)]
+    if todo:
+        writable(folder)
     done = Prepared(folder, kept=len(dataset.records) - len(todo))
     began = time.perf_counter()
     jobs = {
@@ -109,7 +110,7 @@ def prepared(dataset: Dataset, folder: Path, report: Report | None = None) -> Da
     records = []
     for record in dataset.records:
         path = pyramid_path(record, folder)
-        records.append(replace(record, path=str(path)) if path.is_file() else record)
+        records.append(replace(record, path=str(path), source=record.path) if path.is_file() else record)
     return replace(dataset, records=tuple(records))
 
 

@@ -127,14 +127,23 @@ def to_8_bits(pixels: np.ndarray) -> tuple[np.ndarray, str]:
     if top <= 255:
         return pixels.astype(np.uint8), "8 bits in 16, as they are"
     full, rule = (4095, "12 bits in 16, /4095") if top <= 4095 else (65535, "16 bits, /65535")
-    return np.rint(pixels.astype(np.float32) * (255 / full)).astype(np.uint8), rule
+    table = np.rint(np.arange(full + 1) * (255 / full)).astype(np.uint8)
+    return table[pixels], rule
 
 
 def write_pyramid(image: np.ndarray, target: Path, mpp: float, quality: int, description: str | None = None) -> None:
     """Write uint8 [h, w, 3] as 256-px JPEG tiles with levels 1, 1/2, 1/4 ... down to one tile."""
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
+    try:
+        _write_levels(image, temporary, mpp, quality, description)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_levels(image: np.ndarray, path: Path, mpp: float, quality: int, description: str | None) -> None:
     level, scale = image, 1
-    with tifffile.TiffWriter(temporary) as writer:
+    with tifffile.TiffWriter(path) as writer:
         while True:
             writer.write(
                 level,
@@ -153,4 +162,3 @@ def write_pyramid(image: np.ndarray, target: Path, mpp: float, quality: int, des
             scale *= 2
             size = (-(-image.shape[1] // scale), -(-image.shape[0] // scale))
             level = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    os.replace(temporary, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import inspect
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -12,15 +12,18 @@ import torch
 
 from baselines import STRATEGIES
 from baselines.contract import Strategy, StrategySettings
+from bench.calibrate import Calibration, calibrate
 from bench.datasets import Dataset, SlideRecord
 from bench.errors import UsageError
 from bench.infer import Contestant, infer
+from bench.plugin import own_class
 from bench.rundir import RunDirectory, RunKey
 from bench.settings import RunSettings
 from bench.train import Labelled, Trained, settings_record, train
 from jsma.encoder import Encoder, build_encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide
+from jsma.scale import FeatureScale
 from jsma.slides import Slide, SlideError, open_slide
 from jsma.store import FeatureStore
 
@@ -47,15 +50,23 @@ class Result:
 
 
 def strategy_class(name: str) -> type[Strategy]:
-    """The class called `name`, or `module:Class`; UsageError that lists what exists."""
+    """The class called `name`, or `file.py:Class`, `module:Class`; UsageError that lists what exists."""
     target = STRATEGIES.get(name, name)
     if ":" not in target:
-        raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}; or give module:Class")
-    module, cls = target.split(":")
-    try:
-        return getattr(importlib.import_module(module), cls)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"strategy {name!r} cannot be imported ({error}); give an importable module:Class") from error
+        raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}; your own is file.py:Class")
+    found = own_class(target, Strategy, "--strategies")
+    if not getattr(found, "name", "") or not getattr(found, "source", ""):
+        raise UsageError(f"--strategies {name}: give the class `name` and `source`; see baselines/contract.py")
+    return found
+
+
+def scale_from(state: dict[str, torch.Tensor] | None, device: torch.device) -> FeatureScale | None:
+    """The scale that was saved, or None where there was none."""
+    if state is None:
+        return None
+    scale = FeatureScale(*state["mean"].shape).to(device)
+    scale.load_state_dict(state)
+    return scale
 
 
 class Runner:
@@ -63,7 +74,8 @@ class Runner:
 
     def __init__(self, dataset: Dataset, settings: RunSettings, out: Path, report: Report):
         self.dataset, self.settings, self.out, self.report = dataset, settings, out, report
-        self.store: FeatureStore | None = None
+        self.stores: dict[str, FeatureStore] = {}  # by the encoder's fingerprint
+        self.calibrations: dict[tuple[str, str], Calibration] = {}
         self.failed: dict[str, str] = {}
 
     def open_record(self, record: SlideRecord) -> Slide:
@@ -99,14 +111,11 @@ class Runner:
         return result
 
     def _key(self, name: str, fold: int, seed: int, plan: Plan) -> RunKey:
-        return RunKey(
-            self.dataset.name,
-            self.dataset.fingerprint,
-            name,
-            fold,
-            seed,
-            {**asdict(self.settings), "n_folds": plan.n_folds, "split": self.dataset.split_digest(fold, plan.n_folds)},
-        )
+        settings = {**asdict(self.settings), "n_folds": plan.n_folds}
+        settings["split"] = self.dataset.split_digest(fold, plan.n_folds)
+        cls = strategy_class(name)
+        code = "" if name in STRATEGIES else inspect.getsource(cls)  # another version of one's own is another run
+        return RunKey(self.dataset.name, self.dataset.fingerprint, cls.name, fold, seed, settings, code)
 
     def _group(self, directories: dict[str, RunDirectory], fold: int, seed: int, plan: Plan) -> None:
         todo = {name: d for name, d in directories.items() if not d.complete}
@@ -147,21 +156,31 @@ class Runner:
             strategy = cls(chosen, encoder.dim, len(self.dataset.classes), Meter()).to(device)
             strategy.load_state_dict(state["strategy"])
             encoder.load_state_dict(state["encoder"])
-            return Contestant(strategy, encoder, [])
-        trained, counters = self._train(cls, encoder, parts, seed, name)
+            return Contestant(strategy, encoder, [], scale_from(state["scale"], device))
+        trained, counters, scale = self._train(cls, encoder, parts, seed, name)
         directory.write_json("train.json", {**settings_record(trained), "counters": counters})
         directory.write_table("curve.parquet", trained.curve)
         candidate = cls.candidates(self.settings.strategy).index(trained.settings)
         torch.save(
-            {"strategy": trained.strategy.state_dict(), "encoder": encoder.state_dict(), "candidate": candidate},
+            {
+                "strategy": trained.strategy.state_dict(),
+                "encoder": encoder.state_dict(),
+                "candidate": candidate,
+                "scale": None if scale is None else scale.state_dict(),
+            },
             saved.with_suffix(".tmp"),
         )
         saved.with_suffix(".tmp").replace(saved)
-        return Contestant(trained.strategy, encoder, [])
+        return Contestant(trained.strategy, encoder, [], scale)
 
     def _train(self, cls: type[Strategy], encoder: Encoder, parts: dict[str, list[SlideRecord]], seed: int,
-               name: str) -> tuple[Trained, dict[str, int]]:  # fmt: skip
-        desk = Desk(Meter(), encoder, self.settings.view, self._store(encoder), torch.device(self.settings.device))
+               name: str) -> tuple[Trained, dict[str, int], FeatureScale | None]:  # fmt: skip
+        calibration = self._calibration(encoder, parts["train"])
+        scale = None if calibration is None else calibration.scale
+        device = torch.device(self.settings.device)
+        desk = Desk(Meter(), encoder, self.settings.view, self._store(encoder), scale, device)
+        if calibration is not None:
+            calibration.charge(desk.meter)
         opened = {
             part: [
                 Labelled(MeteredSlide(r.id, lambda r=r: self.open_record(r), desk), self.dataset.classes.index(r.label))
@@ -185,7 +204,8 @@ class Runner:
         )
         for item in opened["train"] + opened["val"]:
             item.slide.close()
-        return trained, asdict(desk.meter.total())
+        self.failed.update(trained.dropped)
+        return trained, asdict(desk.meter.total()), scale
 
     def _looked(self, item: Labelled) -> bool:
         """Read the overview; a slide without tissue or with damage is listed and left out."""
@@ -200,6 +220,14 @@ class Runner:
         """One store for all runs of a frozen encoder; none where it is trained or features are to be fresh."""
         if self.settings.train.features == "fresh" or not self.settings.encoder.frozen:
             return None
-        if self.store is None:
-            self.store = FeatureStore(encoder.dim)
-        return self.store
+        return self.stores.setdefault(encoder.fingerprint, FeatureStore(encoder.dim))
+
+    def _calibration(self, encoder: Encoder, records: list[SlideRecord]) -> Calibration | None:
+        """The scale of the features of these training slides, measured once for all strategies."""
+        if not self.settings.train.standardise:
+            return None
+        key = (encoder.fingerprint, "|".join(record.id for record in records))
+        if key not in self.calibrations:
+            device = torch.device(self.settings.device)
+            self.calibrations[key] = calibrate(encoder, records, self.open_record, self.settings.view, device)
+        return self.calibrations[key]

@@ -19,7 +19,8 @@ from bench.errors import UsageError
 
 @dataclass(frozen=True)
 class RunKey:
-    """Identity of a run. settings: everything else that decides the result, as plain data."""
+    """Identity of a run. settings: everything else that decides the result, as plain data; code: of a strategy
+    that is not in the registry."""
 
     dataset: str
     data_hash: str
@@ -27,6 +28,7 @@ class RunKey:
     fold: int
     seed: int
     settings: dict[str, Any]
+    code: str = ""
 
     @property
     def name(self) -> str:

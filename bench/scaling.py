@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 import torch
 import typer
@@ -26,6 +27,8 @@ from bench.settings import RunSettings
 from jsma.encoder import build_encoder
 from jsma.meter import Meter
 from jsma.slides import open_slide
+
+MEDIANS = ("patches", "tissue_cells", "decoded_px", "compressed_bytes", "seconds")
 
 
 def measure(side0_px: int, names: Sequence[str], rounds: int, data: Path, settings: RunSettings) -> pd.DataFrame:
@@ -51,17 +54,20 @@ def measure(side0_px: int, names: Sequence[str], rounds: int, data: Path, settin
 def summary(rows: pd.DataFrame, reference: str) -> list[dict[str, Any]]:
     """Per size and strategy: medians over rounds; speed-up = median of the paired ratios, round by round."""
     table = []
-    for (side0_px, name), own in rows.groupby(["side0_px", "strategy"]):
-        other = rows[(rows["side0_px"] == side0_px) & (rows["strategy"] == reference)]
-        ratio = other["seconds"].to_numpy() / own["seconds"].to_numpy()
-        table.append({
-            "side0_px": side0_px, "strategy": name, "rounds": len(own),
-            "patches": int(own["patches"].median()), "tissue_cells": int(own["tissue_cells"].median()),
-            "megapixels_decoded": float(own["decoded_px"].median() / 1e6),
-            "megabytes_read": float(own["compressed_bytes"].median() / 1e6),
-            "seconds": float(own["seconds"].median()), f"speedup_vs_{reference}": float(pd.Series(ratio).median()),
-            "speedup_low": float(ratio.min()), "speedup_high": float(ratio.max()),
-        })  # fmt: skip
+    for side0_px in sorted(set(rows["side0_px"].tolist())):
+        of_side = [row for row in rows.to_dict("records") if row["side0_px"] == side0_px]
+        other = np.array([row["seconds"] for row in of_side if row["strategy"] == reference])
+        for name in dict.fromkeys(row["strategy"] for row in of_side):
+            own = [row for row in of_side if row["strategy"] == name]
+            middle = {key: float(np.median([row[key] for row in own])) for key in MEDIANS}
+            ratio = other / np.array([row["seconds"] for row in own])
+            table.append({
+                "side0_px": side0_px, "strategy": name, "rounds": len(own),
+                "patches": int(middle["patches"]), "tissue_cells": int(middle["tissue_cells"]),
+                "megapixels_decoded": middle["decoded_px"] / 1e6, "megabytes_read": middle["compressed_bytes"] / 1e6,
+                "seconds": middle["seconds"], f"speedup_vs_{reference}": float(np.median(ratio)),
+                "speedup_low": float(ratio.min()), "speedup_high": float(ratio.max()),
+            })  # fmt: skip
     return table
 
 

@@ -16,16 +16,18 @@ class TrainSettings:
     epochs: most passes over the training slides; batch: slides a step; learning_rate, weight_decay:
     Adam's; patience: epochs without a better validation loss before stopping; clip_norm: of the
     gradient; features: "store" (frozen encoder, a feature is computed once and charged to each run
-    that uses it) or "fresh" (every patch is read and encoded each time).
+    that uses it) or "fresh" (every patch is read and encoded each time); standardise: features are
+    brought to one scale per magnification, measured on a few training patches (`bench.calibrate`).
     """
 
     epochs: int = 60
     batch: int = 16
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
-    patience: int = 20
+    patience: int = 30
     clip_norm: float = 1.0
     features: str = "store"
+    standardise: bool = True
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class RunSettings:
     """Everything that decides a result, but for the data, the strategy, the fold and the seed."""
 
     strategy: StrategySettings = field(default_factory=StrategySettings)
-    encoder: EncoderSettings = field(default_factory=lambda: EncoderSettings(pretrained="package"))
+    encoder: EncoderSettings = field(default_factory=lambda: EncoderSettings(pretrained="package", stage=3))
     view: ViewSettings = field(default_factory=ViewSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     device: str = "cpu"
@@ -48,13 +50,13 @@ class Preset:
     epochs: int
     side0_px: int = 2048
     hint: float = 0.8
-    evidence_share: float = 0.25
+    evidence_share: float = 0.3
     variant: str = "both"
     seed: int = 0
 
 
 PRESETS: dict[str, Preset] = {
-    "demo": Preset(slides=120, seeds=1, epochs=40),
-    "full": Preset(slides=320, seeds=5, epochs=60),
+    "demo": Preset(slides=200, seeds=1, epochs=60, side0_px=1536),
+    "full": Preset(slides=240, seeds=5, epochs=60),
     "tiny": Preset(slides=16, seeds=1, epochs=2, side0_px=1024),
 }

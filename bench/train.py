@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import psutil
@@ -12,10 +12,11 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from baselines.contract import Strategy, StrategySettings
+from baselines.contract import Outcome, Strategy, StrategySettings
 from bench.settings import TrainSettings
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide
+from jsma.slides import SlideError
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Trained:
     curve: list[dict[str, Any]]
     stages: dict[str, float]
     peak_rss_bytes: int
+    dropped: dict[str, str] = field(default_factory=dict)  # slides that could not be read to the end, and why
 
 
 Build = Callable[[StrategySettings, Meter], Strategy]
@@ -52,6 +54,7 @@ def train(build: Build, candidates: list[StrategySettings], parts: dict[str, lis
           settings: TrainSettings, seed: int, report: Report | None = None) -> Trained:  # fmt: skip
     """Train each candidate, keep the best on validation, charge for all. One meter (the desk's) for all."""
     best: Trained | None = None
+    dropped: dict[str, str] = {}
     curve: list[dict[str, Any]] = []
     for number, candidate in enumerate(candidates):
         torch.manual_seed(seed)
@@ -64,6 +67,7 @@ def train(build: Build, candidates: list[StrategySettings], parts: dict[str, lis
             settings,
             seed,
             lambda done, total, n=number: report(n * total + done, len(candidates) * total) if report else None,
+            dropped,
         )
         curve += [{"candidate": number, **row} for row in one.curve]
         if best is None or one.val_loss < best.val_loss:
@@ -72,6 +76,7 @@ def train(build: Build, candidates: list[StrategySettings], parts: dict[str, lis
     return replace(
         best,
         curve=curve,
+        dropped=dropped,
         train_s=desk.meter.wall_s + desk.meter.charged_s,
         charged_s=desk.meter.charged_s,
         stages=desk.meter.seconds(),
@@ -80,7 +85,7 @@ def train(build: Build, candidates: list[StrategySettings], parts: dict[str, lis
 
 
 def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[Labelled]], desk: Desk,
-         settings: TrainSettings, seed: int, report: Report) -> Trained:  # fmt: skip
+         settings: TrainSettings, seed: int, report: Report, dropped: dict[str, str]) -> Trained:  # fmt: skip
     parameters = [p for p in [*strategy.parameters(), *desk.encoder.parameters()] if p.requires_grad]
     optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     generator = Generator(device=desk.device).manual_seed(seed)
@@ -88,8 +93,8 @@ def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[
     best_state, best_encoder = copy.deepcopy(strategy.state_dict()), None
     curve = []
     for epoch in range(settings.epochs):
-        row = _epoch(strategy, parts["train"], desk, optimiser, settings, generator)
-        val = evaluate(strategy, parts["val"], desk, settings.batch, seed)
+        row = _epoch(strategy, parts["train"], desk, optimiser, settings, generator, dropped)
+        val = evaluate(strategy, parts["val"], desk, settings.batch, seed, dropped)
         now_s = desk.meter.wall_s + desk.meter.charged_s
         rss = psutil.Process().memory_info().rss
         curve.append({"epoch": epoch, "seconds": now_s, "rss_bytes": rss, **row, **val})
@@ -108,13 +113,16 @@ def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[
 
 
 def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: torch.optim.Optimizer,
-           settings: TrainSettings, generator: Generator) -> dict[str, float]:  # fmt: skip
+           settings: TrainSettings, generator: Generator, dropped: dict[str, str]) -> dict[str, float]:  # fmt: skip
     strategy.train()
+    items = [item for item in items if item.slide.id not in dropped]
     order = torch.randperm(len(items), generator=generator, device=generator.device).tolist()
     total, p_sum, p_count = 0.0, None, 0
     for start in range(0, len(order), settings.batch):
         batch = [items[i] for i in order[start : start + settings.batch]]
-        outcomes = strategy([item.slide for item in batch], generator)
+        batch, outcomes = _forward(strategy, batch, generator, dropped)
+        if not batch:
+            continue
         with desk.meter.stage("aggregate"):
             labels = torch.tensor([item.label for item in batch], device=desk.device)
             loss = cross_entropy(torch.stack([o.logits for o in outcomes]), labels)
@@ -132,7 +140,7 @@ def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: tor
         if drawn:
             step = torch.stack(drawn).sum(0)
             p_sum, p_count = (step if p_sum is None else p_sum + step), p_count + len(drawn)
-    row = {"train_loss": total / len(items)}
+    row = {"train_loss": total / max(len(items), 1)}
     if p_sum is not None:
         share = p_sum / p_count
         row.update({f"p_m{m}": float(v) for m, v in enumerate(share)})
@@ -140,16 +148,40 @@ def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: tor
     return row
 
 
+def _forward(
+    strategy: Strategy, batch: list[Labelled], generator: Generator, dropped: dict[str, str]
+) -> tuple[list[Labelled], list[Outcome]]:
+    """The batch without slides that cannot be read (they go to `dropped` with the reason), and its outcomes."""
+    while batch:
+        try:
+            return batch, strategy([item.slide for item in batch], generator)
+        except SlideError as error:
+            if error.slide_id not in {item.slide.id for item in batch}:
+                raise
+            dropped[str(error.slide_id)] = str(error)
+            batch = [item for item in batch if item.slide.id != error.slide_id]
+    return [], []
+
+
 @torch.no_grad()
-def evaluate(strategy: Strategy, items: list[Labelled], desk: Desk, batch: int, seed: int) -> dict[str, float]:
+def evaluate(
+    strategy: Strategy, items: list[Labelled], desk: Desk, batch: int, seed: int, dropped: dict[str, str] | None = None
+) -> dict[str, float]:
     """Validation loss and accuracy; the draws depend on `seed` only, so that epochs are comparable."""
     strategy.eval()
     generator = Generator(device=desk.device).manual_seed(seed + 1_000_003)
+    dropped = {} if dropped is None else dropped
+    items = [item for item in items if item.slide.id not in dropped]
     rows: list[Tensor] = []
+    kept: list[Labelled] = []
     for start in range(0, len(items), batch):
-        rows += [o.logits for o in strategy([item.slide for item in items[start : start + batch]], generator)]
+        part, outcomes = _forward(strategy, items[start : start + batch], generator, dropped)
+        rows += [o.logits for o in outcomes]
+        kept += part
+    if not rows:
+        raise SlideError("no slide of the validation part can be read to the end; see the failures before")
     logits = torch.stack(rows)
-    labels = torch.tensor([item.label for item in items], device=logits.device)
+    labels = torch.tensor([item.label for item in kept], device=logits.device)
     return {
         "val_loss": float(cross_entropy(logits, labels)),
         "val_accuracy": float((logits.argmax(1) == labels).float().mean()),

@@ -21,9 +21,10 @@ def pools_of(grid: CellGrid, overview_shape: tuple[int, int], device: torch.devi
 class AttentionNet(nn.Module):
     """Small fully convolutional network, free of coordinates.
 
-    Five 3x3 convolutions with dilations 1, 1, 2, 2, 2 (receptive field 17 overview pixels), reflect padding
-    (zero padding makes attention collapse on the border), then exact area pooling of the hidden map onto the
-    cells and one linear layer per magnification. Logits start near 0: a close to uniform.
+    A 3x3 convolution, 2x2 means, four more 3x3 convolutions with dilations 1, 2, 2, 2 (receptive field about 32
+    overview pixels), reflect padding (zero padding makes attention collapse on the border), then exact area
+    pooling of the hidden map onto the cells and one linear layer per magnification. Logits start near 0: a
+    close to uniform.
     Reconstruction; form after Katharopoulos & Fleuret, ICML 2019 (3x3 convolutions, 8..32 channels).
     """
 
@@ -37,6 +38,8 @@ class AttentionNet(nn.Module):
             layers.append(nn.Conv2d(channels, width, 3, padding=d, dilation=d, padding_mode="reflect"))
             layers.append(nn.GroupNorm(1, width, affine=True) if channels == 3 else nn.Identity())
             layers.append(nn.ReLU())
+            if channels == 3:
+                layers.append(nn.AvgPool2d(2, ceil_mode=True))
             channels = width
         self.layers = nn.Sequential(*layers)
         self.heads = nn.ModuleList(nn.Linear(width, 1) for _ in range(n_magnifications))
@@ -51,17 +54,25 @@ class AttentionNet(nn.Module):
         pools: per magnification (Wy [rows_m, h], Wx [cols_m, w]), rows summing to 1 (`area_weights`).
         ValueError when the overview or the pools do not fit.
         """
-        if overview.ndim != 4 or overview.shape[1] != 3 or min(overview.shape[2:]) < 3:
-            raise ValueError(f"overview is {tuple(overview.shape)}; allowed: [b, 3, h >= 3, w >= 3]")
+        if overview.ndim != 4 or overview.shape[1] != 3 or min(overview.shape[2:]) < 5:
+            raise ValueError(f"overview is {tuple(overview.shape)}; allowed: [b, 3, h >= 5, w >= 5]")
         if len(pools) != len(self.heads):
             raise ValueError(f"{len(pools)} pools for {len(self.heads)} magnifications; one (Wy, Wx) each")
         hidden = self.layers((overview - 0.5) / 0.25)
         logits = []
         for head, (wy, wx) in zip(self.heads, pools, strict=True):
-            pooled = torch.einsum("rh,bchw,vw->brvc", wy.to(hidden), hidden, wx.to(hidden))
+            wy, wx = (_on_hidden(w.to(hidden), n) for w, n in zip((wy, wx), hidden.shape[2:], strict=True))
+            pooled = torch.einsum("rh,bchw,vw->brvc", wy, hidden, wx)
             logits.append(head(pooled).flatten(1))
         return logits
 
     def cells(self, overview: Tensor, pools: Sequence[Pool]) -> Tensor:
         """The logits of all magnifications in the order of `CellGrid`'s flat index, [b, K]."""
         return torch.cat(self.forward(overview, pools), dim=1)
+
+
+def _on_hidden(weights: Tensor, length: int) -> Tensor:
+    """Pool weights [cells, overview pixels] as weights [cells, length] of the hidden map's pixels."""
+    if weights.shape[1] == length:
+        return weights
+    return nn.functional.pad(weights, (0, weights.shape[1] % 2)).unflatten(1, (-1, 2)).sum(-1)

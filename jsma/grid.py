@@ -15,11 +15,13 @@ class CellGrid:
 
     width0_px, height0_px: slide size in level-0 pixels. mpp0: micrometres per level-0 pixel. mpps:
     micrometres per patch pixel, one per magnification. patch_px: patch side P in patch pixels.
-    Cell (i, j) of magnification m covers [j fov0, (j+1) fov0) x [i fov0, (i+1) fov0) level-0 pixels with
-    fov0 = patch_px * mpps[m] / mpp0, the patch's field of view; the last row and column may overhang the
-    slide. shared=True uses the cells of the coarsest magnification, or of mpps[shared_from], for all
-    magnifications. Flat index: magnification by magnification, row-major inside. ValueError for a size that
-    is not positive.
+    Cell (i, j) of magnification m covers [j side, (j+1) side) x [i side, (i+1) side) level-0 pixels with
+    side = patch_px * mpps[m] / mpp0, the patch's field of view, times the stride; the last row and column
+    may overhang the slide. strides: per magnification, side of a cell as a share of the field of view, in
+    (0, 1]; below 1 the patches of neighbouring cells overlap (a patch is centred on its cell and keeps its
+    size); () = 1 for all. shared=True uses the cells of the coarsest magnification, or of
+    mpps[shared_from], for all magnifications. Flat index: magnification by magnification, row-major inside.
+    ValueError for a size that is not positive.
     """
 
     width0_px: int
@@ -29,18 +31,22 @@ class CellGrid:
     patch_px: int
     shared: bool = False
     shared_from: int | None = None
+    strides: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = (self.width0_px, self.height0_px, self.mpp0, self.patch_px, *self.mpps)
         if not self.mpps or min(sizes) <= 0:
             raise ValueError(f"CellGrid: every size must be positive and mpps not empty, got {self}")
+        if self.strides and (len(self.strides) != len(self.mpps) or not all(0 < s <= 1 for s in self.strides)):
+            raise ValueError(f"CellGrid: strides are {self.strides}; allowed: one in (0, 1] for each of {self.mpps}")
         if self.shared_from is not None and not 0 <= self.shared_from < len(self.mpps):
             raise ValueError(f"CellGrid: shared_from is {self.shared_from}; allowed: 0..{len(self.mpps) - 1}")
 
     @cached_property
     def cell0(self) -> tuple[float, ...]:
         """Side of a cell in level-0 pixels, per magnification."""
-        sides = [self.patch_px * mpp / self.mpp0 for mpp in self.mpps]
+        strides = self.strides or (1.0,) * len(self.mpps)
+        sides = [self.patch_px * mpp / self.mpp0 * stride for mpp, stride in zip(self.mpps, strides, strict=True)]
         if not self.shared:
             return tuple(sides)
         side = max(sides) if self.shared_from is None else sides[self.shared_from]

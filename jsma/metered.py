@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from jsma.encoder import Encoder
 from jsma.grid import CellGrid
 from jsma.meter import Counters, Meter
+from jsma.scale import FeatureScale
 from jsma.slides import Regions, Slide, SlideError
 from jsma.store import FeatureStore
 from jsma.tissue import cell_mask, tissue_mask
@@ -31,26 +32,36 @@ _FLOPS: WeakKeyDictionary[Encoder, dict[tuple[int, int], int]] = WeakKeyDictiona
 class ViewSettings:
     """How a slide is looked at.
 
-    mpps: magnifications in um/px, fine to coarse; patch_px: side of a patch; overview_mpp: um/px of
+    mpps: magnifications in um/px, fine to coarse; patch_px: side of a patch; overlap_from_mpp:
+    from this magnification on (coarser or equal), patches lie half a side apart, so that what is nearly as large
+    as a patch lies whole in one of them; such patches are few; overview_mpp: um/px of
     the overview, made coarser where its longer side would pass overview_max_px, so that its cost does
     not grow with the slide; min_tissue: share of a cell that must be tissue for it to be allowed.
     """
 
     mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     patch_px: int = 64
-    overview_mpp: float = 8.0
+    overlap_from_mpp: float = 2.0
+    overview_mpp: float = 16.0
     overview_max_px: int = 256
     min_tissue: float = 0.25
+
+    @property
+    def strides(self) -> tuple[float, ...]:
+        """Per magnification, distance of neighbouring patches as a share of their side."""
+        return tuple(0.5 if mpp >= self.overlap_from_mpp else 1.0 for mpp in self.mpps)
 
 
 @dataclass
 class Desk:
-    """Services of one pass. `store` is None where the encoder is trained or reads must be timed."""
+    """Services of one pass. `store` is None where the encoder is trained or reads must be timed; it keeps raw
+    features, which `scale` (None: as the encoder gives them) brings to one scale on the way out."""
 
     meter: Meter
     encoder: Encoder
     view: ViewSettings
     store: FeatureStore | None = None
+    scale: FeatureScale | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def flops_per_patch(self, height_px: int, width_px: int) -> int:
@@ -118,7 +129,8 @@ class MeteredSlide:
                     f"{info.path}: every magnification asked ({view.mpps} um/px) is finer than the slide's "
                     f"{info.mpp:.3g} um/px; ask for {info.mpp:.3g} or coarser"
                 )
-            grid = CellGrid(info.width0_px, info.height0_px, info.mpp, view.mpps, view.patch_px)
+            size0 = (info.width0_px, info.height0_px)
+            grid = CellGrid(*size0, info.mpp, view.mpps, view.patch_px, strides=view.strides)
             px0 = (scale0, scale0)
             mask = cell_mask(tissue_mask(overview), grid, view.min_tissue, px0)
             mask = torch.from_numpy(np.asarray(mask, bool))
@@ -158,7 +170,11 @@ class MeteredSlide:
         slide = self._open()
         start = time.perf_counter()
         with self._desk.meter.stage("read"):
-            pixels, cost = slide.read(self.regions(cells))
+            try:
+                pixels, cost = slide.read(self.regions(cells))
+            except SlideError as error:
+                error.slide_id = self.id  # so that a batch can go on without this slide
+                raise
         seconds = time.perf_counter() - start
         if self._desk.store is not None:
             self._desk.store.unit.read_s += seconds
@@ -194,10 +210,14 @@ class MeteredSlide:
         unique = self._desk.meter.new_patches(self.id, flat.tolist())
         self._desk.meter.count(self.id, Counters(patches=len(flat), unique_patches=unique))
         if self._desk.store is None:
-            return self._fresh(flat)
+            return self._scaled(self._fresh(flat), self.view.grid.decode(flat)[0])
         self._charge(flat)
         rows = torch.from_numpy(self._desk.store.get(self.id, flat))
-        return rows.to(self._desk.device)
+        return self._scaled(rows.to(self._desk.device), self.view.grid.decode(flat)[0])
+
+    def _scaled(self, features: Tensor, group: np.ndarray) -> Tensor:
+        scale = self._desk.scale
+        return features if scale is None else scale(features, torch.from_numpy(group).to(features.device))
 
     def _blocks(self, cells: np.ndarray) -> list[np.ndarray]:
         """`cells` (distinct) by squares of BLOCK_CELLS of the smallest cells, all magnifications of a place together.
@@ -246,8 +266,9 @@ class MeteredSlide:
     def overview_feature(self) -> Tensor:
         """Encoder feature [dim] of the whole overview, encoded once a run where the encoder is frozen."""
         view, store = self.view, self._desk.store
+        last = np.array([len(view.grid.mpps)])
         if store is None:
-            return self._encode(view.overview[None])[0]
+            return self._scaled(self._encode(view.overview[None]), last)[0]
         index = np.array([view.grid.n_cells])
         if not view.paid[-1]:
             with torch.no_grad():
@@ -255,7 +276,7 @@ class MeteredSlide:
             store.missing(self.id, view.grid.n_cells + 1, index)
             store.put(self.id, index, feature)
             view.paid[-1] = True
-        return torch.from_numpy(store.get(self.id, index)[0]).to(self._desk.device)
+        return self._scaled(torch.from_numpy(store.get(self.id, index)).to(self._desk.device), last)[0]
 
     def close(self) -> None:
         """Close the file, if it was opened."""

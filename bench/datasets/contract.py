@@ -30,7 +30,8 @@ class SlideRecord:
 
     path: the file that is read; mpp: um per level-0 pixel where the file's own value is absent or wrong;
     mask: file of the evidence (see `bench.evidence`), which need not exist; name: published id; site: where
-    the slide comes from (centre, tissue source site); scheme: how the mask's own labels are to be read.
+    the slide comes from (centre, tissue source site); scheme: how the mask's own labels are to be read; source: the
+    file that `path` was prepared from.
     """
 
     path: str
@@ -43,6 +44,7 @@ class SlideRecord:
     name: str | None = None
     site: str | None = None
     scheme: str | None = None
+    source: str | None = None
 
     @property
     def id(self) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from bench.datasets.contract import Dataset, DatasetSource, Report
 from bench.errors import UsageError
+from bench.plugin import own_class
 from bench.settings import Preset
 
 
@@ -19,7 +21,7 @@ def source_named(name: str) -> tuple[DatasetSource, str]:
     head, _, rest = name.partition(":")
     if head.endswith(".py"):
         cls, _, task = rest.partition(":")
-        return _from_file(Path(head), cls), task
+        return _own(head, cls), task
     if head not in DATASETS:
         raise UsageError(
             f"unknown dataset {name!r}; there are: {', '.join(DATASETS)}; a dataset of your own is file.py:Class, "
@@ -31,25 +33,9 @@ def source_named(name: str) -> tuple[DatasetSource, str]:
     return source, rest
 
 
-def _from_file(path: Path, cls: str) -> DatasetSource:
-    if not path.is_file():
-        raise UsageError(f"--dataset {path}:{cls}: no such file")
-    spec = importlib.util.spec_from_file_location(f"dataset_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UsageError(
-            f"--dataset {path}:{cls}: the file cannot be imported ({type(error).__name__}: {error})"
-        ) from error
-    found = getattr(module, cls, None)
-    if not (inspect.isclass(found) and issubclass(found, DatasetSource)):
-        there = [n for n, v in vars(module).items() if inspect.isclass(v) and issubclass(v, DatasetSource)]
-        raise UsageError(
-            f"--dataset {path}:{cls}: no DatasetSource of that name; the file has: "
-            f"{', '.join(n for n in there if n != 'DatasetSource') or 'none'}"
-        )
+def _own(path: str, cls: str) -> DatasetSource:
+    own = own_class(f"{path}:{cls}", DatasetSource, "--dataset")
+    found = cast(Callable[[], DatasetSource], own)  # abstract ones are refused in the next line
     if inspect.isabstract(found) or not hasattr(found, "card") or not hasattr(found, "markers"):
         raise UsageError(f"--dataset {path}:{cls}: give it card, markers and read(root, task); see docs/datasets.md")
     return found()

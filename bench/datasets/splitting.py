@@ -40,9 +40,17 @@ def three_parts(records: Sequence[Any], classes: tuple[str, ...], fold: int, n_f
 def _without(rest: np.ndarray, labels: np.ndarray, records: Sequence[Any],
              seed: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """`rest` as training and validation parts."""
-    parts = max(2, min(VAL_PARTS, _fewest(labels[rest])))
-    val = rest[_part(labels[rest], [records[i] for i in rest], parts, 0, seed)]
-    return np.setdiff1d(rest, val), val
+    some = [records[i] for i in rest]
+    parts = max(2, min(VAL_PARTS, _fewest(labels[rest]), len({r.patient or r.id for r in some})))
+    for number in range(parts):  # few patients may take a class along: the first part that leaves all of them
+        val = rest[_part(labels[rest], some, parts, number, seed)]
+        train = np.setdiff1d(rest, val)
+        if len(val) and len(set(labels[train].tolist())) == len(set(labels[rest].tolist())):
+            return train, val
+    raise UsageError(
+        "no validation part leaves every class for training: too few patients have one of the classes; add patients, "
+        "or give a split column"
+    )
 
 
 def _part(labels: np.ndarray, records: Sequence[Any], n_parts: int, number: int, seed: int) -> np.ndarray:
@@ -52,6 +60,11 @@ def _part(labels: np.ndarray, records: Sequence[Any], n_parts: int, number: int,
     if fewest < n_parts:
         raise UsageError(
             f"a class has only {fewest} slides, too few for {n_parts} parts; add slides, or give split or fold columns"
+        )
+    if len(set(groups)) < n_parts:
+        raise UsageError(
+            f"the slides come from only {len(set(groups))} patients, too few for {n_parts} parts; add patients, or "
+            "give split or fold columns"
         )
     if len(set(groups)) < len(groups):
         splitter = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)

@@ -24,8 +24,8 @@ from bench.demo.stamps import (
 FIELD_PX = 64  # level-0 pixels per sample of the tissue's outline
 SITE_RADIUS0 = 250.0
 SITE_PITCH0 = 510.0
-PLUMP0_PX2 = 1500  # level-0 pixels of a site for each of its plump nuclei
-SPACED0, CROWDED0 = 148.0, 87.0  # half the distance between neighbouring glands of a site
+PLUMP0_PX2 = 2400  # level-0 pixels of a site for each of its plump nuclei
+SPACED0, CROWDED0 = 146.0, 86.0  # half the distance between neighbouring glands of a site
 
 
 @dataclass

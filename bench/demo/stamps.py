@@ -16,7 +16,7 @@ DETAIL_PX = 1.8  # sigma above which the evidence has the light of the plain nuc
 VARIANTS = 32  # of each kind of nucleus; variant v lies at the angle pi v / VARIANTS
 SPINDLE, LYMPHOCYTE = 2 * VARIANTS, 3 * VARIANTS  # first indices of the stroma's nuclei
 GLAND_VARIANTS = 24
-GLAND_RADIUS0 = 42.0  # the largest outline
+GLAND_RADIUS0 = 44.0  # the largest outline
 GLAND_NUCLEI = 16
 
 
@@ -86,8 +86,8 @@ def glands() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         wall = cover * np.clip((r - lumen) / 2 + 0.5, 0, 1)
         apical = np.clip((outer - r) / (outer - lumen), 0, 1)  # 0 at the base, 1 at the lumen
         covers.append(cover)
-        h.append(wall * (0.13 - 0.06 * apical))
-        e.append(wall * (0.20 - 0.04 * apical) + 0.02 * (cover - wall))
+        h.append(wall * (0.34 - 0.10 * apical))
+        e.append(wall * (0.26 - 0.04 * apical) + 0.02 * (cover - wall))
     return np.stack(covers).astype(np.float32), np.stack(h).astype(np.float32), np.stack(e).astype(np.float32)
 
 
@@ -100,7 +100,7 @@ def gland_outline(variant: int, angle: np.ndarray) -> tuple[np.ndarray, np.ndarr
         wave = wave + size * np.cos(k * angle + phase)
     outer = GLAND_RADIUS0 * np.clip(0.945 + wave, 0.85, 1.0)
     stretch = 1 + rng.uniform(0.0, 0.4) * np.cos(2 * (angle - rng.uniform(0, np.pi)))
-    lumen = np.minimum(rng.uniform(10, 15) * stretch * (1 + 2.5 * wave), outer - 19)
+    lumen = np.minimum(rng.uniform(12, 17) * stretch * (1 + 2.5 * wave), outer - 19)
     return outer, lumen
 
 

@@ -99,7 +99,7 @@ def _etag(part: Path) -> Path:
 
 def _complete(file: RemoteFile, part: Path, patience: Patience, done: Download, report: Report | None) -> None:
     """Send requests until the part has the listed size (or the server says it is whole)."""
-    idle = 0
+    idle, most = 0, part.stat().st_size if part.is_file() else 0
     while True:
         before = part.stat().st_size if part.is_file() else 0
         if file.size_bytes is not None and before == file.size_bytes:
@@ -112,9 +112,10 @@ def _complete(file: RemoteFile, part: Path, patience: Patience, done: Download, 
             reason = "the connection ended early"
         except _Broken as broken:
             reason = str(broken)
-        idle = 0 if part.is_file() and part.stat().st_size > before else idle + 1
+        have = part.stat().st_size if part.is_file() else 0
+        idle = 0 if have > most else idle + 1  # a part begun anew makes progress once it is longer than ever
+        most = max(most, have)
         if idle >= patience.attempts:
-            have = part.stat().st_size if part.is_file() else 0
             raise DownloadError(
                 f"{file.url}: {reason}; {have} of {file.size_bytes or '?'} bytes are kept: run the same command "
                 "again to go on"

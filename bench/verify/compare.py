@@ -31,7 +31,7 @@ def labelled(dataset: Dataset) -> Found:
         yield "labels", name, reason
     labels: dict[str, set[str]] = defaultdict(set)
     for record in dataset.records:
-        labels[os.path.realpath(record.path)].add(record.label)
+        labels[os.path.realpath(_original(record))].add(record.label)
     for path, some in labels.items():
         if len(some) > 1:
             yield "labels", os.path.basename(path), f"one file with the labels {' and '.join(sorted(some))}"
@@ -66,12 +66,12 @@ def exact_duplicates(records: list[SlideRecord], parts: dict[str, str]) -> Found
     """Files of the same content; only files of equal size are hashed."""
     sizes: dict[int, list[SlideRecord]] = defaultdict(list)
     for record in records:
-        if os.path.isfile(record.path):
-            sizes[os.path.getsize(record.path)].append(record)
+        if os.path.isfile(_original(record)):
+            sizes[os.path.getsize(_original(record))].append(record)
     for some in sizes.values():
         same: dict[str, list[SlideRecord]] = defaultdict(list)
         for record in some if len(some) > 1 else []:
-            same[sha256_of(record.path)].append(record)
+            same[sha256_of(_original(record))].append(record)
         for group in same.values():
             for other in group[1:]:
                 yield "exact duplicates", other.id, f"same content as {group[0].id}{_across(group[0], other, parts)}"
@@ -91,8 +91,12 @@ def near_duplicates(looks: list[Look], parts: dict[str, str]) -> Found:
             best = np.maximum(best, flat @ turned.T)
     for i, j in np.argwhere(np.triu(best, 1) >= NEAR).tolist():
         a, b = seen[i].record, seen[j].record
-        if not _same_file(a.path, b.path):
+        if not _same_file(_original(a), _original(b)):
             yield "near duplicates", b.id, f"looks like {a.id} (correlation {best[i, j]:.3f}){_across(a, b, parts)}"
+
+
+def _original(record: SlideRecord) -> str:
+    return record.source or record.path
 
 
 def _same_file(a: str, b: str) -> bool:

@@ -1,6 +1,7 @@
 """What every strategy in the registry must do, on one small generated dataset."""
 
 import io
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,10 +39,13 @@ def build(name, encoder, paths) -> tuple[Strategy, list[MeteredSlide], Meter]:
     return strategy, [MeteredSlide(p.name, lambda p=p: open_slide(p), desk) for p in paths], meter
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+OWN = str(Path(__file__).with_name("mine.py")) + ":Mine"  # the one that README shows
+
+
+@pytest.mark.parametrize("name", [*STRATEGIES, OWN])
 def test_contract(name, encoder, paths):
     strategy, slides, meter = build(name, encoder, paths)
-    assert strategy.name == name and strategy.source and type(strategy).__doc__
+    assert strategy.name == (name if name in STRATEGIES else "mine") and strategy.source and type(strategy).__doc__
     outcomes = strategy(slides, torch.Generator().manual_seed(1))
     assert [tuple(o.logits.shape) for o in outcomes] == [(3,), (3,)]
     # the same seed gives the same answer

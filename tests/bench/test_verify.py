@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from bench import cli
-from bench.datasets import source_named
+from bench.datasets import load_dataset, source_named
 from bench.datasets.labelled import load
 from bench.verify import VerifySettings, verify
 from bench.verify.report import CHECKS
@@ -121,12 +121,15 @@ def test_every_planted_defect_is_found_and_nothing_else(command, tmp_path):
 
 
 def test_counts_problems_and_masks_of_a_published_dataset(tmp_path):
-    source, _ = source_named("bach")
     layouts.bach(tmp_path)
-    dataset = source.read(source.find(tmp_path), "")
+    photos = tmp_path / "bach" / "ICIAR2018_BACH_Challenge" / "Photos"
+    (photos / "Benign" / "b002.tif").write_bytes((photos / "Benign" / "b042.tif").read_bytes())
+    dataset = load_dataset("bach", None, tmp_path)
     verdict = verify(dataset, VerifySettings())
     assert verdict.found["counts"] == [(c, "9 slides, 100 are published") for c in dataset.card.counts]
     assert {slide for slide, _ in verdict.found["labels"]} == {"b098", "b099"}
+    assert verdict.found["exact duplicates"] == [("b042", "same content as b002, in train and test")], "of the photos"
+    assert not verdict.found["near duplicates"] and not verdict.found["unreadable"]
     source, _ = source_named("camelyon16")
     layouts.camelyon16(tmp_path)
     verdict = verify(source.read(source.find(tmp_path), ""), VerifySettings())

@@ -42,3 +42,12 @@ def test_errors():
         GRID.decode(np.array([196]))
     with pytest.raises(ValueError, match="positive"):
         CellGrid(0, 10, 0.5, (1.0,), 32)
+
+
+def test_strides_overlap_coarse_patches_and_keep_their_centres_on_the_cells():
+    grid = CellGrid(800, 400, 0.5, (0.5, 2.0), 50, strides=(1.0, 0.5))
+    assert grid.cell0 == (50.0, 100.0) and grid.shapes == ((8, 16), (4, 8))
+    last = np.array([grid.n_cells - 1])
+    assert grid.centres0(last).tolist() == [[750.0, 350.0]] and grid.mpp_of(last).tolist() == [2.0]
+    with pytest.raises(ValueError, match="one in"):
+        CellGrid(800, 400, 0.5, (0.5, 2.0), 50, strides=(1.0,))

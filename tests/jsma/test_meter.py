@@ -60,7 +60,7 @@ def small(tmp_path):
     return path
 
 
-VIEW = ViewSettings(mpps=(1.0, 2.0), patch_px=64, overview_mpp=4.0, overview_max_px=256)
+VIEW = ViewSettings(mpps=(1.0, 2.0), patch_px=64, overlap_from_mpp=9.0, overview_mpp=4.0, overview_max_px=256)
 
 
 def look(path, encoder, store):

@@ -194,7 +194,7 @@ def asap_xml(groups: list[tuple[str, list[tuple[float, float]]]]) -> str:
     parts = []
     for k, (group, ring) in enumerate(groups):
         points = [f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>' for i, (x, y) in enumerate(ring)]
-        body = "".join(points[1:] + points[:1])
+        body = "".join(points[::2] + points[1::2])
         parts.append(f'<Annotation Name="Annotation {k}" Type="Polygon" PartOfGroup="{group}" Color="#F4FA58">'
                      f"<Coordinates>{body}</Coordinates></Annotation>")  # fmt: skip
     return (f'<?xml version="1.0"?><ASAP_Annotations><Annotations>{"".join(parts)}</Annotations>'

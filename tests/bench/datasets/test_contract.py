@@ -126,7 +126,8 @@ def test_without_data_one_line_says_all(name, command, tmp_path):
     data = tmp_path / "data"
     code, out, err = command("run", "--dataset", name, "--data", data)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
-    for words in (source.markers[0], source.card.url, "GB", source.card.licence, f"data fetch {name} --data {data}"):
+    fetch = f"with: jsma-bench data fetch {name} --data {data}"
+    for words in (source.markers[0], source.card.url, "GB", source.card.licence, fetch):
         assert words in err
     assert not data.exists(), "a run that cannot start leaves nothing behind"
 
@@ -147,7 +148,7 @@ MISTAKES = {
     "bach:nope": "has no task 'nope'; there are: bach, bach:train-val",
     "gone.py:Mine": "no such file",
     "broken.py:Mine": "cannot be imported (SyntaxError",
-    "own.py:Nope": "the file has: Mine",
+    "own.py:Nope": "there is: Mine",
     "bare.py:Bare": "give it card, markers and read",
 }
 

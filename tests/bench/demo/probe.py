@@ -21,6 +21,7 @@ from jsma.slides import Regions, open_slide
 
 MPPS = (0.5, 1.0, 2.0, 4.0)
 PATCH_PX = 64
+WHOLE0 = SITE_RADIUS0 + 50  # whole sites: a tighter disc cuts off spaced glands only, which is no evidence
 
 
 @dataclass
@@ -47,12 +48,12 @@ def _slide(path: Path, settings: DemoSettings, index: int, encoder) -> tuple[np.
     scene = make_scene(settings, index)
     with open_slide(path) as slide:
         info = slide.info
-        grid = CellGrid(info.width0_px, info.height0_px, info.mpp, MPPS, PATCH_PX)
+        grid = CellGrid(info.width0_px, info.height0_px, info.mpp, MPPS, PATCH_PX, strides=(1.0, 1.0, 0.5, 0.5))
         centres0 = grid.centres0(np.arange(grid.n_cells))
         per_kind = []
         for kind in ("architecture", "cytology"):
             near = np.sqrt(((centres0[:, None] - scene.candidates[kind][None]) ** 2).sum(-1)).min(1)
-            inside = np.flatnonzero(near < SITE_RADIUS0)
+            inside = np.flatnonzero(near < WHOLE0)
             with torch.no_grad():
                 pixels = slide.read(Regions(centres0[inside], grid.mpp_of(inside), PATCH_PX, PATCH_PX))[0]
                 features = encoder(torch.from_numpy(np.array(pixels))).numpy()

@@ -92,6 +92,7 @@ FATAL = {
     "longer": ("the source lists", []),
     "more than promised": ("the server sends more than", None),
     "gone": ("HTTP 404", []),
+    "too short, length unsaid": ("bytes are kept: run the same command again", None),
 }
 
 

@@ -39,6 +39,7 @@ def start(code: str, path: Path, scratch: Path) -> tuple[subprocess.Popen[str], 
         [sys.executable, "-c", START + code, str(path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         env={**os.environ, "TMPDIR": str(scratch)}, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )  # fmt: skip
     assert parent.stdout is not None
     return parent, int(parent.stdout.readline())

@@ -1,0 +1,104 @@
+"""Where sampling wins: accuracy of JSMA minus exhaustive-all over hint x evidence share (`python -m bench.dials`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+
+from bench.compare import FinishedRun, load_runs
+from bench.rundir import environment
+from bench.session import Request, execute
+
+PAIR = ("jsma", "exhaustive-all")
+RESAMPLES = 2000
+
+
+class _Quiet:
+    """A report that says nothing; `named` gives one for each bar."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        return None
+
+    def named(self, what: str) -> Callable[[int, int], None]:
+        """A silent reporter."""
+        return lambda done, total: None
+
+
+def difference(runs: list[FinishedRun]) -> dict[str, Any]:
+    """Accuracy of the first strategy of PAIR minus the second's, on the same slides and seeds.
+
+    The 95 % interval resamples slides (a slide keeps its seeds together).
+    """
+    right = {}
+    for name in PAIR:
+        rows = pd.concat([r.predictions.assign(seed=r.seed) for r in runs if r.strategy == name])
+        right[name] = rows.set_index(["slide", "seed"]).eval("label == predicted").astype(float)
+    by_slide = (right[PAIR[0]] - right[PAIR[1]]).groupby("slide").mean().to_numpy()
+    draws = np.random.default_rng(0).integers(0, len(by_slide), (RESAMPLES, len(by_slide)))
+    low, high = np.percentile(by_slide[draws].mean(axis=1), [2.5, 97.5])
+    return {
+        **{name: float(values.mean()) for name, values in right.items()},
+        "difference": float(by_slide.mean()), "low": float(low), "high": float(high), "slides": len(by_slide),
+    }  # fmt: skip
+
+
+def main(
+    hints: Annotated[str, typer.Option()] = "0,0.4,0.8",
+    shares: Annotated[str, typer.Option()] = "0.15,0.25,0.5",
+    slides: Annotated[int, typer.Option()] = 240,
+    seeds: Annotated[int, typer.Option()] = 2,
+    config: Annotated[list[str] | None, typer.Option("--set", help="As in `jsma-bench run`.")] = None,
+    data: Annotated[Path, typer.Option()] = Path("data"),
+    out: Annotated[Path, typer.Option(help="Folder of the run directories.")] = Path("runs/dials"),
+    save: Annotated[Path, typer.Option(help="Stem of the table, its provenance and its picture.")] = Path("dials"),
+) -> None:
+    """Train JSMA and exhaustive-all for every pair of hint and evidence share."""
+    table = []
+    for hint in hints.split(","):
+        for share in shares.split(","):
+            chosen = (f"hint={hint}", f"evidence_share={share}", f"slides={slides}", *(config or ()))
+            folder = out / f"h{hint}-e{share}"
+            execute(Request("demo", None, PAIR, "demo", seeds, 1, "cpu", folder, data, None, chosen), _Quiet())
+            table.append({"hint": float(hint), "evidence_share": float(share), **difference(load_runs(folder))})
+            typer.echo("  ".join(f"{k} {v:.3g}" for k, v in table[-1].items()))
+    write(table, save, {"hints": hints, "shares": shares, "slides": slides, "seeds": seeds, "set": config or []})
+
+
+def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> None:
+    """Write stem.csv, stem.md, stem.json and stem.png (a heat map of the difference)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(table)
+    frame.to_csv(stem.with_suffix(".csv"), index=False, float_format="%.4f")
+    lines = ["| hint | evidence share | jsma | exhaustive-all | difference (95 % interval) |", "| --- " * 5 + "|"]
+    lines += [
+        f"| {r['hint']:g} | {r['evidence_share']:g} | {r[PAIR[0]]:.3f} | {r[PAIR[1]]:.3f} | "
+        f"{r['difference']:+.3f} ({r['low']:+.3f} to {r['high']:+.3f}) |"
+        for r in table
+    ]
+    stem.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    provenance = {"command": "python -m bench.dials", "asked": asked, **environment()}
+    stem.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    grid = frame.pivot(index="hint", columns="evidence_share", values="difference").sort_index(ascending=False)
+    figure, axis = plt.subplots(figsize=(5.4, 4), layout="constrained")
+    sns.heatmap(grid, annot=True, fmt="+.2f", cmap="vlag", center=0, ax=axis, cbar_kws={"label": "accuracy difference"})
+    axis.set_title(f"jsma minus exhaustive-all, {table[0]['slides']} test slides, {asked['seeds']} seeds")
+    axis.set_xlabel("evidence share of the sites")
+    axis.set_ylabel("hint")
+    figure.savefig(stem.with_suffix(".png"), dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,43 @@
+"""A user's own class, given as `file.py:Class` or `module:Class`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+from bench.errors import UsageError
+
+Base = TypeVar("Base")
+
+
+def own_class(target: str, base: type[Base], option: str) -> type[Base]:
+    """The subclass of `base` that `target` names; UsageError that names `option` and what the file has."""
+    where, _, cls = target.rpartition(":")
+    module = _loaded(where, f"{option} {target}")
+    found = getattr(module, cls, None)
+    if not (inspect.isclass(found) and issubclass(found, base)):
+        there = [n for n, v in vars(module).items() if inspect.isclass(v) and issubclass(v, base) and v is not base]
+        raise UsageError(f"{option} {target}: no {base.__name__} of that name; there is: {', '.join(there) or 'none'}")
+    return found
+
+
+def _loaded(where: str, what: str) -> ModuleType:
+    try:
+        if not where.endswith(".py"):
+            return importlib.import_module(where)
+        path = Path(where)
+        if not path.is_file():
+            raise UsageError(f"{what}: no such file; give file.py:Class")
+        spec = importlib.util.spec_from_file_location(f"own_{path.stem}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    except UsageError:
+        raise
+    except Exception as error:  # whatever a user's file raises is the user's to mend
+        raise UsageError(f"{what}: cannot be imported ({type(error).__name__}: {error})") from error
