@@ -55,6 +55,9 @@ class Strategy(nn.Module, ABC):
     def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
         """Logits and the rest for each slide of a batch; `generator` is the only randomness."""
 
+    def set_progress(self, share: float) -> None:  # noqa: B027 - most strategies have nothing to anneal
+        """Told before every epoch how much of training is done, 0..1; for what is annealed."""
+
     @classmethod
     def candidates(cls, settings: StrategySettings) -> list[StrategySettings]:
         """Settings to train one by one; the best on validation is kept and all are charged."""

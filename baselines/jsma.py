@@ -26,6 +26,10 @@ class Joint(Strategy):
         super().__init__(settings, feature_dim, n_classes, meter)
         self.model = JSMA(settings.method, feature_dim, n_classes)
 
+    def set_progress(self, share: float) -> None:
+        """See `Strategy`."""
+        self.model.set_progress(share)
+
     def allowed(self, slide: MeteredSlide) -> Tensor:
         """Cells [K] that may be drawn; every cell with tissue here."""
         return slide.view.mask
@@ -55,8 +59,9 @@ class Joint(Strategy):
         with self.meter.stage("aggregate"):
             parts = slides[0].view.grid.slices
             logits = self._logits(log_a, draws, features, torch.tensor([part.stop for part in parts]))
-            p = self.model.p_m(log_a, [part.stop - part.start for part in parts]).detach()
-            penalties = self.model.regulariser(log_a)
+            sizes = [part.stop - part.start for part in parts]
+            p = self.model.p_m(log_a, sizes).detach()
+            penalties = self.model.regulariser(log_a, sizes)
         return [
             Outcome(row, penalty, draw.indices, share)
             for row, penalty, draw, share in zip(logits, penalties, draws, p, strict=True)

@@ -20,7 +20,7 @@ class TrainSettings:
     brought to one scale per magnification, measured on a few training patches (`bench.calibrate`).
     """
 
-    epochs: int = 60
+    epochs: int = 100
     batch: int = 16
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
@@ -50,13 +50,13 @@ class Preset:
     epochs: int
     side0_px: int = 2048
     hint: float = 0.8
-    evidence_share: float = 0.3
+    evidence_share: float = 0.5
     variant: str = "both"
     seed: int = 0
 
 
 PRESETS: dict[str, Preset] = {
-    "demo": Preset(slides=200, seeds=1, epochs=60, side0_px=1536),
-    "full": Preset(slides=240, seeds=5, epochs=60),
+    "demo": Preset(slides=200, seeds=1, epochs=80, side0_px=1536),
+    "full": Preset(slides=400, seeds=5, epochs=100, side0_px=1536),
     "tiny": Preset(slides=16, seeds=1, epochs=2, side0_px=1024),
 }

@@ -93,6 +93,7 @@ def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[
     best_state, best_encoder = copy.deepcopy(strategy.state_dict()), None
     curve = []
     for epoch in range(settings.epochs):
+        strategy.set_progress(epoch / settings.epochs)
         row = _epoch(strategy, parts["train"], desk, optimiser, settings, generator, dropped)
         val = evaluate(strategy, parts["val"], desk, settings.batch, seed, dropped)
         now_s = desk.meter.wall_s + desk.meter.charged_s

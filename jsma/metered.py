@@ -42,7 +42,7 @@ class ViewSettings:
     mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     patch_px: int = 64
     overlap_from_mpp: float = 2.0
-    overview_mpp: float = 16.0
+    overview_mpp: float = 32.0
     overview_max_px: int = 256
     min_tissue: float = 0.25
 

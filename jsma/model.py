@@ -34,12 +34,16 @@ class JSMASettings:
     draw. entropy_weight: lambda >= 0, multiplies H(a) / log K in 0..1 (scaled because H grows with log K;
     Katharopoulos & Fleuret, ICML 2019, use H unscaled). smoothing_eps: share in [0, 1) of a that is uniform,
     as theirs (1e-4). factorised: p(m) p(x|m) instead of one joint softmax. balance_magnifications: p(m) = 1/M
-    at the start whatever the numbers of cells. pool: "concat" keeps one pooled vector per magnification,
+    at the start whatever the numbers of cells. magnification_entropy_weight: lambda_m >= 0, multiplies
+    H(p(m)) / log M in 0..1 and is annealed to 0 (`set_progress`): it keeps every magnification read until the
+    head has learnt what each is good for, where p(m) would collapse early. adapter_dim: units of a
+    trained layer with ReLU on each patch's feature, one layer per magnification, before pooling (0 = none); Phi
+    stays unbiased, for the layer sees one patch at a time. pool: "concat" keeps one pooled vector per magnification,
     "sum" adds them. sampling: at test, "sample" (random predictions) or "top" (deterministic, biased). width:
     channels of the attention network. hidden: units of an optional hidden layer of the head, 0 = linear.
     """
 
-    n_patches: int = 16
+    n_patches: int = 32
     patch_px: int = 64
     mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     estimator: str = "des-raj"
@@ -47,6 +51,8 @@ class JSMASettings:
     smoothing_eps: float = 1e-4
     factorised: bool = False
     balance_magnifications: bool = True
+    magnification_entropy_weight: float = 0.0
+    adapter_dim: int = 32
     pool: Literal["concat", "sum"] = "concat"
     sampling: Literal["sample", "top"] = "sample"
     width: int = 16
@@ -60,8 +66,10 @@ class JSMASettings:
         if self.pool not in ("concat", "sum") or self.sampling not in ("sample", "top"):
             got = f"pool {self.pool!r}, sampling {self.sampling!r}"
             raise ValueError(f"{got}; allowed: concat or sum, sample or top")
-        if self.entropy_weight < 0 or not 0 <= self.smoothing_eps < 1:
-            raise ValueError("entropy_weight must be >= 0 and smoothing_eps in [0, 1)")
+        if min(self.entropy_weight, self.magnification_entropy_weight, self.adapter_dim) < 0:
+            raise ValueError(f"entropy weights and adapter_dim must be >= 0, got {self}")
+        if not 0 <= self.smoothing_eps < 1:
+            raise ValueError(f"smoothing_eps is {self.smoothing_eps}; allowed: 0 <= smoothing_eps < 1")
 
 
 @dataclass(frozen=True)
@@ -83,13 +91,32 @@ class JSMA(nn.Module):
         self.settings = settings
         self.feature_dim = feature_dim
         self.n_magnifications = len(settings.mpps)
+        self.annealed = 1.0  # share of the magnification entropy weight that is in force
         self.attention = AttentionNet(self.n_magnifications, settings.width)
-        inputs = feature_dim * (self.n_magnifications if settings.pool == "concat" else 1)
+        self.adapters = nn.ModuleList()
+        if settings.adapter_dim:
+            self.adapters.extend(nn.Linear(feature_dim, settings.adapter_dim) for _ in settings.mpps)
+        self.pooled_dim = settings.adapter_dim or feature_dim
+        inputs = self.pooled_dim * (self.n_magnifications if settings.pool == "concat" else 1)
         self.head: nn.Module = nn.Linear(inputs, n_classes)
         if settings.hidden:
             self.head = nn.Sequential(
                 nn.Linear(inputs, settings.hidden), nn.ReLU(), nn.Linear(settings.hidden, n_classes)
             )
+
+    def set_progress(self, share: float) -> None:
+        """Tell how much of training is done, 0..1: lambda_m falls linearly to 0 at half of it."""
+        self.annealed = max(0.0, 1.0 - 2.0 * share)
+
+    def adapted(self, features: Tensor, magnification: Tensor) -> Tensor:
+        """ReLU(W_m f + b_m) of features [..., N, d] through the layer of their magnification [..., N]."""
+        if not len(self.adapters):
+            return features
+        # features have norm 1: the scale brings their coordinates, and the layer's, near 1
+        scaled = features * math.sqrt(self.feature_dim)
+        each = torch.stack([layer(scaled) for layer in self.adapters], dim=-2)  # [..., N, M, adapter_dim]
+        index = magnification[..., None, None].expand(*magnification.shape, 1, each.shape[-1])
+        return torch.relu(each.gather(-2, index).squeeze(-2)) / math.sqrt(self.pooled_dim)
 
     def attend(self, overviews: Tensor, pools: Sequence[Pool], masks: Tensor | None = None) -> Tensor:
         """log a [b, K] of overviews float [b, 3, h, w] in 0..1; masks bool [b, K], True = may be drawn."""
@@ -149,19 +176,27 @@ class JSMA(nn.Module):
         phi = estimate(
             "truncated" if self._top else self.settings.estimator,
             log_a_drawn.exp(),
-            features.to(log_a_drawn.dtype),
+            self.adapted(features, magnification).to(log_a_drawn.dtype),
             log_threshold=log_threshold,
             groups=magnification,
             n_groups=self.n_magnifications,
         )
         pooled = phi.flatten(-2) if self.settings.pool == "concat" else phi.sum(-2)
-        # features have norm 1 and weights sum to 1: the scale brings the coordinates near 1
-        return self.head(pooled * math.sqrt(self.feature_dim))
+        # weights sum to 1: the scale brings the coordinates near 1
+        return self.head(pooled * math.sqrt(self.pooled_dim))
 
-    def regulariser(self, log_a: Tensor) -> Tensor:
-        """-lambda H(a) / log K [...] of log_a [..., K]; K = cells with mass."""
+    def regulariser(self, log_a: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
+        """-lambda H(a) / log K - lambda_m H(p(m)) / log M [...] of log_a [..., K]; K = cells with mass.
+
+        sizes: cells per magnification; without them, or with one magnification, the second term is left out.
+        """
         cells = torch.isfinite(log_a).sum(-1).clamp_min(2)
-        return -self.settings.entropy_weight * entropy(log_a) / cells.log()
+        penalty = -self.settings.entropy_weight * entropy(log_a) / cells.log()
+        weight = self.settings.magnification_entropy_weight * self.annealed
+        if sizes is None or self.n_magnifications < 2 or not weight:
+            return penalty
+        h_m = torch.special.entr(self.p_m(log_a, sizes)).sum(-1)
+        return penalty - weight * h_m / math.log(self.n_magnifications)
 
     def p_m(self, log_a: Tensor, sizes: Sequence[int]) -> Tensor:
         """Share of the attention per magnification, [..., M], of log_a [..., K]; sizes = cells per
