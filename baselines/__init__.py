@@ -8,5 +8,6 @@ STRATEGIES: dict[str, str] = {
     "search": "baselines.search:Search",
     "random": "baselines.random:Random",
     "overview": "baselines.overview:Overview",
+    "patch-selection": "baselines.selection:PatchSelection",
 }
 """Name -> `module:Class`."""
