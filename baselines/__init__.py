@@ -9,5 +9,6 @@ STRATEGIES: dict[str, str] = {
     "random": "baselines.random:Random",
     "overview": "baselines.overview:Overview",
     "patch-selection": "baselines.selection:PatchSelection",
+    "zoom-in": "baselines.zoom_in:ZoomIn",
 }
 """Name -> `module:Class`."""

@@ -200,7 +200,10 @@ class Runner:
         }
 
         def build(settings: StrategySettings, meter: Meter) -> Strategy:
-            return cls(settings, encoder.dim, len(self.dataset.classes), meter)
+            try:
+                return cls(settings, encoder.dim, len(self.dataset.classes), meter)
+            except ValueError as error:  # settings that this strategy cannot work with
+                raise UsageError(str(error)) from error
 
         opened = {part: [item for item in items if self._looked(item)] for part, items in opened.items()}
         trained = train(
