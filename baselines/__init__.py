@@ -10,5 +10,6 @@ STRATEGIES: dict[str, str] = {
     "overview": "baselines.overview:Overview",
     "patch-selection": "baselines.selection:PatchSelection",
     "zoom-in": "baselines.zoom_in:ZoomIn",
+    "zoom-mil": "baselines.zoom_mil:ZoomMIL",
 }
 """Name -> `module:Class`."""

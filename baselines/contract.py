@@ -72,7 +72,7 @@ class Strategy(nn.Module, ABC):
     name: str
     source: str
     trains_within_budget = True
-    """Whether N bounds the patches of a slide in training too; at test it always does, but for `exhaustive` ones."""
+    """Whether N bounds the patches of a slide in training too, and at test all of them."""
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__()
