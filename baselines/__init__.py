@@ -11,5 +11,6 @@ STRATEGIES: dict[str, str] = {
     "patch-selection": "baselines.selection:PatchSelection",
     "zoom-in": "baselines.zoom_in:ZoomIn",
     "zoom-mil": "baselines.zoom_mil:ZoomMIL",
+    "adaptive": "baselines.adaptive:Adaptive",
 }
 """Name -> `module:Class`."""

@@ -73,6 +73,8 @@ class Strategy(nn.Module, ABC):
     source: str
     trains_within_budget = True
     """Whether N bounds the patches of a slide in training too, and at test all of them."""
+    stops_early = False
+    """Whether `look.confidence` decides how much of N is read at test."""
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__()
