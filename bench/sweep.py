@@ -30,12 +30,16 @@ Mode = Literal["sample", "top"]
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """budgets: N, patches a slide at most; draws: sampling seeds, of which deterministic top-N (`top`: the strategies
-    that are also shown so) takes one."""
+    """budgets: N, patches a slide at most; draws: sampling seeds, of which deterministic top-N takes one.
+
+    top: the strategies that are also shown with deterministic top-N; confidences: strategies that stop when certain
+    are swept over these thresholds, at the largest budget, in place of the budgets.
+    """
 
     budgets: tuple[int, ...] = (2, 4, 8, 16, 32)
     draws: int = 10
     top: tuple[str, ...] = ()
+    confidences: tuple[float, ...] = ()
 
 
 @dataclass
@@ -60,12 +64,15 @@ class Arm:
     strategy: Strategy
     contestant: Contestant
     store: FeatureStore
+    confidence: float | None = None
 
 
-def at_budget(strategy: Strategy, n_patches: int, mode: Mode) -> Strategy:
-    """The trained strategy with another number of patches; its weights do not depend on that number."""
-    method = replace(strategy.settings.method, n_patches=n_patches, sampling=mode)
-    settings = replace(strategy.settings, method=method)
+def at_budget(strategy: Strategy, n_patches: int, mode: Mode, confidence: float | None = None) -> Strategy:
+    """The trained strategy with another number of patches (and confidence); its weights do not depend on them."""
+    method, look = replace(strategy.settings.method, n_patches=n_patches, sampling=mode), strategy.settings.look
+    if confidence is not None:
+        look = replace(look, confidence=confidence)
+    settings = replace(strategy.settings, method=method, look=look)
     other = type(strategy)(settings, strategy.feature_dim, strategy.n_classes, strategy.meter)
     other.load_state_dict(strategy.state_dict())
     return other.to(next(strategy.parameters()).device).eval()
@@ -152,6 +159,12 @@ class Sweep:
             if all(torch.equal(said[0], other) for other in said[1:]):  # neither N nor the seed: once is enough
                 arms.append(replace(ends[0], budget=0))
                 continue
+            if contestant.strategy.stops_early and self.settings.confidences:
+                for confidence in self.settings.confidences:
+                    strategy = at_budget(contestant.strategy, high, "sample", confidence)
+                    arms.append(replace(ends[0], budget=high, draws=self.settings.draws, strategy=strategy,
+                                        confidence=confidence))  # fmt: skip
+                continue
             for mode in ("sample", "top") if name in self.settings.top else ("sample",):
                 draws = self.settings.draws if mode == "sample" else 1
                 arms += [
@@ -176,8 +189,8 @@ class Sweep:
             # other noise on every slide: with the same, the slides of a draw would go astray together
             outcome, meter = self._predict(arm, seen, draw * 1_000_003 + number)
             rows.append({
-                "strategy": arm.name, "mode": arm.mode, "budget": arm.budget, "draw": draw, "slide": record.id,
-                "patient": record.patient, "label": record.label, "predicted": classes[int(outcome.logits.argmax())],
+                "strategy": arm.name, "mode": arm.mode, "budget": arm.budget, "confidence": arm.confidence,
+                "draw": draw, "slide": record.id, "patient": record.patient, "label": record.label, "predicted": classes[int(outcome.logits.argmax())],
                 "seconds": sum(meter.seconds().values()), **asdict(meter.total()),
             })  # fmt: skip
         return rows

@@ -21,6 +21,9 @@ def sweep(
     budgets: Annotated[str, typer.Option(help="N, patches a slide, comma-separated.")] = "2,4,8,16,32",
     draws: Annotated[int, typer.Option(min=1, help="Sampling seeds.")] = 10,
     top: Annotated[str, typer.Option(help="Of these strategies also deterministic top-N; empty for none.")] = "",
+    confidences: Annotated[
+        str, typer.Option(help="Thresholds for strategies that stop when certain, at the largest N; empty: all N.")
+    ] = "",
     dataset: Annotated[str, typer.Option(help="NAME[:TASK] of `data list`, or your own file.py:Class.")] = "demo",
     slides: Annotated[Path | None, typer.Option(help="Your own: a CSV, as in `run`.")] = None,
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
@@ -43,7 +46,7 @@ def sweep(
     names, tops = (tuple(n.strip() for n in text.split(",") if n.strip()) for text in (strategies, top))
     if unknown := set(tops) - set(names):
         raise UsageError(f"--top {','.join(sorted(unknown))}: not among --strategies {strategies}; name it there too")
-    settings = SweepSettings(_budgets(budgets), draws, tops)
+    settings = SweepSettings(_budgets(budgets), draws, tops, _confidences(confidences))
     bars = Bars()
     with bars.progress:
         request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, tuple(config or ()))
@@ -71,4 +74,14 @@ def _budgets(text: str) -> tuple[int, ...]:
         raise UsageError(f"--budgets {text}: {error}; give whole numbers, such as 2,4,8,16") from error
     if found[0] < 1:
         raise UsageError(f"--budgets {text}: got {found[0]}; allowed: 1 or more patches")
+    return found
+
+
+def _confidences(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(sorted({float(part) for part in text.split(",") if part.strip()}))
+    except ValueError as error:
+        raise UsageError(f"--confidences {text}: {error}; give numbers in 0..1, such as 0.6,0.8,0.95") from error
+    if found and not 0 <= found[0] <= found[-1] <= 1:
+        raise UsageError(f"--confidences {text}: got {found[0]:g}..{found[-1]:g}; allowed: 0 to 1")
     return found

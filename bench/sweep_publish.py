@@ -13,6 +13,7 @@ from bench.rundir import environment, writable
 COLUMNS: dict[str, tuple[str, str]] = {
     "strategy": ("strategy", "{}"),
     "budget": ("N", "{}"),
+    "confidence": ("confidence", "{:g}"),
     "trainings": ("trainings", "{}"),
     "draws": ("sampling seeds", "{}"),
     "slides": ("slides", "{}"),
@@ -81,7 +82,7 @@ def picture(table: list[dict[str, Any]], png: Path) -> None:
             label = f"{name} ({row['patches_per_slide']:.0f} patches)"
             axes[0].axhline(row["accuracy"], color=colours[name], ls=":", label=label)
             continue
-        own = own.sort_values("budget")
+        own = own.sort_values("patches_per_slide")
         x, style = own["patches_per_slide"], {"color": colours[name], "marker": "o", "ms": 5}
         axes[0].plot(x, own["accuracy"], label=name, ls="--" if "top-N" in str(name) else "-", **style)
         sd = own["sd_sampling"].astype(float).fillna(0.0)

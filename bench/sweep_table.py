@@ -18,15 +18,16 @@ def flip_rate(rows: pd.DataFrame) -> float:
 
 
 def sweep_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """One row a strategy, mode and budget (null where the strategy knows no budget).
+    """One row a strategy, mode, budget (null where the strategy knows none) and confidence (null but where swept).
 
     accuracy: mean over slides, sampling seeds and trainings, with a 95 % interval that resamples slides (patients
     where known). sd_sampling: standard deviation (n-1) of the accuracy over the sampling seeds of one training, mean
     over trainings. sd_training: of the mean accuracy over trainings. flip_rate: share of slides whose prediction is
     not the same with every sampling seed, mean over trainings. Null where there are fewer than two to compare.
     """
-    keys = ["strategy", "mode", "budget"]
-    return [_row(dict(zip(keys, key, strict=True)), own) for key, own in rows.groupby(keys, sort=False)]  # pyright: ignore
+    keys = ["strategy", "mode", "budget", "confidence"]
+    groups = rows.groupby(keys, sort=False, dropna=False)
+    return [_row(dict(zip(keys, key, strict=True)), own) for key, own in groups]  # pyright: ignore
 
 
 def _row(keys: dict[str, Any], own: pd.DataFrame) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def _row(keys: dict[str, Any], own: pd.DataFrame) -> dict[str, Any]:
     flips = [flip_rate(one) for _, one in own.groupby(TRAINING)]
     return {
         "dataset": own["dataset"].iloc[0], **keys, "budget": int(keys["budget"]) or None,
+        "confidence": None if pd.isna(keys["confidence"]) else float(keys["confidence"]),
         "trainings": len(flips), "draws": draws, "slides": int(own["slide"].nunique()),
         "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high,
         "sd_sampling": float(np.mean(trainings.std(ddof=1))) if draws > 1 else None,

@@ -83,8 +83,8 @@ def test_the_table_is_what_is_computed_by_hand():
         (0, "x"): "aab", (0, "y"): "aaa", (0, "z"): "bbb", (1, "x"): "abb", (1, "y"): "aba", (1, "z"): "aaa",
     }  # fmt: skip
     rows = [
-        {"dataset": "d", "strategy": "s", "mode": "sample", "budget": 4, "fold": 0, "seed": seed, "draw": draw,
-         "slide": slide, "patient": None, "label": "a", "predicted": said, "patches": 2 + draw,
+        {"dataset": "d", "strategy": "s", "mode": "sample", "budget": 4, "confidence": None, "fold": 0, "seed": seed,
+         "draw": draw, "slide": slide, "patient": None, "label": "a", "predicted": said, "patches": 2 + draw,
          "decoded_px": 1_000_000, "compressed_bytes": 500_000, "seconds": 0.1}
         for (seed, slide), letters in answers.items()
         for draw, said in enumerate(letters)
@@ -114,17 +114,19 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
         write_slide(tmp_path / f"{k}.tif", 40 * (k % 2) + k)
         lines.append(f"{k}.tif,{'ab'[k % 2]}")
     (tmp_path / "labels.csv").write_text("\n".join(lines))
-    asked = ["sweep", "--slides", tmp_path / "labels.csv", "--strategies", "jsma,overview", "--top", "jsma",
-             "--budgets", "3,1", "--draws", "4", "--preset", "tiny", "--out", tmp_path / "runs",
+    asked = ["sweep", "--slides", tmp_path / "labels.csv", "--strategies", "jsma,overview,adaptive", "--top", "jsma",
+             "--budgets", "3,1", "--draws", "4", "--confidences", "1,0", "--set", "first_look=2",
+             "--preset", "tiny", "--out", tmp_path / "runs",
              "--set", "name=test_resnet", "--set", "pretrained=null", "--set", "mpps=[1,2]",
              "--set", "patch_px=32", "--json", "--save", tmp_path / "made" / "sweep"]  # fmt: skip
     code, out, err = command(monkeypatch, capsys, *asked)
     assert code == 0, err
     rows = json.loads(out)
-    assert [(r["strategy"], r["mode"], r["budget"], r["draws"]) for r in rows] == [
-        ("jsma", "sample", 1, 4), ("jsma", "sample", 3, 4), ("jsma", "top", 1, 1), ("jsma", "top", 3, 1),
-        ("overview", "sample", None, 1)]  # fmt: skip
-    assert [r["patches_per_slide"] for r in rows] == [1, 3, 1, 3, 0]
+    assert [(r["strategy"], r["mode"], r["budget"], r["confidence"], r["draws"]) for r in rows] == [
+        ("jsma", "sample", 1, None, 4), ("jsma", "sample", 3, None, 4), ("jsma", "top", 1, None, 1),
+        ("jsma", "top", 3, None, 1), ("overview", "sample", None, None, 1), ("adaptive", "sample", 3, 0, 4),
+        ("adaptive", "sample", 3, 1, 4)]  # fmt: skip
+    assert [r["patches_per_slide"] for r in rows] == [1, 3, 1, 3, 0, 2, 3]
     assert rows[0]["flip_rate"] is not None and rows[2]["flip_rate"] is None
     made = {p.suffix for p in (tmp_path / "made").iterdir()}
     assert made == {".md", ".csv", ".json", ".png"}
@@ -141,6 +143,8 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     (
         (("--budgets", "2,x"), "give whole numbers"),
         (("--budgets", "0,2"), "allowed: 1 or more"),
+        (("--confidences", "0.5,2"), "allowed: 0 to 1"),
+        (("--confidences", "high"), "give numbers in 0..1"),
         (("--top", "fixed"), "not among --strategies"),
     ),
 )
