@@ -190,7 +190,8 @@ class Sweep:
             outcome, meter = self._predict(arm, seen, draw * 1_000_003 + number)
             rows.append({
                 "strategy": arm.name, "mode": arm.mode, "budget": arm.budget, "confidence": arm.confidence,
-                "draw": draw, "slide": record.id, "patient": record.patient, "label": record.label, "predicted": classes[int(outcome.logits.argmax())],
+                "draw": draw, "slide": record.id, "patient": record.patient, "label": record.label,
+                "predicted": classes[int(outcome.logits.argmax())],
                 "seconds": sum(meter.seconds().values()), **asdict(meter.total()),
             })  # fmt: skip
         return rows
