@@ -8,5 +8,9 @@ STRATEGIES: dict[str, str] = {
     "search": "baselines.search:Search",
     "random": "baselines.random:Random",
     "overview": "baselines.overview:Overview",
+    "patch-selection": "baselines.selection:PatchSelection",
+    "zoom-in": "baselines.zoom_in:ZoomIn",
+    "zoom-mil": "baselines.zoom_mil:ZoomMIL",
+    "adaptive": "baselines.adaptive:Adaptive",
 }
 """Name -> `module:Class`."""

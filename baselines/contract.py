@@ -14,17 +14,42 @@ from jsma.metered import MeteredSlide
 
 
 @dataclass(frozen=True)
+class LookSettings:
+    """Options of the strategies that choose by perturbed top-k, or that look more than once.
+
+    topk_sigma, topk_samples: noise of patch-selection's perturbed top-k, on scores in 0..1, and how many samples of
+    it (.05 and 500 as published); zoom_sigma: noise of zoom-mil's, on its attention (.002 as published); first_look,
+    next_look: patches of adaptive's first round and of every later one; confidence: highest class probability in
+    0..1 at which adaptive stops, at test only, 1 = never.
+    """
+
+    topk_sigma: float = 0.05
+    topk_samples: int = 500
+    zoom_sigma: float = 0.002
+    first_look: int = 4
+    next_look: int = 4
+    confidence: float = 0.9
+
+    def __post_init__(self) -> None:
+        if min(self.topk_samples, self.first_look, self.next_look) < 1:
+            raise ValueError(f"topk_samples, first_look and next_look must be at least 1, got {self}")
+        if min(self.topk_sigma, self.zoom_sigma) < 0 or not 0 <= self.confidence <= 1:
+            raise ValueError(f"topk_sigma and zoom_sigma must be at least 0, confidence in 0..1, got {self}")
+
+
+@dataclass(frozen=True)
 class StrategySettings:
     """Settings common to all strategies.
 
     method: the sampler's options (number of patches, magnifications, estimator, entropy weight);
     mpp: the magnification, in um/px, of the strategies that use one; attention_dim: width of the
-    gated attention of the exhaustive heads.
+    gated attention of the exhaustive heads; look: options of the strategies that look more than once.
     """
 
     method: JSMASettings = field(default_factory=JSMASettings)
     mpp: float = 0.5
     attention_dim: int = 64
+    look: LookSettings = field(default_factory=LookSettings)
 
 
 @dataclass
@@ -46,6 +71,10 @@ class Strategy(nn.Module, ABC):
 
     name: str
     source: str
+    trains_within_budget = True
+    """Whether N bounds the patches of a slide in training too, and at test all of them."""
+    stops_early = False
+    """Whether `look.confidence` decides how much of N is read at test."""
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__()

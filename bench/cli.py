@@ -16,6 +16,7 @@ from bench.bars import Bars
 from bench.data_cli import data_app
 from bench.errors import INTERRUPTED, PARTIAL, USAGE, UsageError
 from bench.settings import PRESETS
+from bench.sweep_cli import sweep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="Which pixels of a slide are worth reading? Strategies side by side, costs metered.",
 )
 app.add_typer(data_app, name="data")
+app.command()(sweep)
 
 
 @app.command()

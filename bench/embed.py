@@ -30,7 +30,13 @@ def first_table(markdown: str) -> str:
     return "".join(f"\n{line}" for line in lines)[0:] + "\n\n" if lines else ""
 
 
+def root_of(document: Path) -> Path:
+    """The folder that names in `document` are relative to: the project's."""
+    folders = document.resolve().parents
+    return next((folder for folder in folders if (folder / "pyproject.toml").is_file()), folders[0])
+
+
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         document = Path(name)
-        document.write_text(embedded(document.read_text(), document.resolve().parent))
+        document.write_text(embedded(document.read_text(), root_of(document)))

@@ -110,6 +110,10 @@ class Runner:
         result.runs = [RunDirectory(self.out, key).final for key in keys.values()]
         return result
 
+    def directory(self, name: str, fold: int, seed: int, plan: Plan) -> RunDirectory:
+        """Where the run of one strategy, fold and seed of `plan` lies."""
+        return RunDirectory(self.out, self._key(name, fold, seed, plan))
+
     def _key(self, name: str, fold: int, seed: int, plan: Plan) -> RunKey:
         settings = {**asdict(self.settings), "n_folds": plan.n_folds}
         settings["split"] = self.dataset.split_digest(fold, plan.n_folds)
@@ -148,15 +152,10 @@ class Runner:
         self, name: str, directory: RunDirectory, parts: dict[str, list[SlideRecord]], seed: int
     ) -> Contestant:
         cls, device = strategy_class(name), torch.device(self.settings.device)
-        encoder = build_encoder(self.settings.encoder, seed).to(device)
         saved = directory.partial / "weights.pt"
         if saved.is_file():
-            state = torch.load(saved, weights_only=True, map_location=device)
-            chosen = cls.candidates(self.settings.strategy)[state["candidate"]]
-            strategy = cls(chosen, encoder.dim, len(self.dataset.classes), Meter()).to(device)
-            strategy.load_state_dict(state["strategy"])
-            encoder.load_state_dict(state["encoder"])
-            return Contestant(strategy, encoder, [], scale_from(state["scale"], device))
+            return self.restored(name, saved, seed)
+        encoder = build_encoder(self.settings.encoder, seed).to(device)
         trained, counters, scale = self._train(cls, encoder, parts, seed, name)
         directory.write_json("train.json", {**settings_record(trained), "counters": counters})
         directory.write_table("curve.parquet", trained.curve)
@@ -172,6 +171,17 @@ class Runner:
         )
         saved.with_suffix(".tmp").replace(saved)
         return Contestant(trained.strategy, encoder, [], scale)
+
+    def restored(self, name: str, weights: Path, seed: int) -> Contestant:
+        """The strategy called `name` as a run of these settings saved it in the file `weights`."""
+        cls, device = strategy_class(name), torch.device(self.settings.device)
+        encoder = build_encoder(self.settings.encoder, seed).to(device)
+        state = torch.load(weights, weights_only=True, map_location=device)
+        chosen = cls.candidates(self.settings.strategy)[state["candidate"]]
+        strategy = cls(chosen, encoder.dim, len(self.dataset.classes), Meter()).to(device)
+        strategy.load_state_dict(state["strategy"])
+        encoder.load_state_dict(state["encoder"])
+        return Contestant(strategy, encoder, [], scale_from(state["scale"], device))
 
     def _train(self, cls: type[Strategy], encoder: Encoder, parts: dict[str, list[SlideRecord]], seed: int,
                name: str) -> tuple[Trained, dict[str, int], FeatureScale | None]:  # fmt: skip
@@ -190,7 +200,10 @@ class Runner:
         }
 
         def build(settings: StrategySettings, meter: Meter) -> Strategy:
-            return cls(settings, encoder.dim, len(self.dataset.classes), meter)
+            try:
+                return cls(settings, encoder.dim, len(self.dataset.classes), meter)
+            except ValueError as error:  # settings that this strategy cannot work with
+                raise UsageError(str(error)) from error
 
         opened = {part: [item for item in items if self._looked(item)] for part, items in opened.items()}
         trained = train(

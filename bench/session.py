@@ -48,6 +48,12 @@ def preset_named(name: str) -> Preset:
 
 def execute(request: Request, report: Any) -> Result:
     """Check the request, bring the data, run what is not complete. `report` also gives named bars."""
+    runner, plan = planned(request, report)
+    return runner.run(plan)
+
+
+def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
+    """Check the request and bring the data: who runs, and what."""
     preset = preset_named(request.preset)
     for name in request.strategies:
         strategy_class(name)
@@ -67,7 +73,7 @@ def execute(request: Request, report: Any) -> Result:
             dataset = dataset.limited(request.limit)
     names = sorted(request.strategies, key=lambda n: FILL_FIRST.index(n) if n in FILL_FIRST else len(FILL_FIRST))
     plan = Plan(tuple(names), tuple(range(request.seeds or preset.seeds)), tuple(range(request.folds)))
-    return Runner(dataset, settings, out, report).run(plan)
+    return Runner(dataset, settings, out, report), plan
 
 
 def _device(name: str) -> str:

@@ -66,6 +66,15 @@ class AttentionNet(nn.Module):
             logits.append(head(pooled).flatten(1))
         return logits
 
+    def hidden(self, overview: Tensor, pools: Sequence[Pool]) -> Tensor:
+        """The hidden map pooled onto the cells, [b, K, width], before the layers that make logits of it."""
+        hidden = self.layers((overview - 0.5) / 0.25)
+        parts = []
+        for weights in pools:
+            wy, wx = (_on_hidden(w.to(hidden), n) for w, n in zip(weights, hidden.shape[2:], strict=True))
+            parts.append(torch.einsum("rh,bchw,vw->brvc", wy, hidden, wx).flatten(1, 2))
+        return torch.cat(parts, dim=1)
+
     def cells(self, overview: Tensor, pools: Sequence[Pool]) -> Tensor:
         """The logits of all magnifications in the order of `CellGrid`'s flat index, [b, K]."""
         return torch.cat(self.forward(overview, pools), dim=1)

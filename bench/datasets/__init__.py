@@ -10,6 +10,7 @@ DATASETS: dict[str, str] = {
     "tcga-prad": "bench.datasets.tcga_prad:TcgaPrad",
     "camelyon16": "bench.datasets.camelyon16:Camelyon16",
     "panda": "bench.datasets.panda:Panda",
+    "megapixel-mnist": "bench.datasets.megapixel_mnist:MegapixelMnist",
 }
 """Name -> `module:Class`, a `DatasetSource`."""
 

@@ -1,10 +1,12 @@
 """The main test of the method: exact enumeration of every sample, for value AND both gradients."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from jsma.estimator_table import enumerate_bias, example
-from jsma.estimators import estimate, murthy_ratio_exact, murthy_ratio_quadrature
+from jsma.estimator_table import enumerate_bias, example, page
+from jsma.estimators import ESTIMATORS, estimate, murthy_ratio_exact, murthy_ratio_quadrature
 
 EXACT = ("des-raj", "murthy", "with-replacement")
 
@@ -70,3 +72,28 @@ def test_errors_name_what_is_allowed():
         estimate("none", torch.ones(1), torch.ones(1, 1))
     with pytest.raises(ValueError, match="log_threshold"):
         estimate("horvitz-thompson", torch.ones(1), torch.ones(1, 1))
+
+
+def test_the_table_of_the_document_is_current_and_holds_every_estimator():
+    made = page()
+    kept = (Path(__file__).resolve().parents[2] / "results" / "estimators.md").read_text()
+    assert made == kept, "stale: python -m jsma.estimator_table results/estimators.md"
+    assert all(f"| {name}" in made for name in ESTIMATORS)
+
+
+def test_top_n_is_biased_and_has_no_spread():
+    bias = enumerate_bias("truncated", *example(True), 3)
+    assert bias.value > 1e-3 and bias.std == pytest.approx(0, abs=1e-7) and bias.gradient_std < 1e-6
+
+
+def test_the_spread_of_the_gradient_is_that_of_repeated_draws():
+    """Against a plain simulation of one draw: f_i . g (one-hot of i - a), with probability a_i."""
+    logits, features = example(True)
+    a, g = torch.softmax(logits, 0), torch.linspace(-1.0, 1.5, 3, dtype=torch.float64)
+    slope, truth = features @ g, torch.zeros(6).double()
+    square = 0.0
+    for i, p in enumerate(a.tolist()):
+        gradient = slope[i] * (torch.eye(6).double()[i] - a)
+        truth, square = truth + p * gradient, square + p * float(gradient @ gradient)
+    expected = ((square - float(truth @ truth)) ** 0.5) / float(truth.norm())
+    assert enumerate_bias("with-replacement", logits, features, 1).gradient_std == pytest.approx(expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import zipfile
 from pathlib import Path
 
@@ -265,4 +266,23 @@ def labelled(folder: Path, rows: list[dict[str, str]]) -> Path:
     return folder / "labels.csv"
 
 
-LAYOUTS = {"bach": bach, "bach-wsi": bach_wsi, "tcga-prad": tcga_prad, "camelyon16": camelyon16, "panda": panda}
+def megapixel_mnist(data: Path) -> Path:
+    """Digits in IDX files, gzipped and not: blobs whose place is their class."""
+    folder = data / "mnist"
+    folder.mkdir(parents=True)
+    for name, n in (("train", 200), ("t10k", 40)):
+        labels = (np.arange(n) * 7 % 10).astype(np.uint8)
+        images = np.zeros((n, 28, 28), np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            image[4 + 2 * label : 6 + 2 * label, 4:24] = 255
+        head = b"\x00\x00\x08\x03" + np.array(images.shape, ">u4").tobytes()
+        with gzip.open(folder / f"{name}-images-idx3-ubyte.gz", "wb") as file:
+            file.write(head + images.tobytes())
+        (folder / f"{name}-labels-idx1-ubyte").write_bytes(
+            b"\x00\x00\x08\x01" + np.array(labels.shape, ">u4").tobytes() + labels.tobytes()
+        )
+    return data
+
+
+LAYOUTS = {"bach": bach, "bach-wsi": bach_wsi, "tcga-prad": tcga_prad, "camelyon16": camelyon16, "panda": panda,
+           "megapixel-mnist": megapixel_mnist}  # fmt: skip

@@ -1,0 +1,126 @@
+"""Adaptive JSMA: look, read a few, move the attention by what was seen, stop when certain or out of budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import normalize
+
+from baselines.contract import Outcome, Strategy, StrategySettings
+from baselines.weighted import classify, magnification_of
+from jsma import JSMA, Draw, estimate, masked_log_probs, sample_with_replacement, sample_without_replacement, top_n
+from jsma.meter import Meter
+from jsma.metered import MeteredSlide
+
+
+class Adaptive(Strategy):
+    """Rounds of `first_look`, then `next_look` patches, each from an attention that knows what was read before.
+
+    Our own. Round r draws without replacement from a_r over the cells not read yet, and estimates
+    Phi_r = sum_i a_r,i f_i; the prediction is the head's on the mean of the estimates, weighted by their patches.
+    log a_r = log a_0 + shift[m] + sum over read q of worth(f_q) <v_i, v_q>, with shift a linear function of what was
+    pooled so far and v the overview's hidden map, projected, of norm 1; both start at 0, as JSMA.
+    At test it stops once the highest class probability reaches `confidence`; in training the number of rounds is
+    uniform, so that the head is fit after every round.
+    Unbiased: each Phi_r and its gradients to a_r and f, given the rounds before. Not unbiased: the gradient that an
+    earlier draw would have through what it makes later rounds do (it is left out), and a mean of what rounds that
+    stopped early would have seen.
+    """
+
+    name = "adaptive"
+    source = "our own; one look: Zhang et al., CVPR-W 2021 (reconstruction)"
+    stops_early = True
+
+    def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
+        super().__init__(settings, feature_dim, n_classes, meter)
+        method, n = settings.method, len(settings.method.mpps)
+        self.model = JSMA(method, feature_dim, n_classes)
+        self.shift = nn.Linear(n * feature_dim, n, bias=False)
+        self.worth = nn.Linear(feature_dim, 1, bias=False)
+        self.alike = nn.Linear(method.width, method.width, bias=False)
+        nn.init.zeros_(self.shift.weight)
+        nn.init.zeros_(self.worth.weight)
+
+    @property
+    def top(self) -> bool:
+        """Whether the most probable are taken, in place of a draw."""
+        return not self.training and self.settings.method.sampling == "top"
+
+    def sizes(self, generator: Generator) -> list[int]:
+        """Patches of each round: all that the budget allows; in training a uniform number of rounds."""
+        look, left = self.settings.look, self.settings.method.n_patches
+        sizes = [min(look.first_look, left)]
+        while sum(sizes) < left:
+            sizes.append(min(look.next_look, left - sum(sizes)))
+        if self.training:
+            rounds = torch.randint(1, len(sizes) + 1, (1,), generator=generator, device=generator.device)
+            sizes = sizes[: int(rounds)]
+        return sizes
+
+    def draw(self, log_a: Tensor, n: int, generator: Generator) -> Draw:
+        """The cells of one round."""
+        if self.top:
+            return top_n(log_a, n)
+        again = self.settings.method.estimator == "with-replacement"
+        return (sample_with_replacement if again else sample_without_replacement)(log_a, n, generator)
+
+    def update(self, log_a0: Tensor, places: Tensor, group: Tensor, cells: Tensor, features: Tensor, phi: Tensor,
+               free: Tensor) -> Tensor:  # fmt: skip
+        """log a [K] of the next round.
+
+        log_a0: [K] of the first; places: v [K, width]; group: magnification, long [K]; cells [n] and features [n, d]
+        read so far; phi: what was pooled so far [M, d]; free: bool [K], cells that may still be drawn.
+        """
+        scale = self.model.feature_dim**0.5
+        moved = self.shift((phi * scale).flatten())[group]
+        moved = moved + places @ (places[cells].T @ self.worth(features.to(phi) * scale)[:, 0])
+        return masked_log_probs(log_a0.masked_fill(~free, 0.0) + moved, free, self.settings.method.smoothing_eps)
+
+    def certain(self, logits: Tensor) -> bool:
+        """Whether it may stop; never in training."""
+        confidence = self.settings.look.confidence
+        return not self.training and confidence < 1 and float(logits.detach().softmax(0).max()) >= confidence
+
+    def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
+        """See `Strategy`."""
+        return [self._one(slide, generator) for slide in slides]
+
+    def _one(self, slide: MeteredSlide, generator: Generator) -> Outcome:
+        with self.meter.stage("attention"):
+            overview = slide.overview()[None]
+            free, pools = slide.view.mask.to(overview.device), slide.view.pools
+            log_a = log_a0 = self.model.attend(overview, pools, free[None])[0]
+            places = normalize(self.alike(self.model.attention.hidden(overview, pools)[0]), dim=1)
+            group = magnification_of(slide, torch.arange(len(free), device=free.device))
+        n, name = self.model.n_magnifications, "truncated" if self.top else self.settings.method.estimator
+        cells, features = group[:0], log_a0.new_zeros(0, self.feature_dim)
+        phi, share, penalties, logits = log_a0.new_zeros(()), log_a0.new_zeros(n), [], log_a0[:0]
+        for size in self.sizes(generator):
+            if not bool(free.any()):
+                break
+            if len(cells):
+                with self.meter.stage("attention"):
+                    log_a = self.update(log_a0, places, group, cells, features, phi, free)
+            with self.meter.stage("sample"):
+                draw = self.draw(log_a, size, generator)
+                own = draw.indices
+            fresh = slide.features(own).to(log_a)
+            with self.meter.stage("aggregate"):
+                seen = estimate(name, log_a[own].exp(), fresh, log_threshold=draw.log_threshold,
+                                groups=group[own], n_groups=n)  # fmt: skip
+                new = len(own) / (len(cells) + len(own))
+                phi = phi * (1 - new) + seen * new
+                share = share * (1 - new) + self._p_m(log_a, group, n) * new
+                cells, features = torch.cat([cells, own]), torch.cat([features, fresh])
+                free = free.index_fill(0, own, False)
+                penalties.append(self.model.regulariser(log_a))
+                logits = classify(self.model, phi)
+            if self.certain(logits):
+                break
+        return Outcome(logits, torch.stack(penalties).mean(), cells, share)
+
+    @staticmethod
+    def _p_m(log_a: Tensor, group: Tensor, n: int) -> Tensor:
+        return log_a.new_zeros(n).index_add(0, group, log_a.detach().exp())

@@ -1,0 +1,62 @@
+"""Differentiable patch selection: the k best patches, chosen by a perturbed top-k."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from baselines.contract import Outcome, Strategy, StrategySettings
+from baselines.weighted import by_magnification, classify, magnification_of
+from jsma import JSMA
+from jsma.meter import Meter
+from jsma.metered import MeteredSlide
+from jsma.topk import hard_top_k, perturbed_top_k, used
+
+
+class PatchSelection(Strategy):
+    """Scores of all cells in 0..1 -> perturbed top-k in training, hard top-k at test -> mean of the k slots.
+
+    Cordonnier et al., CVPR 2021, with the full Jacobian (Berthet et al., NeurIPS 2020). Patches are read only where
+    the perturbed top-k is not 0: more than k in training (charged), k at test. Two differences: a slot mixes
+    features where the paper mixes pixels, and the noise keeps its size, where theirs falls to 0 in training.
+    """
+
+    name = "patch-selection"
+    source = "Cordonnier et al., CVPR 2021, arXiv 2104.03059; Berthet et al., NeurIPS 2020, arXiv 2002.08676"
+    trains_within_budget = False
+
+    def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
+        super().__init__(settings, feature_dim, n_classes, meter)
+        self.model = JSMA(settings.method, feature_dim, n_classes)
+
+    def choose(self, scores: Tensor, generator: Generator) -> Tensor:
+        """Y [k, K] of scores [K], brought to 0..1 first so that one sigma suits all slides."""
+        low, high = scores.min(), scores.max()
+        unit = (scores - low) / (high - low).clamp_min(1e-6)
+        look, k = self.settings.look, self.settings.method.n_patches
+        if not self.training:
+            return hard_top_k(unit, k)
+        return perturbed_top_k(unit, k, look.topk_sigma, look.topk_samples, generator)
+
+    def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
+        """See `Strategy`."""
+        return [self._one(slide, generator) for slide in slides]
+
+    def _one(self, slide: MeteredSlide, generator: Generator) -> Outcome:
+        with self.meter.stage("attention"):
+            overview = slide.overview()
+            allowed = slide.view.mask.nonzero()[:, 0].to(overview.device)
+            scores = self.model.attention.cells(overview[None], slide.view.pools)[0][allowed]
+        with self.meter.stage("sample"):
+            y = self.choose(scores, generator)
+            kept = used(y)
+        cells = allowed[kept]
+        features = slide.features(cells)
+        with self.meter.stage("aggregate"):
+            m, n = magnification_of(slide, cells), self.model.n_magnifications
+            weights = y[:, kept].mean(0)  # mean over the slots
+            logits = classify(self.model, by_magnification(weights, features, m, n))
+            share = torch.zeros(n).to(weights).index_add(0, m, weights.detach())
+        return Outcome(logits, cells=cells, p_magnification=share)

@@ -1,0 +1,28 @@
+"""A weighted sum of patch features through the method's head, for strategies whose weights are no estimator's."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from jsma import JSMA
+from jsma.metered import MeteredSlide
+
+
+def magnification_of(slide: MeteredSlide, cells: Tensor) -> Tensor:
+    """Index of the magnification, long [n], of flat cell indices [n]."""
+    return torch.from_numpy(slide.view.grid.decode(cells.cpu().numpy())[0]).to(cells.device)
+
+
+def by_magnification(weights: Tensor, features: Tensor, magnification: Tensor, n: int) -> Tensor:
+    """sum_q w_q f_q kept apart per magnification, [n, d], of weights [q], features [q, d], magnification long [q]."""
+    own = torch.nn.functional.one_hot(magnification, n).to(features)
+    return own.T @ (weights.to(features)[:, None] * features)
+
+
+def classify(model: JSMA, phi: Tensor) -> Tensor:
+    """Logits of the pooled features [M, d] through the head that JSMA uses, pooled and scaled as there."""
+    pooled = phi.flatten() if model.settings.pool == "concat" else phi.sum(0)
+    return model.head(pooled * math.sqrt(model.feature_dim))

@@ -1,0 +1,108 @@
+"""A sweep as files that can be committed: table (Markdown, CSV), provenance (JSON) and a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.rundir import environment, writable
+
+COLUMNS: dict[str, tuple[str, str]] = {
+    "strategy": ("strategy", "{}"),
+    "budget": ("N", "{}"),
+    "confidence": ("confidence", "{:g}"),
+    "trainings": ("trainings", "{}"),
+    "draws": ("sampling seeds", "{}"),
+    "slides": ("slides", "{}"),
+    "accuracy": ("accuracy", "{:.3f}"),
+    "interval": ("95 % interval", "{}"),
+    "sd_sampling": ("sd sampling", "{:.3f}"),
+    "sd_training": ("sd training", "{:.3f}"),
+    "flip_rate": ("flip rate", "{:.3f}"),
+    "patches_per_slide": ("patches", "{:.1f}"),
+    "megapixels_decoded_per_slide": ("Mpx decoded", "{:.2f}"),
+    "megabytes_read_per_slide": ("MB read", "{:.2f}"),
+    "seconds_per_slide": ("s/slide", "{:.3f}"),
+}
+"""Key -> (heading, format)."""
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """The strategy, with a note where its patches were the most probable ones and not drawn."""
+    return row["strategy"] if row["mode"] == "sample" else f"{row['strategy']} (top-N)"
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """The row as text, "-" where a value does not apply."""
+    interval = f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}"
+    shown = {**row, "strategy": name_of(row), "interval": interval}
+    return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in COLUMNS.items()]
+
+
+def markdown(table: list[dict[str, Any]]) -> str:
+    """A Markdown table."""
+    headings = [heading for heading, _ in COLUMNS.values()]
+    lines = [headings, ["---"] * len(headings), *(cells(row) for row in table)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def publish(table: list[dict[str, Any]], asked: dict[str, Any], stem: Path) -> list[Path]:
+    """Write stem.md, stem.csv, stem.json (asked: settings and data; with the environment) and stem.png."""
+    writable(stem.parent)
+    files = [stem.with_suffix(suffix) for suffix in (".md", ".csv", ".json", ".png")]
+    files[0].write_text(
+        f"Produced by `{asked['command']}`. Counters are exact; seconds are charged (see `bench.sweep`).\n\n"
+        + markdown(table)
+        + "\n"
+    )
+    pd.DataFrame(table).to_csv(files[1], index=False, float_format="%.6g")
+    files[2].write_text(json.dumps({**asked, **environment()}, indent=1, sort_keys=True, default=str) + "\n")
+    picture(table, files[3])
+    return files
+
+
+def picture(table: list[dict[str, Any]], png: Path) -> None:
+    """Accuracy and flip rate against patches read a slide (log axis); the band is the sd over sampling seeds."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    sns.set_theme(style="whitegrid", context="notebook")
+    frame = pd.DataFrame([{**row, "name": name_of(row)} for row in table])
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+    colours = dict(zip(frame["name"].unique(), sns.color_palette("colorblind", frame["name"].nunique()), strict=True))
+    for name, own in frame.groupby("name", sort=False):
+        if own["budget"].isna().all():
+            row = own.iloc[0]
+            label = f"{name} ({row['patches_per_slide']:.0f} patches)"
+            axes[0].axhline(row["accuracy"], color=colours[name], ls=":", label=label)
+            continue
+        own = own.sort_values("patches_per_slide")
+        x, style = own["patches_per_slide"], {"color": colours[name], "marker": "o", "ms": 5}
+        axes[0].plot(x, own["accuracy"], label=name, ls="--" if "top-N" in str(name) else "-", **style)
+        sd = own["sd_sampling"].astype(float).fillna(0.0)
+        axes[0].fill_between(x, own["accuracy"] - sd, own["accuracy"] + sd, color=colours[name], alpha=0.2, lw=0)
+        if own["flip_rate"].notna().all():
+            axes[1].plot(x, own["flip_rate"].astype(float), **style)
+    axes[0].set_ylabel("accuracy (band: sd over sampling seeds)")
+    axes[1].set_ylabel("flip rate (share of slides)")
+    ticks = sorted({int(row["budget"]) for row in table if row["budget"]})
+    for axis in axes:
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(ticks, [str(t) for t in ticks])
+        axis.set_xlabel("patches read a slide (mean)")
+    axes[1].set_ylim(bottom=0)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False)
+    first = table[0]
+    figure.suptitle(
+        f"{first['dataset']}: n = {first['slides']} test slides, {max(r['draws'] for r in table)} sampling seeds, "
+        f"{first['trainings']} training(s)"
+    )
+    figure.savefig(png, dpi=110)
+    plt.close(figure)

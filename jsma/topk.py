@@ -1,0 +1,63 @@
+"""Perturbed top-k: a differentiable choice of the k highest scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def hard_top_k(scores: Tensor, k: int) -> Tensor:
+    """Indicators [min(k, K), K] of the k highest scores [K], one row a choice, in the order of the index."""
+    k = min(k, scores.shape[-1])
+    chosen = scores.topk(k).indices.sort().values
+    return torch.nn.functional.one_hot(chosen, scores.shape[-1]).to(scores)
+
+
+def perturbed_top_k(
+    scores: Tensor, k: int, sigma: float, n_samples: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Mean indicators Y [min(k, K), K] of the k highest of scores [K] under noise, rows in the order of the index.
+
+    Y = E_Z[onehot(sort(topk(scores + sigma Z)))] over n_samples standard normal Z; its rows sum to 1. The gradient is
+    the estimate E[Y(scores + sigma Z) Z^T] / sigma of the FULL Jacobian [k, K, K] of that smoothed choice, applied to
+    the incoming gradient without building it. sigma 0: the hard choice, no gradient.
+    Only the entries that are not 0 need what they choose between: see `used`.
+    ValueError for k or n_samples below 1, or a negative sigma.
+    Source: Berthet et al., NeurIPS 2020 (arXiv 2002.08676); Cordonnier et al., CVPR 2021 (arXiv 2104.03059).
+    """
+    if k < 1 or n_samples < 1 or sigma < 0:
+        raise ValueError(f"k {k}, n_samples {n_samples}, sigma {sigma}; allowed: at least 1, at least 1, at least 0")
+    if sigma == 0:
+        return hard_top_k(scores, k)
+    noise = torch.randn((n_samples, len(scores)), generator=generator, device=scores.device, dtype=scores.dtype)
+    return top_k_under(scores, noise, k, sigma)
+
+
+def top_k_under(scores: Tensor, noise: Tensor, k: int, sigma: float) -> Tensor:
+    """`perturbed_top_k` with the noise [n, K] given."""
+    return _PerturbedTopK.apply(scores, noise, min(k, scores.shape[-1]), sigma)  # pyright: ignore[reportReturnType]
+
+
+def used(y: Tensor) -> Tensor:
+    """Indices [u] of the columns of Y [k, K] with an entry that is not 0, ascending."""
+    return (y.detach() != 0).any(0).nonzero()[:, 0]
+
+
+class _PerturbedTopK(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, noise: Tensor, k: int, sigma: float) -> Tensor:
+        chosen = (scores + sigma * noise).topk(k, dim=-1).indices.sort(-1).values  # [n, k]
+        ctx.save_for_backward(chosen, noise)
+        ctx.sigma = sigma
+        y = scores.new_zeros(k, scores.shape[-1])
+        return y.scatter_add_(1, chosen.T, scores.new_full(chosen.T.shape, 1 / len(noise)))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        chosen, noise = ctx.saved_tensors
+        rows = torch.arange(chosen.shape[1], device=chosen.device)
+        # sum over (row, column) of the incoming gradient where a sample chose: <G, Y_n>, then times Z_n
+        of_sample = grads[0][rows, chosen].sum(-1)
+        return of_sample @ noise / (len(noise) * ctx.sigma), None, None, None

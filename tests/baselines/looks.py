@@ -1,0 +1,54 @@
+"""A slide without a file, for equation tests: float64, features a tensor that gradients reach."""
+
+from types import SimpleNamespace
+
+import torch
+
+from baselines.contract import StrategySettings
+from jsma import JSMASettings
+from jsma.attention import pools_of
+from jsma.grid import CellGrid
+from jsma.meter import Meter
+
+DIM, CLASSES = 5, 3
+
+
+class Sketch:
+    """What a strategy uses of a MeteredSlide; `asked` lists the cells of every call of `features`."""
+
+    def __init__(self, mpps=(1.0, 2.0), side0_px=32, patch_px=8, seed=0, tissue=0.7):
+        generator = torch.Generator().manual_seed(seed)
+        grid = CellGrid(side0_px, side0_px, 1.0, mpps, patch_px)
+        mask = torch.rand(grid.n_cells, generator=generator) < tissue
+        for part in grid.slices:
+            mask[part.start] = True  # no magnification without tissue
+        self.id = f"sketch{seed}"
+        self.all = torch.nn.functional.normalize(
+            torch.randn(grid.n_cells, DIM, dtype=torch.float64, generator=generator), dim=1
+        ).requires_grad_()
+        self.pixels = torch.rand(3, side0_px, side0_px, dtype=torch.float64, generator=generator)
+        self.view = SimpleNamespace(
+            grid=grid, mask=mask, pools=pools_of(grid, (side0_px, side0_px)), overview=self.pixels[0].numpy()
+        )
+        self.asked = []
+
+    def overview(self):
+        return self.pixels
+
+    def features(self, cells):
+        self.asked.append(cells.tolist())
+        return self.all[cells]
+
+
+def build(cls, mpps=(1.0, 2.0), n_patches=4, look=None, **method):
+    """The strategy `cls` in float64, with attention that is far from uniform."""
+    torch.manual_seed(0)
+    settings = StrategySettings(method=JSMASettings(n_patches=n_patches, mpps=mpps, patch_px=8, width=4, **method))
+    if look is not None:
+        settings = StrategySettings(method=settings.method, look=look)
+    strategy = cls(settings, DIM, CLASSES, Meter()).double()
+    with torch.no_grad():
+        for name, p in strategy.named_parameters():
+            if "attention.heads" in name:
+                p.copy_(torch.randn(p.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
+    return strategy

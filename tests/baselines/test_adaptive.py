@@ -1,0 +1,141 @@
+"""Adaptive JSMA: every later round is unbiased given the rounds before; it stops when certain; it obeys the budget."""
+
+import math
+
+import pytest
+import torch
+
+from baselines.adaptive import Adaptive
+from baselines.contract import LookSettings
+from jsma import Draw
+from jsma.estimator_table import ordered_samples
+from tests.baselines.looks import Sketch, build
+
+G = torch.linspace(-1, 1, 3, dtype=torch.float64)
+
+
+class Scripted(Adaptive):
+    """Draws what it is told, in two rounds."""
+
+    def sizes(self, generator):
+        return [len(order) for order in self.script]
+
+    def draw(self, log_a, n, generator):
+        self.seen.append(log_a)
+        return Draw(torch.tensor(self.script[len(self.seen) - 1]), torch.tensor(-torch.inf))
+
+    def told(self, slide, *script):
+        self.script, self.seen = script, []
+        return self([slide], torch.Generator())[0]
+
+
+def scene(cls, **look):
+    slide = Sketch(side0_px=24, seed=2, tissue=0.85)
+    strategy = build(cls, n_patches=8, look=LookSettings(**look))
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for layer in (strategy.shift, strategy.worth):
+            layer.weight.copy_(0.3 * torch.randn(layer.weight.shape, dtype=torch.float64, generator=generator))
+    return slide, strategy
+
+
+def gradients(strategy, slide, scalar):
+    targets = [slide.all, *(p for n, p in strategy.named_parameters() if not n.startswith("model.head"))]
+    found = torch.autograd.grad(scalar, targets, allow_unused=True)
+    return [torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True)]
+
+
+def next_attention(strategy, slide, log_a0, read, phi):
+    """The formula of the docstring in loops, smoothing included: a [K] with 0 where nothing may be drawn."""
+    hidden = strategy.model.attention.hidden(slide.pixels[None], slide.view.pools)[0]
+    v = [h / h.norm() for h in strategy.alike(hidden)]
+    shift = strategy.shift.weight @ (phi.flatten() * 5**0.5)
+    m = slide.view.grid.decode(torch.arange(len(v)).numpy())[0]
+    free = [i for i in range(len(v)) if slide.view.mask[i] and i not in read]
+    scores = {}
+    for i in free:
+        scores[i] = log_a0[i] + shift[m[i]]
+        for q in read:
+            scores[i] = scores[i] + (strategy.worth.weight[0] @ slide.all[q]) * 5**0.5 * (v[i] @ v[q])
+    total = sum(s.exp() for s in scores.values())
+    eps = strategy.settings.method.smoothing_eps
+    return {i: (1 - eps) * s.exp() / total + eps / len(free) for i, s in scores.items()}, m
+
+
+def test_a_later_round_is_unbiased_given_the_rounds_before():
+    slide, strategy = scene(Scripted)
+    strategy.train()
+    tissue = slide.view.mask.nonzero()[:, 0].tolist()
+    first = tuple(tissue[i] for i in (4, 0))
+    strategy.told(slide, first)
+    log_a0 = strategy.seen[0]
+    a = log_a0.exp()
+    # round 0 by hand: Des Raj of two, magnifications apart
+    m = slide.view.grid.decode(torch.arange(len(a)).numpy())[0]
+    weights = [0.5 * (1 + a[first[0]]).detach(), 0.5 * (1 - a[first[0]]).detach()]
+    phi0 = torch.zeros(2, 5).double()
+    for w, q in zip(weights, first, strict=True):
+        one = torch.zeros(2, 1).double().index_fill(0, torch.tensor(m[q]), 1.0)
+        phi0 = phi0 + one * ((w / a[q]).detach() * a[q] * slide.all[q])
+    after, m = next_attention(strategy, slide, log_a0, first, phi0)
+    truth = torch.zeros(2, 5).double()
+    for i, p in after.items():
+        truth = truth + torch.zeros(2, 1).double().index_fill(0, torch.tensor(m[i]), 1.0) * p * slide.all[i]
+    logits = strategy.model.head(((phi0 + truth) / 2).flatten() * 5**0.5)
+    want = gradients(strategy, slide, logits @ G)
+    cells = list(after)
+    assert 4 <= len(cells) <= 12 and len({int(m[i]) for i in cells}) == 2
+    value, got, total = torch.zeros(3).double(), [torch.zeros_like(w) for w in want], 0.0
+    for order, p, _ in ordered_samples(torch.stack([after[i] for i in cells]).detach(), 2):
+        outcome = strategy.told(slide, first, tuple(cells[i] for i in order))
+        value, total = value + p * outcome.logits.detach(), total + p
+        for g, own in zip(got, gradients(strategy, slide, outcome.logits @ G), strict=True):
+            g += p * own
+    assert total == pytest.approx(1)
+    torch.testing.assert_close(value, logits.detach())
+    for g, w in zip(got, want, strict=True):
+        torch.testing.assert_close(g, w)
+    names = [n for n, _ in strategy.named_parameters() if not n.startswith("model.head")]
+    reached = {n for n, g in zip(names, got[1:], strict=True) if float(g.abs().sum()) > 1e-6}
+    assert reached >= {"shift.weight", "worth.weight", "alike.weight", "model.attention.heads.0.weight"}
+
+
+@pytest.mark.parametrize(("confidence", "read"), ((0.0, 3), (1.0, 8), (0.999999, 8)))
+def test_it_stops_when_certain(confidence, read):
+    slide, strategy = scene(Adaptive, first_look=3, next_look=2, confidence=confidence)
+    (outcome,) = strategy.eval()([slide], torch.Generator().manual_seed(0))
+    asked = [len(call) for call in slide.asked]
+    assert sum(asked) == read == len(set(outcome.cells.tolist())) and asked == [3, 2, 2, 1][: len(asked)]
+
+
+def test_an_easy_slide_takes_fewer_patches_than_a_hard_one():
+    _, strategy = scene(Adaptive, first_look=1, next_look=1, confidence=0.6)
+    reads = {}
+    for size in (0.01, 30.0):
+        slide = Sketch(side0_px=24, seed=2, tissue=0.85)
+        with torch.no_grad():  # a head that is sure of one slide and not of the other
+            slide.all.mul_(size)
+            strategy.model.head.bias.zero_()
+        reads[size] = len(strategy.eval()([slide], torch.Generator().manual_seed(0))[0].cells)
+    assert reads[30.0] < reads[0.01] == 8
+
+
+def test_training_takes_every_number_of_rounds_and_the_budget_binds():
+    seen = set()
+    for seed in range(40):
+        slide, strategy = scene(Adaptive, first_look=3, next_look=2)
+        (outcome,) = strategy.train()([slide], torch.Generator().manual_seed(seed))
+        cells = outcome.cells.tolist()
+        assert len(cells) == len(set(cells)) <= 8 and slide.view.mask[outcome.cells].all()
+        seen.add(len(cells))
+        assert math.isclose(float(outcome.p_magnification.sum()), 1, rel_tol=1e-6)
+    assert seen == {3, 5, 7, 8}
+
+
+def test_it_begins_as_one_look():
+    slide, strategy = Sketch(side0_px=24, seed=2, tissue=0.85), build(Scripted, n_patches=4)
+    read = slide.view.mask.nonzero()[:, 0][:2].tolist()
+    strategy.told(slide, tuple(read), tuple(slide.view.mask.nonzero()[3:5, 0].tolist()))
+    before, after = (log_a.exp() for log_a in strategy.seen)
+    before[read] = 0
+    torch.testing.assert_close(after, before / before.sum(), rtol=1e-3, atol=1e-4)
