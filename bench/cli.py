@@ -13,6 +13,7 @@ from rich.table import Table
 
 from baselines import STRATEGIES
 from bench.bars import Bars
+from bench.baseline_cli import baseline_app
 from bench.data_cli import data_app
 from bench.errors import INTERRUPTED, PARTIAL, USAGE, UsageError
 from bench.settings import PRESETS
@@ -24,6 +25,7 @@ app = typer.Typer(
     help="Which pixels of a slide are worth reading? Strategies side by side, costs metered.",
 )
 app.add_typer(data_app, name="data")
+app.add_typer(baseline_app, name="baseline")
 
 
 @app.command()

@@ -53,7 +53,7 @@ def execute(request: Request, report: Any) -> Result:
         strategy_class(name)
     if not 1 <= request.folds <= 5:
         raise UsageError(f"--folds {request.folds}; allowed: 1 to 5")
-    settings = RunSettings(device=_device(request.device))
+    settings = RunSettings(device=device_named(request.device))
     settings = replace(settings, train=replace(settings.train, epochs=preset.epochs))
     preset, settings = assign(preset, settings, request.assignments)
     out = writable(request.out)
@@ -70,7 +70,8 @@ def execute(request: Request, report: Any) -> Result:
     return Runner(dataset, settings, out, report).run(plan)
 
 
-def _device(name: str) -> str:
+def device_named(name: str) -> str:
+    """`name`, checked; UsageError for a device that torch does not know or that is not here."""
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -7,27 +7,28 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from bench.gate.probe.clocks import CLOCKS
 from bench.gate.process import Measuring, Rig, Side
 
 Report = Callable[[str, int, int], None]  # (what, done, total)
+LEAST_SAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Amount:
     """How much is measured. blocks: fresh processes a side; samples: of every operation, in each block;
-    budget_s: an operation gets no more samples in a block once it has used so many wall seconds on a side (at least
-    3 samples)."""
+    budget_s: an operation gets no further sample in a block once a side has spent so many wall seconds on it."""
 
-    blocks: int = 6
-    samples: int = 9
-    budget_s: float = 2.0
+    blocks: int = 5
+    samples: int = 12
+    budget_s: float = 1.5
 
 
 @dataclass
 class Samples:
-    """seconds[clock][operation][side][block] = list of seconds, in the order in which the sides took turns.
+    """seconds[clock][operation][side] = blocks, each a list of seconds in the order in which turns were taken.
 
-    errors[side][operation] says why an operation could not be run.
+    errors[side][operation]: why an operation could not be run.
     """
 
     seconds: dict[str, dict[str, dict[str, list[list[float]]]]] = field(default_factory=dict)
@@ -35,70 +36,72 @@ class Samples:
 
     def add(self, operation: str, side: str, block: list[dict[str, float]]) -> None:
         """Append one block."""
-        for clock in ("cpu", "wall"):
+        for clock in CLOCKS:
             by_side = self.seconds.setdefault(clock, {}).setdefault(operation, {})
             by_side.setdefault(side, []).append([sample[clock] for sample in block])
 
 
-def count(side: Side, rig: Rig, operations: Sequence[str]) -> tuple[dict[str, dict[str, int]], dict[str, str]]:
+@dataclass(frozen=True)
+class Counted:
     """Exact counters of one execution by operation, and errors by operation."""
-    counters, errors = {}, {}
+
+    counters: dict[str, dict[str, int]]
+    errors: dict[str, str]
+
+
+def count(side: Side, rig: Rig, operations: Sequence[str]) -> Counted:
+    """Run each operation once in a process that decodes by itself and counts what it decodes."""
+    found = Counted({}, {})
     with Measuring(side, rig, count=True) as process:
         process.check_root()
         for operation in operations:
             answer = process.ask("prepare", operation=operation)
             if "error" in answer:
-                errors[operation] = answer["error"]
+                found.errors[operation] = answer["error"]
             else:
-                counters[operation] = answer["counters"]
-    return counters, errors
+                found.counters[operation] = answer["counters"]
+    return found
 
 
 def measure(
-    sides: Sequence[Side], rig: Rig, operations: Sequence[str], amount: Amount, seed: int, report: Report
+    sides: Sequence[Side], rig: Rig, groups: Sequence[Sequence[str]], amount: Amount, report: Report
 ) -> Samples:
-    """Every operation on every side, interleaved sample by sample, in blocks of fresh processes.
+    """Blocks of every group of operations: within a group, all operations of all sides take turns.
 
-    Within a block the sides take turns in an order drawn anew for each turn, so that whatever else the machine does
-    hits both; over blocks, memory lies elsewhere, which alone moves a time by some per cent.
+    The order is drawn anew for each turn, so that whatever else the machine does hits all alike; over blocks memory
+    lies elsewhere, which alone moves a time by some per cent.
     """
-    found, order = Samples(), random.Random(seed)
+    found, order = Samples(), random.Random()
     for block in range(amount.blocks):
         report("measuring", block, amount.blocks)
         with ExitStack() as stack:
             started = [stack.enter_context(Measuring(s, rig)) for s in order.sample(list(sides), len(sides))]
-            _block(started, operations, amount, order, found)
+            for process in started:
+                process.check_root()
+            for group in order.sample(list(groups), len(groups)):
+                _take_turns(started, group, amount, order, found)
     report("measuring", amount.blocks, amount.blocks)
     return found
 
 
-def _block(
-    processes: list[Measuring], operations: Sequence[str], amount: Amount, order: random.Random, found: Samples
+def _take_turns(
+    processes: list[Measuring], group: Sequence[str], amount: Amount, order: random.Random, found: Samples
 ) -> None:
-    for process in processes:
-        process.check_root()
-    for operation in order.sample(list(operations), len(operations)):
-        ready = True
-        for process in processes:
-            answer = process.ask("prepare", operation=operation)
-            if "error" in answer:
-                found.errors.setdefault(process.side.name, {})[operation] = answer["error"]
-                ready = False
-        if ready:
-            for side, samples in _turns(processes, operation, amount, order).items():
-                found.add(operation, side, samples)
-
-
-def _turns(
-    processes: list[Measuring], operation: str, amount: Amount, order: random.Random
-) -> dict[str, list[dict[str, float]]]:
-    taken: dict[str, list[dict[str, float]]] = {process.side.name: [] for process in processes}
-    spent_s = 0.0
+    runnable = []
+    for operation in group:
+        errors = {p.side.name: p.ask("prepare", operation=operation).get("error") for p in processes}
+        for side, error in errors.items():
+            if error is not None:
+                found.errors.setdefault(side, {})[operation] = error
+        if not any(errors.values()):
+            runnable += [(process, operation) for process in processes]
+    taken: list[list[dict[str, float]]] = [[] for _ in runnable]
     for number in range(amount.samples):
-        if number >= 3 and spent_s > amount.budget_s * len(processes):
+        spent_s = max((sum(s["wall"] for s in samples) for samples in taken), default=0.0)
+        if number >= LEAST_SAMPLES and spent_s > amount.budget_s:
             break
-        for process in order.sample(processes, len(processes)):
-            sample = process.ask("time", operation=operation)
-            taken[process.side.name].append(sample)
-            spent_s += sample["wall"]
-    return taken
+        for index in order.sample(range(len(runnable)), len(runnable)):
+            process, operation = runnable[index]
+            taken[index].append(process.ask("time", operation=operation))
+    for (process, operation), samples in zip(runnable, taken, strict=True):
+        found.add(operation, process.side.name, samples)

@@ -217,10 +217,10 @@ def _batch(work: Workload) -> int:
 
 
 OPERATIONS: dict[str, Operation] = {
-    "read_scattered": Operation(read_scattered, 2, "patch", lambda w: w.sizes.scattered),
-    "read_grid": Operation(read_grid, 3, "patch", lambda w: (w.sizes.large0_px // w.sizes.patch_px) ** 2),
-    "overview": Operation(overview, 4, "slide", lambda w: 1),
-    "attend": Operation(attend, 4, "slide", lambda w: 4),
+    "read_scattered": Operation(read_scattered, 1, "patch", lambda w: w.sizes.scattered),
+    "read_grid": Operation(read_grid, 1, "patch", lambda w: (w.sizes.large0_px // w.sizes.patch_px) ** 2),
+    "overview": Operation(overview, 2, "slide", lambda w: 1),
+    "attend": Operation(attend, 2, "slide", lambda w: 4),
     "draw": Operation(draw, 20, "patch", _batch),
     "estimate": Operation(estimate_, 40, "patch", _batch),
     "encode": Operation(encode, 1, "patch", lambda w: w.sizes.encoded),
@@ -237,4 +237,3 @@ RATIOS: dict[str, tuple[str, str]] = {
     "training jsma/exhaustive": ("train_jsma", "train_exhaustive"),
 }
 """Name -> (numerator, denominator): seconds of one over seconds of the other, in the same process."""
-

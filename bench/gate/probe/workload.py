@@ -120,4 +120,3 @@ class Workload:
         """Wait for the device."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-

@@ -1,0 +1,89 @@
+"""From samples to verdicts. Nothing here measures.
+
+A block's time of an operation is the lower quartile of its samples: what else the machine does only adds time. A
+change is the trimmed mean, over blocks, of the log-ratio of the two sides' times, with Yuen's interval (Biometrika
+61, 1974; scipy's), which one or two spoilt blocks cannot move.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from scipy.stats.mstats import trimmed_mean, trimmed_mean_ci, trimmed_stde
+
+TRIM = 0.2  # share of the blocks left out at either end
+ALPHA = 0.01  # of the one-sided bounds, and the p below which a slowdown counts
+
+
+@dataclass(frozen=True)
+class Change:
+    """Seconds of the head over seconds of the base: estimate, one-sided 99 % bounds, number of blocks, and p of
+    "not slower"."""
+
+    ratio: float
+    low: float
+    high: float
+    blocks: int
+    p: float
+
+
+def block_seconds(samples: Sequence[float]) -> float:
+    """The lower quartile of the samples of one block."""
+    return float(np.quantile(np.asarray(samples, float), 0.25))
+
+
+def log_ratios(base: Sequence[Sequence[float]], head: Sequence[Sequence[float]]) -> np.ndarray:
+    """log(head / base), block by block [blocks]."""
+    return np.log([block_seconds(h) / block_seconds(b) for b, h in zip(base, head, strict=True)])
+
+
+def paired(values: Sequence[float] | np.ndarray) -> Change:
+    """The change over blocks of paired log-ratios, at least 3 of them."""
+    values = np.asarray(values, float)
+    if len(values) < 3:
+        raise ValueError(f"{len(values)} blocks; an interval needs at least 3")
+    if np.ptp(values) == 0:  # no spread at all: only made-up numbers have that
+        same = math.exp(float(values[0]))
+        return Change(same, same, same, len(values), 0.0 if values[0] > 0 else 1.0)
+    limits = (TRIM, TRIM)
+    centre, error = float(trimmed_mean(values, limits)), float(trimmed_stde(values, limits))
+    low, high = trimmed_mean_ci(values, limits, alpha=2 * ALPHA)
+    kept = len(values) - 2 * int(TRIM * len(values))
+    p = float(stats.t.sf(centre / error, kept - 1)) if error else float(centre <= 0)
+    return Change(math.exp(centre), math.exp(float(low)), math.exp(float(high)), len(values), p)
+
+
+def unpaired(base: Sequence[float], head: Sequence[float]) -> Change:
+    """The same of values that were not measured together, such as stored ones: Yuen's test of two samples."""
+    old, new = np.log(np.asarray(base, float)), np.log(np.asarray(head, float))
+    found = stats.ttest_ind(new, old, equal_var=False, trim=TRIM, alternative="greater")
+    both = stats.ttest_ind(new, old, equal_var=False, trim=TRIM)
+    low, high = both.confidence_interval(1 - 2 * ALPHA)
+    centre = float(trimmed_mean(new, (TRIM, TRIM)) - trimmed_mean(old, (TRIM, TRIM)))
+    return Change(
+        math.exp(centre), math.exp(float(low)), math.exp(float(high)), min(len(old), len(new)), float(found.pvalue)
+    )
+
+
+def suspect(change: Change, tolerance: float) -> bool:
+    """Whether it is worth a second look: the estimate passes the tolerance (0.05 = 5 % slower)."""
+    return change.ratio > 1 + tolerance
+
+
+def regressed(change: Change, tolerance: float) -> bool:
+    """Whether it is slower for certain: the lower bound passes the tolerance, and p < .01."""
+    return change.low > 1 + tolerance and change.p < ALPHA
+
+
+def noise_floor(values: Sequence[float] | np.ndarray, blocks: int) -> float:
+    """How far from 0 `blocks` blocks of an A/A run stray: 99 % of their estimates lie within +- this (0.03 = 3 %).
+
+    values: log-ratios of an A/A run, one a block.
+    """
+    values = np.asarray(values, float)
+    spread = float(trimmed_stde(values, (TRIM, TRIM))) * math.sqrt(len(values))
+    return math.expm1(float(stats.norm.isf(0.005)) * spread / math.sqrt(blocks))
