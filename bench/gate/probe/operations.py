@@ -217,18 +217,18 @@ def _batch(work: Workload) -> int:
 
 
 OPERATIONS: dict[str, Operation] = {
-    "read_scattered": Operation(read_scattered, 1, "patch", lambda w: w.sizes.scattered),
-    "read_grid": Operation(read_grid, 1, "patch", lambda w: (w.sizes.large0_px // w.sizes.patch_px) ** 2),
-    "overview": Operation(overview, 2, "slide", lambda w: 1),
-    "attend": Operation(attend, 2, "slide", lambda w: 4),
-    "draw": Operation(draw, 20, "patch", _batch),
-    "estimate": Operation(estimate_, 40, "patch", _batch),
-    "encode": Operation(encode, 1, "patch", lambda w: w.sizes.encoded),
-    "aggregate": Operation(aggregate, 80, "patch", _batch),
-    "infer_jsma": Operation(infer_jsma, 1, "slide", lambda w: 1),
-    "infer_exhaustive": Operation(infer_exhaustive, 1, "slide", lambda w: 1),
-    "train_jsma": Operation(train_jsma, 1, "slide", lambda w: 2),
-    "train_exhaustive": Operation(train_exhaustive, 1, "slide", lambda w: 2),
+    "read_scattered": Operation(read_scattered, 1, "patches", lambda w: w.sizes.scattered),
+    "read_grid": Operation(read_grid, 1, "patches", lambda w: (w.sizes.large0_px // w.sizes.patch_px) ** 2),
+    "overview": Operation(overview, 2, "slides", lambda w: 1),
+    "attend": Operation(attend, 2, "slides", lambda w: 4),
+    "draw": Operation(draw, 20, "patches", _batch),
+    "estimate": Operation(estimate_, 40, "patches", _batch),
+    "encode": Operation(encode, 1, "patches", lambda w: w.sizes.encoded),
+    "aggregate": Operation(aggregate, 80, "patches", _batch),
+    "infer_jsma": Operation(infer_jsma, 1, "slides", lambda w: 1),
+    "infer_exhaustive": Operation(infer_exhaustive, 1, "slides", lambda w: 1),
+    "train_jsma": Operation(train_jsma, 1, "slides", lambda w: 2),
+    "train_exhaustive": Operation(train_exhaustive, 1, "slides", lambda w: 2),
 }
 """Name -> operation."""
 
