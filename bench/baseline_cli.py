@@ -123,19 +123,22 @@ def _checked(baseline: Path, against: str | None, tiers: list[str] | None, names
 
     if against is None:
         return check_stored(load(baseline), tiers, how)
+    if tiers is not None:
+        return check_against(against, names, how, None)
     stored, machine = load(baseline) if baseline.is_file() else None, fingerprint(how.rig.slides)
-    return check_against(
-        against, names, how,
-        lambda name: stored.floor(machine, how.rig.device, how.clock, name) if stored is not None else 0.0,
-    )  # fmt: skip
+
+    def floor(name: str) -> float:
+        return stored.floor(machine, how.rig.device, how.clock, name) if stored is not None else 0.0
+
+    return check_against(against, names, how, floor)
 
 
 def _tiers(text: str | None, against: str | None) -> list[str] | None:
     if text is None:
         return None
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if against is not None:
-        raise UsageError("--tiers: they are of the stored baseline; leave it out with --against")
+    if against is not None and names != ["counters"]:
+        raise UsageError(f"--tiers {text}: with --against only `--tiers counters` (nothing is timed), or leave it out")
     if not names or set(names) - {"counters", "ratios", "absolute"}:
         raise UsageError(f"--tiers {text}; allowed: counters, ratios, absolute, comma-separated")
     return names

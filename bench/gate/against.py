@@ -13,36 +13,44 @@ from bench.gate.measure import Samples, count, measure
 from bench.gate.process import ROOT, Side
 from bench.gate.revision import revision
 
+Floors = Callable[[str], float] | None
 
-def check_against(name: str, operations: Sequence[str], how: Conditions, floors: Callable[[str], float]) -> Checked:
+
+def check_against(name: str, operations: Sequence[str], how: Conditions, floors: Floors) -> Checked:
     """This working tree against revision `name`: counters exactly, times in interleaved blocks.
 
-    floors: noise floor of an operation on this machine.
+    floors: noise floor of an operation on this machine; None: counters only, nothing is timed.
     """
     with revision(name) as base:
         return compare_sides(base, HERE, operations, how, floors)
 
 
-def compare_sides(
-    base: Side, head: Side, operations: Sequence[str], how: Conditions, floors: Callable[[str], float]
-) -> Checked:
-    """`head` against `base`; a slowdown that the first look suspects is looked at again, in fresh blocks, which alone
-    decide."""
+def compare_sides(base: Side, head: Side, operations: Sequence[str], how: Conditions, floors: Floors) -> Checked:
+    """`head` against `base`; see `check_against`."""
     old, new = (count(side, how.rig, operations) for side in (base, head))
     errors = {op: f"{side.name}: {text}" for side, c in ((base, old), (head, new)) for op, text in c.errors.items()}
     findings = [Finding("against", op, "failed", text) for op, text in errors.items()]
     equal = compare_counters(old.counters, new.counters, same_slides=True)
     findings += [finding for finding in equal if finding.name.split()[0] not in errors]
+    if floors is None:
+        return Checked(findings, new, None, head.name)
     runnable = [operation for operation in operations if operation not in errors]
-    first = measure((base, head), how.rig, groups(runnable), how.amount, how.report)
-    changes = _changes(first, how.clock, base, head)
-    tolerance = {operation: max(how.limits.against, floors(operation)) for operation in runnable}
+    timed, samples = _timings((base, head), runnable, how, floors)
+    return Checked(findings + timed, new, samples, head.name)
+
+
+def _timings(
+    sides: tuple[Side, Side], operations: Sequence[str], how: Conditions, floors: Callable[[str], float]
+) -> tuple[list[Finding], Samples]:
+    """A slowdown that the first look suspects is looked at again in fresh blocks, which alone decide."""
+    first = measure(sides, how.rig, groups(operations), how.amount, how.report)
+    changes = _changes(first, how.clock, *sides)
+    tolerance = {operation: max(how.limits.against, floors(operation)) for operation in operations}
     suspects = [op for op, change in changes.items() if decide.suspect(change, tolerance[op])]
     if suspects:
-        second = measure((base, head), how.rig, groups(suspects), how.second_look, how.report)
-        changes |= _changes(second, how.clock, base, head)
-    findings += [judged("against", op, changes.get(op), tolerance[op], op in suspects) for op in runnable]
-    return Checked(findings, new, first, head.name)
+        second = measure(sides, how.rig, groups(suspects), how.second_look, how.report)
+        changes |= _changes(second, how.clock, *sides)
+    return [judged("against", op, changes.get(op), tolerance[op], op in suspects) for op in operations], first
 
 
 def _changes(samples: Samples, clock: str, base: Side, head: Side) -> dict[str, decide.Change]:

@@ -12,7 +12,7 @@ from bench.gate.probe.operations import OPERATIONS, RATIOS
 from bench.gate.process import ROOT, Rig, Side
 
 HERE = Side("working tree", ROOT)
-CONFIRMING = 12  # blocks of the second look
+CONFIRMING = 16  # blocks of the second look
 SOLO = tuple(name for name in OPERATIONS if not name.endswith("_exhaustive"))
 """Operations that `--against` compares; the exhaustive ones are there for the ratios."""
 

@@ -2,7 +2,7 @@
 
 A block's time of an operation is the lower quartile of its samples: what else the machine does only adds time. A
 change is the trimmed mean, over blocks, of the log-ratio of the two sides' times, with Yuen's interval (Biometrika
-61, 1974; scipy's), which one or two spoilt blocks cannot move.
+61, 1974), which one or two spoilt blocks cannot move.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from scipy.stats.mstats import trimmed_mean, trimmed_mean_ci, trimmed_stde
+from scipy.stats.mstats import trimmed_mean, winsorize
 
 TRIM = 0.2  # share of the blocks left out at either end
 ALPHA = 0.01  # of the one-sided bounds, and the p below which a slowdown counts
@@ -49,12 +49,18 @@ def paired(values: Sequence[float] | np.ndarray) -> Change:
     if np.ptp(values) == 0:  # no spread at all: only made-up numbers have that
         same = math.exp(float(values[0]))
         return Change(same, same, same, len(values), 0.0 if values[0] > 0 else 1.0)
-    limits = (TRIM, TRIM)
-    centre, error = float(trimmed_mean(values, limits)), float(trimmed_stde(values, limits))
-    low, high = trimmed_mean_ci(values, limits, alpha=2 * ALPHA)
-    kept = len(values) - 2 * int(TRIM * len(values))
-    p = float(stats.t.sf(centre / error, kept - 1)) if error else float(centre <= 0)
-    return Change(math.exp(centre), math.exp(float(low)), math.exp(float(high)), len(values), p)
+    centre, error, df = _yuen(values)
+    half = error * float(stats.t.isf(ALPHA, df))
+    p = float(stats.t.sf(centre / error, df)) if error else float(centre <= 0)
+    return Change(math.exp(centre), math.exp(centre - half), math.exp(centre + half), len(values), p)
+
+
+def _yuen(values: np.ndarray) -> tuple[float, float, int]:
+    """Trimmed mean, its standard error, and degrees of freedom."""
+    limits, n = (TRIM, TRIM), len(values)
+    kept = n - 2 * int(TRIM * n)
+    variance = float(np.var(np.asarray(winsorize(values, limits)), ddof=1))
+    return float(trimmed_mean(values, limits)), math.sqrt(variance * (n - 1) / (kept * (kept - 1))), kept - 1
 
 
 def unpaired(base: Sequence[float], head: Sequence[float]) -> Change:
@@ -85,5 +91,5 @@ def noise_floor(values: Sequence[float] | np.ndarray, blocks: int) -> float:
     values: log-ratios of an A/A run, one a block.
     """
     values = np.asarray(values, float)
-    spread = float(trimmed_stde(values, (TRIM, TRIM))) * math.sqrt(len(values))
+    spread = _yuen(values)[1] * math.sqrt(len(values))
     return math.expm1(float(stats.norm.isf(0.005)) * spread / math.sqrt(blocks))
