@@ -53,7 +53,7 @@ def calibrate(
     baseline: File = DEFAULT,
     data: Data = DATA,
     device: Device = "cpu",
-    blocks: Annotated[int, typer.Option(min=3, help="Blocks of the checks that the floor is for.")] = 5,
+    blocks: Blocks = 16,
     samples: Counts = 12,
     workers: Workers = 1,
     as_json: Annotated[bool, typer.Option("--json")] = False,

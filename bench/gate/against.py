@@ -27,7 +27,7 @@ def check_against(name: str, operations: Sequence[str], how: Conditions, floors:
 
 def compare_sides(base: Side, head: Side, operations: Sequence[str], how: Conditions, floors: Floors) -> Checked:
     """`head` against `base`; see `check_against`."""
-    old, new = (count(side, how.rig, operations) for side in (base, head))
+    old, new = count((base, head), how.rig, operations)
     errors = {op: f"{side.name}: {text}" for side, c in ((base, old), (head, new)) for op, text in c.errors.items()}
     findings = [Finding("against", op, "failed", text) for op, text in errors.items()]
     equal = compare_counters(old.counters, new.counters, same_slides=True)
@@ -68,7 +68,7 @@ def calibrate(operations: Sequence[str], how: Conditions) -> dict[str, dict[str,
         raise NotComparableError(f"the noise cannot be measured: {text}")
     return {
         clock: {
-            operation: decide.noise_floor(decide.log_ratios(found["a"], found["b"]), how.amount.blocks)
+            operation: decide.noise_floor(decide.log_ratios(found["a"], found["b"]), how.second_look.blocks)
             for operation, found in by_operation.items()
         }
         for clock, by_operation in samples.seconds.items()

@@ -49,17 +49,22 @@ class Counted:
     errors: dict[str, str]
 
 
-def count(side: Side, rig: Rig, operations: Sequence[str]) -> Counted:
-    """Run each operation once in a process that decodes by itself and counts what it decodes."""
+def count(sides: Sequence[Side], rig: Rig, operations: Sequence[str]) -> list[Counted]:
+    """For each side, run each operation once in a process that decodes by itself and counts what it decodes."""
+    with ExitStack() as stack:
+        started = [stack.enter_context(Measuring(side, rig, count=True)) for side in sides]  # they start side by side
+        return [_counted(process, operations) for process in started]
+
+
+def _counted(process: Measuring, operations: Sequence[str]) -> Counted:
     found = Counted({}, {})
-    with Measuring(side, rig, count=True) as process:
-        process.check_root()
-        for operation in operations:
-            answer = process.ask("prepare", operation=operation)
-            if "error" in answer:
-                found.errors[operation] = answer["error"]
-            else:
-                found.counters[operation] = answer["counters"]
+    process.check_root()
+    for operation in operations:
+        answer = process.ask("prepare", operation=operation)
+        if "error" in answer:
+            found.errors[operation] = answer["error"]
+        else:
+            found.counters[operation] = answer["counters"]
     return found
 
 

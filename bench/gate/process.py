@@ -17,7 +17,6 @@ from bench.gate.errors import NotComparableError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-GRACE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,10 @@ class Measuring:
                    str(rig.workers), "count" if count else "time"]  # fmt: skip
         path = os.pathsep.join([str(side.root), str(HERE)])
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(rig.threads)}
-        environment["PYTHONDONTWRITEBYTECODE"] = "1"
+        environment |= {
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": self._scratch.name,
+        }  # all goes with the scratch folder
         try:
             self._child = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=self._log, stderr=self._log, pass_fds=[send],
@@ -95,27 +97,19 @@ class Measuring:
             raise NotComparableError(f"{self.side.name}: measured {found} instead of {self.side.root}")
 
     def close(self) -> None:
-        """End the process and all it started, and remove its folder."""
-        assert self._child.stdin is not None
+        """End the process and all it started, and remove its folder. It keeps nothing that is worth an orderly end."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)  # its session: itself and the decoding process
+        self._child.wait()
         with suppress(BrokenPipeError):
+            assert self._child.stdin is not None
             self._child.stdin.close()
-        try:
-            self._child.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)  # its session: itself and the decoding process
-            self._child.wait()
-            self._answers.close()
-            self._log.close()
-            self._scratch.cleanup()
+        self._answers.close()
+        self._log.close()
+        self._scratch.cleanup()
 
     def __enter__(self) -> Measuring:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGTERM)
+    def __exit__(self, *_: object) -> None:
         self.close()

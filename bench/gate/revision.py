@@ -50,10 +50,12 @@ def revision(name: str, root: Path = ROOT) -> Iterator[Side]:
         raise UsageError(
             f"--against {name}: no such revision in {root}; give a branch, a tag or a commit that was fetched"
         ) from error
+    for package in ("jsma", "baselines"):
+        try:
+            git("cat-file", "-e", f"{commit}:{package}", root=root)
+        except UsageError as error:
+            raise NotComparableError(f"--against {name}: revision {commit[:12]} has no package {package}") from error
     with tempfile.TemporaryDirectory(prefix="jsma-revision-") as folder:
         with tarfile.open(fileobj=io.BytesIO(git("archive", "--format=tar", commit, root=root))) as archive:
             archive.extractall(folder, filter="data")
-        for package in ("jsma", "baselines"):
-            if not (Path(folder) / package).is_dir():
-                raise NotComparableError(f"--against {name}: revision {commit[:12]} has no package {package}")
         yield Side(f"{name} ({commit[:12]})", Path(folder).resolve())

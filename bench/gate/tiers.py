@@ -24,7 +24,7 @@ from bench.gate.stored import Baseline
 
 def take(how: Conditions, noise: list[dict[str, Any]] | None = None) -> tuple[Baseline, Samples]:
     """Measure this working tree, as a baseline and as raw samples. NotComparableError if an operation fails."""
-    counted = count(HERE, how.rig, list(OPERATIONS))
+    counted = count((HERE,), how.rig, list(OPERATIONS))[0]
     samples = measure((HERE,), how.rig, groups(list(OPERATIONS)), how.amount, how.report)
     for operation, text in {**counted.errors, **samples.errors.get(HERE.name, {})}.items():
         raise NotComparableError(f"{operation} cannot be measured, so there is no baseline: {text}")
@@ -67,7 +67,7 @@ def check_stored(stored: Baseline, tiers: Sequence[str] | None, how: Conditions)
             f"absolute: the baseline is of another machine ({_told(stored.machine)}), this is "
             f"{_told(fingerprint(how.rig.slides))}; save a baseline here, or use --against REV"
         )
-    counted, findings = count(HERE, how.rig, list(OPERATIONS)), []
+    counted, findings = count((HERE,), how.rig, list(OPERATIONS))[0], []
     if "counters" in wanted:
         findings += compare_counters(stored.counters, counted.counters, digest(how.rig.slides) == stored.slides)
         findings = [f for f in findings if f.name.split()[0] not in counted.errors]
