@@ -36,13 +36,12 @@ def save(
     workers: Workers = 1,
 ) -> None:
     """Measure this working tree and store it; what calibrations found of machines' noise is kept."""
-    from bench.gate.stored import load
+    from bench.gate.stored import known_noise
     from bench.gate.stored import save as store
     from bench.gate.tiers import take
 
-    noise = load(baseline).noise if baseline.is_file() else []
     with _bars() as bars:
-        taken, _ = take(_conditions(data, device, (blocks, samples, workers), "cpu", bars), noise)
+        taken, _ = take(_conditions(data, device, (blocks, samples, workers), "cpu", bars), known_noise(baseline))
     store(taken, baseline)
     counters = sum(len(own) for own in taken.counters.values())
     print(f"{baseline}: {counters} counters, {len(taken.seconds['cpu'])} operations, commit {taken.commit}")
@@ -67,8 +66,8 @@ def calibrate(
     from bench.gate.stored import load
     from bench.gate.stored import save as store
 
-    stored = load(baseline)
     with _bars() as bars:
+        stored = load(baseline)
         how = _conditions(data, device, (blocks, samples, workers), "cpu", bars)
         floors = measured(SOLO, how)
     machine = fingerprint(how.rig.slides)

@@ -35,7 +35,18 @@ def test_links_lead_somewhere(document):
 
 
 @pytest.mark.parametrize(
-    "command", ([], ["run"], ["compare"], ["list"], ["data"], ["data", "show"], ["data", "prepare"])
+    "command",
+    (
+        [],
+        ["run"],
+        ["compare"],
+        ["list"],
+        ["data"],
+        ["data", "show"],
+        ["data", "prepare"],
+        ["baseline"],
+        ["baseline", "check"],
+    ),
 )
 def test_every_command_has_help(command):
     done = subprocess.run(

@@ -67,6 +67,14 @@ def load(path: Path) -> Baseline:
         raise UsageError(f"{path}: not a baseline ({error}); restore it, or save a new one") from error
 
 
+def known_noise(path: Path) -> list[dict[str, Any]]:
+    """What the file at `path` knows of machines' noise; nothing where there is no file that can be read."""
+    try:
+        return load(path).noise
+    except (UsageError, NotComparableError):
+        return []
+
+
 def save(baseline: Baseline, path: Path) -> None:
     """Write it whole or not at all, numbers with six digits. UsageError where it cannot be written."""
     text = json.dumps(_short(asdict(baseline)), indent=1, sort_keys=True) + "\n"

@@ -72,7 +72,8 @@ def check_stored(stored: Baseline, tiers: Sequence[str] | None, how: Conditions)
         findings += compare_counters(stored.counters, counted.counters, digest(how.rig.slides) == stored.slides)
         findings = [f for f in findings if f.name.split()[0] not in counted.errors]
     findings += [Finding("counters", op, "failed", text) for op, text in counted.errors.items()]
-    timed = [tier for tier in wanted if tier == "ratios" or (tier == "absolute" and same_machine)]
+    timed: list[Tier] = ["ratios"] if "ratios" in wanted else []
+    timed += ["absolute"] if "absolute" in wanted and same_machine else []
     samples = None
     if timed:
         operations = [op for op in OPERATIONS if op not in counted.errors]
@@ -86,12 +87,14 @@ def check_stored(stored: Baseline, tiers: Sequence[str] | None, how: Conditions)
 
 
 def _stored_times(
-    stored: Baseline, tiers: Sequence[str], operations: Sequence[str], how: Conditions, same_machine: bool
+    stored: Baseline, tiers: Sequence[Tier], operations: Sequence[str], how: Conditions, same_machine: bool
 ) -> tuple[list[Finding], Samples]:
     limits = how.limits
+    tolerance: dict[Tier, float]
     tolerance = {"ratios": limits.ratio if same_machine else limits.ratio_elsewhere, "absolute": limits.absolute}
     first = measure((HERE,), how.rig, groups(operations), how.amount, how.report)
     values = _by_tier(first, how, tiers)
+    old: dict[Tier, dict[str, list[float]]]
     old = {"ratios": stored.ratios[how.clock], "absolute": stored.seconds[how.clock]}
 
     def floor(name: str) -> float:
@@ -102,9 +105,8 @@ def _stored_times(
     suspects = [key for key, change in changes.items() if decide.suspect(change, limit[key])]
     if suspects:
         names = {name for tier, key in suspects for name in (RATIOS[key] if tier == "ratios" else (key,))}
-        second = measure(
-            (HERE,), how.rig, groups([op for op in OPERATIONS if op in names]), how.second_look, how.report
-        )
+        suspected = groups([operation for operation in OPERATIONS if operation in names])
+        second = measure((HERE,), how.rig, suspected, how.second_look, how.report)
         fresh = _by_tier(second, how, tiers)
         changes |= {key: decide.unpaired(old[key[0]][key[1]], fresh[key]) for key in suspects if key in fresh}
     findings = [
@@ -112,11 +114,11 @@ def _stored_times(
         for tier, name in values
         if (tier, name) in changes
     ]
-    missing = [(t, n) for t in tiers for n in old[t] if (t, n) not in values]
-    return findings + [Finding(t, n, "failed", "it could not be timed") for t, n in missing], first
+    missing = [(tier, name) for tier in tiers for name in old[tier] if (tier, name) not in values]
+    return findings + [judged(tier, name, None, 0.0, False) for tier, name in missing], first
 
 
-def _by_tier(samples: Samples, how: Conditions, tiers: Sequence[str]) -> dict[tuple[Tier, str], list[float]]:
+def _by_tier(samples: Samples, how: Conditions, tiers: Sequence[Tier]) -> dict[tuple[Tier, str], list[float]]:
     seconds = {
         operation: [decide.block_seconds(block) for block in sides[HERE.name]]
         for operation, sides in samples.seconds.get(how.clock, {}).items()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import psutil
 import pytest
 
 from bench import cli
+from bench.baseline_cli import baseline_app
 from bench.gate import proof
 from bench.gate.errors import NotComparableError
 from bench.gate.process import ROOT
@@ -64,6 +66,19 @@ def test_mistakes_are_one_line(arguments, says, gate_data, clone, capsys, monkey
     assert in_process([*arguments, "--data", str(gate_data)], monkeypatch) == 2
     text = capsys.readouterr().err
     assert says in text and len(text.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("document", ["docs/gate.md", ".github/workflows/ci.yml", "CONTRIBUTING.md"])
+def test_commands_that_documents_show_exist(document):
+    """Every option and command after `jsma-bench baseline` is one that its help lists."""
+    shown = re.findall(r"jsma-bench baseline (\w+)([^`#\n]*)", (ROOT / document).read_text())
+    assert shown
+    from typer.main import get_command
+
+    commands = get_command(baseline_app).commands
+    for name, rest in shown:
+        options = {option for parameter in commands[name].params for option in parameter.opts}
+        assert set(re.findall(r"--[a-z-]+", rest)) <= options, (name, rest)
 
 
 def test_what_cannot_be_compared_is_one_line_and_code_4(gate_data, tmp_path, capsys, monkeypatch):

@@ -14,7 +14,7 @@ from bench.gate.findings import exit_code
 from bench.gate.measure import Counted, Samples
 from bench.gate.probe.operations import OPERATIONS, RATIOS
 from bench.gate.process import Rig
-from bench.gate.stored import load, save
+from bench.gate.stored import known_noise, load, save
 
 COUNTERS = {name: {"tiles": 3, "patches": 2} for name in OPERATIONS}
 
@@ -159,3 +159,12 @@ def test_files_that_are_no_baseline(stored, tmp_path):
         load(path)
     with pytest.raises(UsageError, match="cannot be written"):
         save(stored, path / "under_a_file.json")
+
+
+def test_a_new_baseline_keeps_what_is_known_of_noise(stored, tmp_path):
+    noise = [{"machine": {"cpu": "x"}, "device": "cpu", "floors": {"cpu": {"draw": 0.0123456789}}}]
+    save(replace(stored, noise=noise), tmp_path / "n.json")
+    assert known_noise(tmp_path / "n.json") == [{**noise[0], "floors": {"cpu": {"draw": 0.0123457}}}]
+    assert known_noise(tmp_path / "none.json") == []
+    (tmp_path / "n.json").write_text("{")
+    assert known_noise(tmp_path / "n.json") == []
