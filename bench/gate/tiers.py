@@ -72,8 +72,11 @@ def check_stored(stored: Baseline, tiers: Sequence[str] | None, how: Conditions)
         findings += compare_counters(stored.counters, counted.counters, digest(how.rig.slides) == stored.slides)
         findings = [f for f in findings if f.name.split()[0] not in counted.errors]
     findings += [Finding("counters", op, "failed", text) for op, text in counted.errors.items()]
-    timed: list[Tier] = ["ratios"] if "ratios" in wanted else []
-    timed += ["absolute"] if "absolute" in wanted and same_machine else []
+    timed: list[Tier] = []
+    if "ratios" in wanted:
+        timed.append("ratios")
+    if "absolute" in wanted and same_machine:
+        timed.append("absolute")
     samples = None
     if timed:
         operations = [op for op in OPERATIONS if op not in counted.errors]
@@ -114,8 +117,10 @@ def _stored_times(
         for tier, name in values
         if (tier, name) in changes
     ]
-    missing = [(tier, name) for tier in tiers for name in old[tier] if (tier, name) not in values]
-    return findings + [judged(tier, name, None, 0.0, False) for tier, name in missing], first
+    findings += [
+        judged(tier, name, None, 0.0, False) for tier in tiers for name in old[tier] if (tier, name) not in values
+    ]
+    return findings, first
 
 
 def _by_tier(samples: Samples, how: Conditions, tiers: Sequence[Tier]) -> dict[tuple[Tier, str], list[float]]:
