@@ -49,7 +49,8 @@ def _timings(
     suspects = [op for op, change in changes.items() if decide.suspect(change, tolerance[op])]
     if suspects:
         second = measure(sides, how.rig, groups(suspects), how.second_look, how.report)
-        changes |= _changes(second, how.clock, *sides)
+        again = _changes(second, how.clock, *sides)
+        changes = {op: change for op, change in {**changes, **again}.items() if op in again or op not in suspects}
     return [judged("against", op, changes.get(op), tolerance[op], op in suspects) for op in operations], first
 
 

@@ -111,14 +111,14 @@ def _stored_times(
         suspected = groups([operation for operation in OPERATIONS if operation in names])
         second = measure((HERE,), how.rig, suspected, how.second_look, how.report)
         fresh = _by_tier(second, how, tiers)
-        changes |= {key: decide.unpaired(old[key[0]][key[1]], fresh[key]) for key in suspects if key in fresh}
+        for key in suspects:
+            changes.pop(key)  # the first look alone decides nothing
+            if key in fresh:
+                changes[key] = decide.unpaired(old[key[0]][key[1]], fresh[key])
     findings = [
-        judged(tier, name, changes[tier, name], limit[tier, name], (tier, name) in suspects)
-        for tier, name in values
-        if (tier, name) in changes
-    ]
-    findings += [
-        judged(tier, name, None, 0.0, False) for tier in tiers for name in old[tier] if (tier, name) not in values
+        judged(tier, name, changes.get((tier, name)), limit.get((tier, name), 0.0), (tier, name) in suspects)
+        for tier in tiers
+        for name in old[tier]
     ]
     return findings, first
 

@@ -24,10 +24,12 @@ class Fake:
 
     def __init__(self):
         self.rng, self.slower, self.once, self.looks, self.broken = np.random.default_rng(0), {}, {}, [], set()
+        self.breaks_after_first = set()
 
     def measure(self, sides, rig, groups, amount, report):
         names = [name for group in groups for name in group]
         self.looks.append((amount.blocks, names))
+        self.broken |= self.breaks_after_first if len(self.looks) > 1 else set()
         found = Samples()
         for name in names:
             if name in self.broken:
@@ -128,6 +130,14 @@ def test_what_cannot_be_timed_is_partial(fake, how, stored):
     assert [f.name for f in checked.findings if f.verdict == "failed"] == ["draw"]
     with pytest.raises(NotComparableError, match="draw"):
         tiers.take(how)
+
+
+def test_the_first_look_alone_fails_nothing(fake, how, stored):
+    """What breaks before the second look is not measured, whatever the first one said."""
+    fake.once, fake.breaks_after_first = {"draw": 0.9}, {"draw"}
+    checked = tiers.check_stored(stored, ["absolute"], how)
+    assert exit_code(checked.findings) == 3
+    assert [f.name for f in checked.findings if f.verdict != "ok"] == ["draw"]
 
 
 def test_the_noise_floor_of_this_machine_widens_the_limit(fake, how, stored):
