@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.errors import NOT_COMPARABLE, OK, REGRESSION, UsageError
+from bench.errors import INTERRUPTED, NOT_COMPARABLE, OK, REGRESSION, UsageError
 from bench.gate.process import ROOT
 from bench.gate.revision import git
 from bench.gate.slides import gate_slides
@@ -87,11 +88,18 @@ def check(clone: Path, data: Path, *options: str) -> Ran:
         *options,
     ]
     environment = {**os.environ, "PYTHONPATH": str(clone), "PYTHONDONTWRITEBYTECODE": "1"}
-    ran = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True)
-    if ran.returncode not in (OK, REGRESSION):
-        last = ran.stderr.strip().splitlines()[-1:] or [f"exit code {ran.returncode}"]
+    running = subprocess.Popen(
+        command, cwd=clone, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        out, err = running.communicate()
+    finally:
+        running.terminate()  # interrupted: it tidies up after itself
+        running.wait()
+    if running.returncode not in (OK, REGRESSION):
+        last = err.strip().splitlines()[-1:] or [f"exit code {running.returncode}"]
         raise UsageError(f"a check could not be made: {last[0]}")
-    return Ran(ran.returncode, json.loads(ran.stdout))
+    return Ran(running.returncode, json.loads(out))
 
 
 def extra_tile(data: Path) -> bool:
@@ -135,6 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--plants", type=int, default=3, help="checks of the planted slowdown")
     parser.add_argument("check_options", nargs="*", help="after --: options of every timed check, e.g. -- --blocks 8")
     asked = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         gate_slides(asked.data)
         print("a tile decoded once more, counters alone:", flush=True)
@@ -147,6 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return NOT_COMPARABLE
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return OK if tile and caught == asked.plants and not false else REGRESSION
 
 

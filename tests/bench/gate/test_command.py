@@ -25,6 +25,7 @@ def jsma_bench(*arguments, root=ROOT, **rest):
         [sys.executable, "-m", "bench.cli", "baseline", *map(str, arguments)], cwd=rest.pop("cwd", root), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root), **rest},
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The three tiers against a stored baseline, on simulated times: what fails, is looked at again, is refused."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -12,8 +12,10 @@ from bench.gate.conditions import HERE, Conditions
 from bench.gate.errors import NotComparableError
 from bench.gate.findings import exit_code
 from bench.gate.measure import Counted, Samples
+from bench.gate.probe.clocks import CLOCKS
 from bench.gate.probe.operations import OPERATIONS, RATIOS
-from bench.gate.process import Rig
+from bench.gate.probe.workload import Sizes
+from bench.gate.process import ROOT, Rig
 from bench.gate.stored import known_noise, load, save
 
 COUNTERS = {name: {"tiles": 3, "patches": 2} for name in OPERATIONS}
@@ -178,3 +180,11 @@ def test_a_new_baseline_keeps_what_is_known_of_noise(stored, tmp_path):
     assert known_noise(tmp_path / "none.json") == []
     (tmp_path / "n.json").write_text("{")
     assert known_noise(tmp_path / "n.json") == []
+
+
+def test_the_committed_baseline_is_of_the_operations_that_there_are():
+    stored = load(ROOT / "results/baseline.json")
+    assert stored.counters.keys() == OPERATIONS.keys() and stored.sizes == asdict(Sizes())
+    for clock in CLOCKS:
+        assert stored.seconds[clock].keys() == OPERATIONS.keys() and stored.ratios[clock].keys() == RATIOS.keys()
+    assert stored.machine.keys() == {"cpu", "cores", "gpu", "storage", "system"}
