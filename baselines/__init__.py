@@ -14,3 +14,6 @@ STRATEGIES: dict[str, str] = {
     "adaptive": "baselines.adaptive:Adaptive",
 }
 """Name -> `module:Class`."""
+
+DEFAULT: tuple[str, ...] = ("jsma", "exhaustive", "exhaustive-all", "fixed", "search", "random", "overview")
+"""What is run where nothing is asked: the paper's claims, their opponents and two controls."""

@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from baselines import STRATEGIES
+from baselines import DEFAULT
 from bench.bars import Bars
+from bench.baseline_cli import baseline_app
 from bench.data_cli import data_app
 from bench.errors import INTERRUPTED, PARTIAL, USAGE, UsageError
 from bench.settings import PRESETS
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.command()(sweep)
+app.add_typer(baseline_app, name="baseline")
 
 
 @app.command()
@@ -34,7 +36,7 @@ def run(
     slides: Annotated[
         Path | None, typer.Option(help="Your own: CSV with path,label[,patient,split,fold,mpp,annotation,site].")
     ] = None,
-    strategies: Annotated[str, typer.Option(help="Comma-separated; see `list strategies`.")] = ",".join(STRATEGIES),
+    strategies: Annotated[str, typer.Option(help="Comma-separated; see `list strategies`.")] = ",".join(DEFAULT),
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
     seeds: Annotated[int | None, typer.Option(min=1, help="Training seeds 0..n-1; default from the preset.")] = None,
     folds: Annotated[int, typer.Option(min=1, help="How many of 5 folds to run, where the data have no split.")] = 1,

@@ -59,7 +59,7 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
         strategy_class(name)
     if not 1 <= request.folds <= 5:
         raise UsageError(f"--folds {request.folds}; allowed: 1 to 5")
-    settings = RunSettings(device=_device(request.device))
+    settings = RunSettings(device=device_named(request.device))
     settings = replace(settings, train=replace(settings.train, epochs=preset.epochs))
     preset, settings = assign(preset, settings, request.assignments)
     out = writable(request.out)
@@ -76,7 +76,8 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     return Runner(dataset, settings, out, report), plan
 
 
-def _device(name: str) -> str:
+def device_named(name: str) -> str:
+    """`name`, checked; UsageError for a device that torch does not know or that is not here."""
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -35,7 +35,19 @@ def test_links_lead_somewhere(document):
 
 
 @pytest.mark.parametrize(
-    "command", ([], ["run"], ["compare"], ["sweep"], ["list"], ["data"], ["data", "show"], ["data", "prepare"])
+    "command",
+    (
+        [],
+        ["run"],
+        ["compare"],
+        ["sweep"],
+        ["list"],
+        ["data"],
+        ["data", "show"],
+        ["data", "prepare"],
+        ["baseline"],
+        ["baseline", "check"],
+    ),
 )
 def test_every_command_has_help(command):
     done = subprocess.run(

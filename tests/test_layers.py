@@ -29,6 +29,12 @@ def test_imports_run_one_way(package):
         assert not imported(path) & FORBIDDEN[package], path
 
 
+def test_measuring_process_runs_on_any_revision():
+    """It must drive the jsma and baselines of another revision, so nothing of this one's bench may come with it."""
+    files = list((ROOT / "bench/gate/probe").glob("*.py"))
+    assert files and not any("bench" in imported(path) for path in files)
+
+
 def test_decoding_process_never_loads_torch():
     code = "import sys, jsma.slides.worker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,0 +1,95 @@
+"""The baseline file: small JSON with counters, block times, ratios, and what machines' noise was found to be."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UsageError
+from bench.gate.errors import NotComparableError
+from bench.gate.probe.workload import Sizes
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What `baseline save` stores.
+
+    machine, software: where it was made; commit, made: of which code and when; device, threads, workers: how; slides:
+    digest of the slides; counters[operation][counter]; seconds[clock][operation]: one value a block;
+    ratios[clock][name]: one a block; noise: [{machine, device, floors[clock][operation]}], one a calibrated machine.
+    """
+
+    machine: dict[str, str]
+    software: dict[str, str]
+    commit: str
+    made: str
+    device: str
+    threads: int
+    workers: int
+    slides: str
+    counters: dict[str, dict[str, int]]
+    seconds: dict[str, dict[str, list[float]]]
+    ratios: dict[str, dict[str, list[float]]]
+    noise: list[dict[str, Any]] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=lambda: asdict(Sizes()))
+    format: int = FORMAT
+
+    def floor(self, machine: dict[str, str], device: str, clock: str, operation: str) -> float:
+        """The noise floor of an operation on `machine`; 0 where it was not calibrated."""
+        for entry in self.noise:
+            if entry["machine"] == machine and entry["device"] == device:
+                return float(entry["floors"].get(clock, {}).get(operation, 0.0))
+        return 0.0
+
+
+def load(path: Path) -> Baseline:
+    """The stored baseline. UsageError where there is none, or a damaged one; NotComparableError for another format."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UsageError(
+            f"no baseline at {path} ({error.strerror}); make one with `jsma-bench baseline save --baseline {path}`, "
+            "or compare two revisions with --against REV"
+        ) from error
+    try:
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise TypeError("not an object")
+        if found.get("format") != FORMAT:
+            raise NotComparableError(f"{path}: format {found.get('format')}, this version reads {FORMAT}; save it anew")
+        return Baseline(**found)
+    except (TypeError, json.JSONDecodeError) as error:
+        raise UsageError(f"{path}: not a baseline ({error}); restore it, or save a new one") from error
+
+
+def known_noise(path: Path) -> list[dict[str, Any]]:
+    """What the file at `path` knows of machines' noise; nothing where there is no file that can be read."""
+    try:
+        return load(path).noise
+    except (UsageError, NotComparableError):
+        return []
+
+
+def save(baseline: Baseline, path: Path) -> None:
+    """Write it whole or not at all, numbers with six digits. UsageError where it cannot be written."""
+    text = json.dumps(_short(asdict(baseline)), indent=1, sort_keys=True) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UsageError(f"--baseline {path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _short(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_short(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value

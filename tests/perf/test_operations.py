@@ -1,0 +1,41 @@
+"""The gate's operations under pytest-benchmark, counters in extra_info: `pytest tests/perf`.
+
+Not in the default run. `--benchmark-json=FILE` keeps the figures; JSMA_GATE_DEVICE=cuda measures there.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.gate.probe.operations import OPERATIONS
+from bench.gate.probe.workload import Place, Workload
+from bench.gate.slides import gate_slides
+
+
+@pytest.fixture(scope="module")
+def work():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    slides = gate_slides(Path(os.environ.get("JSMA_GATE_DATA", "data")))
+    yield Workload(Place(slides, os.environ.get("JSMA_GATE_DEVICE", "cpu"), workers=1))
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operation(benchmark, work, name):
+    operation = OPERATIONS[name]
+    run = operation.prepare(work)
+    counts = run()
+
+    def synchronised():
+        run()
+        work.synchronise()
+
+    work.synchronise()
+    benchmark.pedantic(synchronised, rounds=5, iterations=operation.executions, warmup_rounds=1)
+    units = operation.units(work)
+    benchmark.extra_info.update(counts)
+    benchmark.extra_info[f"{operation.unit}_per_s"] = units / benchmark.stats["median"]
+    assert run() == counts  # a measured operation that does something else each time compares nothing
