@@ -37,8 +37,9 @@ class Adaptive(Strategy):
         super().__init__(settings, feature_dim, n_classes, meter)
         method, n = settings.method, len(settings.method.mpps)
         self.model = JSMA(method, feature_dim, n_classes)
-        self.shift = nn.Linear(n * feature_dim, n, bias=False)
-        self.worth = nn.Linear(feature_dim, 1, bias=False)
+        dim = self.model.pooled_dim
+        self.shift = nn.Linear(n * dim, n, bias=False)
+        self.worth = nn.Linear(dim, 1, bias=False)
         self.alike = nn.Linear(method.width, method.width, bias=False)
         nn.init.zeros_(self.shift.weight)
         nn.init.zeros_(self.worth.weight)
@@ -71,9 +72,9 @@ class Adaptive(Strategy):
         """log a [K] of the next round.
 
         log_a0: [K] of the first; places: v [K, width]; group: magnification, long [K]; cells [n] and features [n, d]
-        read so far; phi: what was pooled so far [M, d]; free: bool [K], cells that may still be drawn.
+        (adapted) read so far; phi: what was pooled so far [M, d]; free: bool [K], cells that may still be drawn.
         """
-        scale = self.model.feature_dim**0.5
+        scale = self.model.pooled_dim**0.5
         moved = self.shift((phi * scale).flatten())[group]
         moved = moved + places @ (places[cells].T @ self.worth(features.to(phi) * scale)[:, 0])
         return masked_log_probs(log_a0.masked_fill(~free, 0.0) + moved, free, self.settings.method.smoothing_eps)
@@ -95,7 +96,7 @@ class Adaptive(Strategy):
             places = normalize(self.alike(self.model.attention.hidden(overview, pools)[0]), dim=1)
             group = magnification_of(slide, torch.arange(len(free), device=free.device))
         n, name = self.model.n_magnifications, "truncated" if self.top else self.settings.method.estimator
-        cells, features = group[:0], log_a0.new_zeros(0, self.feature_dim)
+        cells, features = group[:0], log_a0.new_zeros(0, self.model.pooled_dim)
         phi, share, penalties, logits = log_a0.new_zeros(()), log_a0.new_zeros(n), [], log_a0[:0]
         for size in self.sizes(generator):
             if not bool(free.any()):
@@ -106,7 +107,7 @@ class Adaptive(Strategy):
             with self.meter.stage("sample"):
                 draw = self.draw(log_a, size, generator)
                 own = draw.indices
-            fresh = slide.features(own).to(log_a)
+            fresh = self.model.adapted(slide.features(own), group[own]).to(log_a)
             with self.meter.stage("aggregate"):
                 seen = estimate(name, log_a[own].exp(), fresh, log_threshold=draw.log_threshold,
                                 groups=group[own], n_groups=n)  # fmt: skip

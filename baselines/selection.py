@@ -57,6 +57,6 @@ class PatchSelection(Strategy):
         with self.meter.stage("aggregate"):
             m, n = magnification_of(slide, cells), self.model.n_magnifications
             weights = y[:, kept].mean(0)  # mean over the slots
-            logits = classify(self.model, by_magnification(weights, features, m, n))
+            logits = classify(self.model, by_magnification(weights, self.model.adapted(features, m), m, n))
             share = torch.zeros(n).to(weights).index_add(0, m, weights.detach())
         return Outcome(logits, cells=cells, p_magnification=share)

@@ -112,6 +112,7 @@ class ZoomIn(Strategy):
         with self.meter.stage("aggregate"):
             n, name = self.model.n_magnifications, "truncated" if self.top else self.settings.method.estimator
             m = magnification_of(slide, cells)
+            features = self.model.adapted(features, m)
             inner = torch.stack([
                 estimate(
                     name, choices[w][1][draw.indices].exp(), features[at].to(log_a), log_threshold=draw.log_threshold,

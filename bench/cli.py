@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from baselines import DEFAULT
 from bench.bars import Bars
 from bench.baseline_cli import baseline_app
+from bench.compare_cli import compare, print_table
 from bench.data_cli import data_app
-from bench.errors import INTERRUPTED, PARTIAL, USAGE, UsageError
+from bench.errors import INTERRUPTED, NOT_COMPARABLE, PARTIAL, USAGE, NotComparableError, UsageError
 from bench.settings import PRESETS
 from bench.sweep_cli import sweep
 
@@ -27,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(data_app, name="data")
 app.command()(sweep)
+app.command()(compare)
 app.add_typer(baseline_app, name="baseline")
 
 
@@ -60,7 +60,7 @@ def run(
 
     wanted = {path.name for path in session.runs}
     rows = rows_of([r for r in load_runs(out) if r.path.name in wanted])
-    _print(terminal(rows))
+    print_table(terminal(rows))
     print("bottleneck at inference: " + "; ".join(f"{r['strategy']} {r['bottleneck']}" for r in rows))
     print(f"results: {out} ({len(session.runs)} runs)")
     for reason, number in session.left_out.items():
@@ -69,40 +69,6 @@ def run(
         print(f"failed: {slide}: {reason}", file=sys.stderr)
     if session.failed:
         raise typer.Exit(PARTIAL)
-
-
-def _print(table: Table) -> None:
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
-
-
-@app.command()
-def compare(
-    out: Annotated[Path, typer.Argument(help="Folder of run directories.")] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json")] = False,
-    csv: Annotated[bool, typer.Option("--csv")] = False,
-    md: Annotated[bool, typer.Option("--md")] = False,
-    save: Annotated[Path | None, typer.Option(help="Also write SAVE.md, .csv, .json (provenance) and .png.")] = None,
-    produced_by: Annotated[str, typer.Option(help="With --save: the command that made the runs.")] = "jsma-bench run",
-) -> None:
-    """One table over finished runs."""
-    from bench import compare as comparing
-    from bench import tables
-
-    runs = comparing.load_runs(out)
-    rows = comparing.compare(runs)
-    if save is not None:
-        from bench.publish import publish
-
-        for path in publish(runs, save, produced_by):
-            print(f"wrote {path}", file=sys.stderr)
-    if as_json:
-        print(tables.as_json(rows))
-    elif csv:
-        print(tables.as_csv(rows), end="")
-    elif md:
-        print(tables.markdown(rows))
-    else:
-        _print(tables.terminal(rows))
 
 
 @app.command("list")
@@ -138,6 +104,9 @@ def main() -> None:
         raise SystemExit(USAGE) from None
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
+    except NotComparableError as error:
+        print(f"not comparable: {error}", file=sys.stderr)
+        raise SystemExit(NOT_COMPARABLE) from None
     except (UsageError, SlideError, EncoderError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(USAGE) from None

@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.datasets.panda import GRADES as PANDA_GRADES
 from bench.errors import UsageError
-from bench.metrics import accuracy_interval, auc, paired_ratio
+from bench.metrics import accuracy_interval, auc, class_metrics
+from bench.statistics.costs import ratio_interval
+
+GRADES: dict[str, list[str]] = {"panda": list(PANDA_GRADES)}
+"""Dataset -> its classes from the lowest to the highest grade, where quadratic kappa is the field's metric."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +101,10 @@ def _row(dataset: str, strategy: str, runs: list[FinishedRun]) -> dict[str, Any]
         "train_s": float(np.mean([run.train["train_s"] for run in own])),
         "train_charged_s": float(np.mean([run.train["charged_s"] for run in own])),
         "inference_s_per_slide": _mean(rows, "seconds"),
-        "train_speedup_vs_exhaustive": _training(runs, own, "exhaustive"),
-        "train_speedup_vs_search": _training(runs, own, "search"),
-        "inference_speedup_vs_exhaustive": _inference(runs, own, "exhaustive"),
+        **_interval("train_speedup_vs_exhaustive", _training(runs, own, "exhaustive")),
+        **_interval("train_speedup_vs_search", _training(runs, own, "search")),
+        **_interval("inference_speedup_vs_exhaustive", _inference(runs, own, "exhaustive")),
+        **class_metrics(rows, GRADES.get(dataset)),
         "in_evidence": _mean(rows, "in_evidence"),
         "bottleneck": bottleneck(rows),
     }  # fmt: skip
@@ -110,12 +116,23 @@ def _mean(rows: pd.DataFrame, column: str) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _training(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) -> float | None:
+Ratio = tuple[float, float, float] | None
+
+
+def _interval(key: str, ratio: Ratio) -> dict[str, float | None]:
+    """Value and 95 % interval; no interval where a single pair shows no spread."""
+    value, low, high = ratio or (None, None, None)
+    if high == float("inf"):
+        low = high = None
+    return {key: value, f"{key}_low": low, f"{key}_high": high}
+
+
+def _training(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) -> Ratio:
     reference = pd.Series({r.group: r.train["train_s"] for r in runs if r.strategy == opponent}, dtype=float)
-    return paired_ratio(reference, pd.Series({r.group: r.train["train_s"] for r in own}, dtype=float))
+    return ratio_interval(reference, pd.Series({r.group: r.train["train_s"] for r in own}, dtype=float))
 
 
-def _inference(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) -> float | None:
+def _inference(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) -> Ratio:
     def seconds(some: list[FinishedRun]) -> pd.Series:
         found = {}
         for r in some:
@@ -123,7 +140,7 @@ def _inference(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) -
                 found[r.group, slide] = s
         return pd.Series(found, dtype=float)
 
-    return paired_ratio(seconds([r for r in runs if r.strategy == opponent]), seconds(own))
+    return ratio_interval(seconds([r for r in runs if r.strategy == opponent]), seconds(own))
 
 
 def bottleneck(rows: pd.DataFrame) -> str:

@@ -50,8 +50,8 @@ def difference(runs: list[FinishedRun]) -> dict[str, Any]:
 
 def main(
     hints: Annotated[str, typer.Option()] = "0,0.4,0.8",
-    shares: Annotated[str, typer.Option()] = "0.15,0.25,0.5",
-    slides: Annotated[int, typer.Option()] = 240,
+    shares: Annotated[str, typer.Option()] = "0.15,0.3,0.5",
+    slides: Annotated[int, typer.Option()] = 160,
     seeds: Annotated[int, typer.Option()] = 2,
     config: Annotated[list[str] | None, typer.Option("--set", help="As in `jsma-bench run`.")] = None,
     data: Annotated[Path, typer.Option()] = Path("data"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 
 RESAMPLES = 2000
 
@@ -43,9 +44,39 @@ def auc(rows: pd.DataFrame) -> float | None:
     return float(roc_auc_score(rows["label"], scores / np.maximum(total, 1e-12), multi_class="ovr", labels=classes))
 
 
-def paired_ratio(reference: pd.Series, own: pd.Series) -> float | None:
-    """Geometric mean of reference / own over the index they share; None where they share nothing."""
-    both = pd.concat([reference, own], axis=1, join="inner").dropna()
-    if both.empty:
+def class_metrics(rows: pd.DataFrame, order: list[str] | None = None) -> dict[str, Any]:
+    """Counts and the metrics beside accuracy, over rows with label, predicted and prob_<class>.
+
+    correct and predictions: integers (a slide counts once a seed); balanced_accuracy, macro_f1: scikit-learn's;
+    kappa: quadratic, where `order` lists the classes from the lowest to the highest grade, else None; ece: expected
+    calibration error, 10 bins of confidence.
+    """
+    label, predicted = rows["label"].to_numpy(str), rows["predicted"].to_numpy(str)
+    kappa = None
+    if order is not None and len(set(label)) > 1:
+        rank = {name: i for i, name in enumerate(order)}
+        ranks = ([rank[v] for v in label], [rank[v] for v in predicted])
+        kappa = float(cohen_kappa_score(*ranks, weights="quadratic", labels=list(range(len(order)))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class that is predicted and absent from a small table
+        balanced = float(balanced_accuracy_score(label, predicted))
+    return {
+        "correct": int((label == predicted).sum()), "predictions": len(rows), "balanced_accuracy": balanced,
+        "macro_f1": float(f1_score(label, predicted, average="macro", zero_division=0)),
+        "kappa": kappa, "ece": ece(rows),
+    }  # fmt: skip
+
+
+def ece(rows: pd.DataFrame, bins: int = 10) -> float | None:
+    """Expected calibration error, 0..1: mean |accuracy - confidence| over equal bins of confidence, by their size.
+
+    Guo et al., ICML 2017, eq. 5; None without columns prob_<class>.
+    """
+    columns = [c for c in rows.columns if c.startswith("prob_")]
+    if not columns:
         return None
-    return math.exp(float(np.mean(np.log(both.iloc[:, 0].to_numpy(float) / both.iloc[:, 1].to_numpy(float)))))
+    confidence = rows[columns].to_numpy(float).max(axis=1)
+    right = (rows["label"] == rows["predicted"]).to_numpy(float)
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(bin_of, right - confidence, bins)
+    return float(np.abs(gaps).sum() / len(rows))

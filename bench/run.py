@@ -157,7 +157,9 @@ class Runner:
             return self.restored(name, saved, seed)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
         trained, counters, scale = self._train(cls, encoder, parts, seed, name)
-        directory.write_json("train.json", {**settings_record(trained), "counters": counters})
+        directory.write_json(
+            "train.json", {**settings_record(trained), "counters": counters, "n_train": len(parts["train"])}
+        )
         directory.write_table("curve.parquet", trained.curve)
         candidate = cls.candidates(self.settings.strategy).index(trained.settings)
         torch.save(

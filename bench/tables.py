@@ -33,19 +33,81 @@ def cells(row: dict[str, Any]) -> list[str]:
     shown = {
         **row,
         "interval": f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
-        "inference_ms": row["inference_s_per_slide"] * 1000,
+        "inference_ms": None if row["inference_s_per_slide"] is None else row["inference_s_per_slide"] * 1000,
     }
     return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in COLUMNS.items()]
 
 
+AGAINST: dict[str, tuple[str, str]] = {
+    "dataset": ("dataset", "{}"),
+    "strategy": ("strategy", "{}"),
+    "difference": ("difference", "{:+.3f}"),
+    "interval": ("95 % interval", "{}"),
+    "discordant": ("only right: own/ref.", "{}"),
+    "mcnemar_p": ("McNemar p", "{:.3g}"),
+    "holm_p": ("Holm p", "{:.3g}"),
+    "t_p": ("corrected t p", "{:.3g}"),
+    "non_inferior": ("non-inferior", "{}"),
+}
+"""Columns of the comparison with a reference."""
+
+
+def cells_against(row: dict[str, Any]) -> list[str]:
+    """A row of `bench.statistics.tables.against` as text."""
+    shown = {
+        **row,
+        "interval": f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}",
+        "discordant": f"{row['only_own']}/{row['only_reference']}",
+        "non_inferior": f"{'yes' if row['non_inferior'] else 'no'} (margin {row['margin']:g})",
+    }
+    return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in AGAINST.items()]
+
+
 def terminal(rows: list[dict[str, Any]]) -> Table:
     """A rich table."""
-    table = Table()
-    for key, (heading, _) in COLUMNS.items():
+    return _table(COLUMNS, [cells(row) for row in rows])
+
+
+def terminal_against(rows: list[dict[str, Any]]) -> Table:
+    """The comparison with a reference as a rich table."""
+    return _table(AGAINST, [cells_against(row) for row in rows], f"accuracy minus that of {rows[0]['reference']}")
+
+
+def _table(columns: dict[str, tuple[str, str]], lines: list[list[str]], title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left")
+    for key, (heading, _) in columns.items():
         table.add_column(heading, justify="left" if key in ("dataset", "strategy") else "right")
-    for row in rows:
-        table.add_row(*cells(row))
+    for line in lines:
+        table.add_row(*line)
     return table
+
+
+def markdown_against(rows: list[dict[str, Any]]) -> str:
+    """The comparison with a reference as a Markdown table."""
+    headings = [heading for heading, _ in AGAINST.values()]
+    lines = [headings, ["---"] * len(headings), *(cells_against(row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def latex(rows: list[dict[str, Any]]) -> str:
+    """A LaTeX tabular (booktabs)."""
+    headings = [heading for heading, _ in COLUMNS.values()]
+    escaped = [
+        [text.replace("%", r"\%").replace("_", r"\_") for text in line] for line in [headings, *map(cells, rows)]
+    ]
+    body = [" & ".join(line) + r" \\" for line in escaped]
+    left = "ll" + "r" * (len(headings) - 2)
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{left}}}",
+            r"\toprule",
+            body[0],
+            r"\midrule",
+            *body[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    )
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.metrics import accuracy_interval, auc, paired_ratio
+from bench.metrics import accuracy_interval, auc, class_metrics, ece
 
 
 def rows(n, right, **more):
@@ -31,9 +31,26 @@ def test_auc_matches_pair_counting():
     assert auc(table) == pytest.approx(3 / 4)
 
 
-def test_paired_ratio_uses_shared_slides_only():
-    assert paired_ratio(pd.Series({"a": 2.0, "b": 8.0, "c": 100.0}), pd.Series({"a": 1.0, "b": 1.0})) == pytest.approx(
-        4
+def test_class_metrics_by_hand():
+    table = pd.DataFrame({"label": list("aaabbc"), "predicted": list("aabbba")})
+    found = class_metrics(table, ["a", "b", "c"])
+    assert (found["correct"], found["predictions"]) == (4, 6)
+    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert found["macro_f1"] == pytest.approx((2 * 2 / 6 + 2 * 2 / 5 + 0) / 3)
+    observed = np.array([[2, 1, 0], [0, 2, 0], [1, 0, 0]]) / 6
+    expected = np.outer(observed.sum(1), observed.sum(0))
+    weight = (np.arange(3)[:, None] - np.arange(3)) ** 2
+    assert found["kappa"] == pytest.approx(1 - (weight * observed).sum() / (weight * expected).sum())
+    assert found["ece"] is None and class_metrics(table)["kappa"] is None
+
+
+def test_ece_by_hand():
+    table = pd.DataFrame(
+        {
+            "label": ["a", "a", "b"],
+            "predicted": ["a", "b", "b"],
+            "prob_a": [0.95, 0.35, 0.05],
+            "prob_b": [0.05, 0.65, 0.95],
+        }
     )
-    assert paired_ratio(pd.Series({"a": 2.0}), pd.Series({"b": 1.0})) is None
-    assert np.isfinite(paired_ratio(pd.Series({"a": 2.0}), pd.Series({"a": 1.0})) or np.nan)
+    assert ece(table) == pytest.approx((2 * abs(1 - 0.95) + 1 * abs(0 - 0.65)) / 3)

@@ -99,3 +99,37 @@ def test_top_is_deterministic_and_regulariser_is_scaled():
 def test_package_import_does_not_load_torch():
     code = "import sys, jsma; assert 'torch' not in sys.modules; jsma.JSMA; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_patch_goes_through_the_layer_of_its_own_magnification():
+    torch.manual_seed(0)
+    model = JSMA(settings(adapter_dim=4), 3, 2).double()
+    features = torch.nn.functional.normalize(torch.randn(2, 5, 3, dtype=torch.float64), dim=-1)
+    magnification = torch.tensor([[0, 1, 1, 0, 1], [1, 1, 0, 0, 0]])
+    got = model.adapted(features, magnification)
+    for b in range(2):
+        for k in range(5):
+            layer = model.adapters[int(magnification[b, k])]
+            expected = (layer.weight @ (features[b, k] * math.sqrt(3)) + layer.bias).clamp_min(0) / math.sqrt(4)
+            assert torch.allclose(got[b, k], expected, atol=1e-12)
+    assert JSMA(settings(adapter_dim=0), 3, 2).adapted(features, magnification) is features
+
+
+def test_the_entropy_over_magnifications_is_annealed_to_nothing_at_half_of_training():
+    model = JSMA(settings(entropy_weight=0.0, magnification_entropy_weight=0.4), 3, 2)
+    even = torch.cat([torch.full((96,), 0.5 / 96), torch.full((24,), 0.5 / 24)]).log()
+    uneven = torch.cat([torch.full((96,), 0.9 / 96), torch.full((24,), 0.1 / 24)]).log()
+    h = -(0.9 * math.log(0.9) + 0.1 * math.log(0.1)) / math.log(2)
+    for share, left in ((0.0, 1.0), (0.25, 0.5), (0.5, 0.0), (1.0, 0.0)):
+        model.set_progress(share)
+        assert float(model.regulariser(even, SIZES)) == pytest.approx(-0.4 * left)
+        assert float(model.regulariser(uneven, SIZES)) == pytest.approx(-0.4 * left * h, abs=1e-6)
+    assert float(model.regulariser(even)) == 0.0
+
+
+@pytest.mark.parametrize(
+    "changes", ({"adapter_dim": -1}, {"magnification_entropy_weight": -0.1}, {"smoothing_eps": 1.0})
+)
+def test_settings_that_make_no_sense_are_refused(changes):
+    with pytest.raises(ValueError):
+        settings(**changes)

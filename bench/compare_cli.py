@@ -1,0 +1,74 @@
+"""`jsma-bench compare`: parses and prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def print_table(table: Table) -> None:
+    """To the terminal's width, or 200 columns where there is no terminal."""
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def compare(
+    out: Annotated[list[Path] | None, typer.Argument(help="Folders of run directories; default runs.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Strategy that others are set against; default exhaustive.")
+    ] = None,
+    margin: Annotated[float, typer.Option(help="Of non-inferiority, in accuracy.")] = 0.02,
+    budget_seconds: Annotated[float | None, typer.Option(help="Best within so many seconds a slide.")] = None,
+    budget_patches: Annotated[float | None, typer.Option(help="Best within so many patches a slide.")] = None,
+    to_accuracy: Annotated[float | None, typer.Option(help="Training time to this validation accuracy.")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+    csv: Annotated[bool, typer.Option("--csv")] = False,
+    md: Annotated[bool, typer.Option("--md")] = False,
+    tex: Annotated[bool, typer.Option("--tex")] = False,
+    save: Annotated[Path | None, typer.Option(help="Also write SAVE.md, .csv, .json (provenance) and .png.")] = None,
+    produced_by: Annotated[str, typer.Option(help="With --save: the command that made the runs.")] = "jsma-bench run",
+) -> None:
+    """One table over finished runs, and each strategy against a reference."""
+    from bench import tables
+    from bench.statistics.tables import compared
+
+    found = compared(out or [Path("runs")], reference, margin)
+    if found.note:
+        print(f"note: {found.note}", file=sys.stderr)
+    if save is not None:
+        from bench.publish import publish
+
+        for path in publish(found.runs, save, produced_by):
+            print(f"wrote {path}", file=sys.stderr)
+    if as_json:
+        print(tables.as_json(found.rows))
+    elif csv:
+        print(tables.as_csv(found.rows), end="")
+    elif tex:
+        print(tables.latex(found.rows))
+    elif md:
+        print(tables.markdown(found.rows))
+        if found.against:
+            print("\n" + tables.markdown_against(found.against))
+    else:
+        print_table(tables.terminal(found.rows))
+        if found.against:
+            print_table(tables.terminal_against(found.against))
+    _answers(found, budget_seconds, budget_patches, to_accuracy)
+
+
+def _answers(found: Any, seconds: float | None, patches: float | None, accuracy: float | None) -> None:
+    """Lines on standard error, so that --json and --csv stay clean."""
+    from bench.statistics.tables import best_lines, time_to_lines
+
+    lines = best_lines(found.rows, "inference_s_per_slide", seconds, "s a slide") if seconds is not None else []
+    if patches is not None:
+        lines += best_lines(found.rows, "patches_per_slide", patches, "patches a slide")
+    if accuracy is not None:
+        lines += time_to_lines(found.runs, accuracy)
+    for line in lines:
+        print(line, file=sys.stderr)

@@ -1,0 +1,42 @@
+"""Ratios, fronts and budgets by hand."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.statistics.costs import best_under, hypervolume, pareto, ratio_interval
+
+ROWS = [
+    {"strategy": "a", "accuracy": 0.5, "cost": 1.0},
+    {"strategy": "b", "accuracy": 0.8, "cost": 10.0},
+    {"strategy": "c", "accuracy": 0.7, "cost": 20.0},
+    {"strategy": "d", "accuracy": 0.9, "cost": 100.0},
+    {"strategy": "e", "accuracy": 0.9, "cost": None},
+]
+
+
+def test_ratio_pairs_what_is_shared():
+    found = ratio_interval(pd.Series({"x": 2.0, "y": 8.0, "z": 9.0}), pd.Series({"x": 1.0, "y": 1.0}))
+    assert found is not None and found[0] == pytest.approx(4.0)
+    assert found[1] < 4.0 < found[2]
+    assert ratio_interval(pd.Series({"x": 2.0}), pd.Series({"y": 1.0})) is None
+    assert ratio_interval(pd.Series({"x": 2.0}), pd.Series({"x": 1.0})) == (pytest.approx(2.0), 0.0, math.inf)
+
+
+def test_ratio_interval_covers_the_true_ratio():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(400):
+        slow = pd.Series(np.exp(rng.normal(0, 0.5, 40)))
+        found = ratio_interval(slow * 3 * np.exp(rng.normal(0, 0.1, 40)), slow)
+        assert found is not None
+        hits += found[1] <= 3 <= found[2]
+    assert 0.92 <= hits / 400 <= 0.98
+
+
+def test_front_hypervolume_and_budget():
+    assert pareto(ROWS, "cost") == ["a", "b", "d"]
+    assert hypervolume(ROWS, "cost") == pytest.approx((0.5 + 0.8) / 2)  # a decade each
+    assert best_under(ROWS, "cost", 50) is ROWS[1] and best_under(ROWS, "cost", 0.5) is None

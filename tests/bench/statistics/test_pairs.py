@@ -1,0 +1,78 @@
+"""Pairs of strategies against sums by hand and references written out."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+from bench.statistics.pairs import cluster_interval, corrected_t, difference, holm
+
+
+def table(right, patient=None, seed=0):
+    n = len(right)
+    return pd.DataFrame(
+        {"slide": [f"s{i}" for i in range(n)], "patient": patient, "label": "a",
+         "predicted": ["a" if r else "b" for r in right], "seed": seed}
+    )  # fmt: skip
+
+
+def test_difference_pairs_shared_slides_and_counts_the_discordant():
+    own = table([1, 1, 1, 1, 1, 1, 0, 0])
+    other = table([1, 1, 0, 0, 0, 0, 0, 1])
+    other = pd.concat([other, table([1] * 3).assign(slide=["x", "y", "z"])])  # not shared: does not count
+    found = difference(own, other)
+    assert found is not None and found.value == pytest.approx(3 / 8)
+    assert (found.only_own, found.only_reference) == (4, 1)
+    assert found.mcnemar_p == pytest.approx(2 * binom.cdf(1, 5, 0.5))
+    assert difference(own, table([1]).assign(slide="x")) is None
+
+
+def test_a_slide_keeps_its_seeds_together():
+    one, other = table([1] * 30 + [0] * 30), table([0] * 20 + [1] * 40)
+    few = difference(one, other)
+    many = difference(pd.concat([one] * 5), pd.concat([other] * 5))
+    assert few is not None and few == many
+
+
+def test_the_interval_is_that_of_all_resamples_of_few_clusters():
+    by = np.array([[2.0, 2], [0.0, 1], [1.0, 3], [3.0, 3]])
+    means = sorted(by[list(pick), 0].sum() / by[list(pick), 1].sum() for pick in itertools.product(range(4), repeat=4))
+    centre = by[:, 0].sum() / by[:, 1].sum()
+    factor = math.sqrt(4 / 3)
+    low, high = (centre + (q - centre) * factor for q in np.percentile(means, [2.5, 97.5]))
+    assert cluster_interval(by) == pytest.approx((low, high), abs=0.05)
+    assert cluster_interval(by[:1]) == (-math.inf, math.inf)
+
+
+def test_patients_widen_the_interval():
+    right, other = [1] * 40 + [0] * 40, [0] * 80
+    alone = difference(table(right), table(other))
+    patients = [f"p{i // 10}" for i in range(80)]
+    grouped = difference(table(right, patients), table(other, patients))
+    assert alone is not None and grouped is not None and grouped.clusters == 8
+    assert grouped.high - grouped.low > 2 * (alone.high - alone.low)
+
+
+def test_corrected_t_is_the_formula():
+    gaps = np.array([0.02, 0.05, -0.01, 0.04, 0.03])
+    t, p = corrected_t(gaps, 100, 25)
+    assert t == pytest.approx(gaps.mean() / math.sqrt((1 / 5 + 25 / 100) * gaps.var(ddof=1)))
+    assert 0.05 < p < 1
+    assert corrected_t(gaps[:1], 100, 25) == (0.0, 1.0)
+    assert corrected_t(np.array([0.1, 0.1]), 100, 25) == (math.inf, 0.0)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+def test_non_inferiority_asks_the_lower_bound():
+    same = difference(table([1] * 300 + [0] * 20), table([1] * 300 + [0] * 20))
+    assert same is not None and same.non_inferior(0.02)
+    rng = np.random.default_rng(0)
+    noisy = difference(table(rng.random(40) < 0.8), table(rng.random(40) < 0.8))
+    assert noisy is not None and not noisy.non_inferior(0.02)
