@@ -149,7 +149,7 @@ def test_an_interrupted_check_leaves_nothing(number, while_running, gate_data, t
 
 def await_child(process, module):
     """The processes below, once one that runs `module` is among them."""
-    for _ in range(600):
+    for _ in range(2000):  # a busy machine takes its time to start one
         below = psutil.Process(process.pid).children(recursive=True)
         if any(module in commands(child) for child in below):
             return below
