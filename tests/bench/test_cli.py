@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from baselines import STRATEGIES
+from baselines import DEFAULT
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--preset", "tiny", "--set", "name=test_resnet", "--set", "pretrained=null"]
@@ -33,7 +33,7 @@ def finished(tmp_path_factory):
 def test_run_prints_the_table(finished):
     folder, done = finished
     assert done.returncode == 0, done.stderr
-    for word in ("jsma", "exhaustive-all", "search", "bottleneck", f"results: runs ({len(STRATEGIES)} runs)"):
+    for word in ("jsma", "exhaustive-all", "search", "bottleneck", f"results: runs ({len(DEFAULT)} runs)"):
         assert word in done.stdout
     assert done.stderr == "" or "Warning" in done.stderr
 
@@ -41,7 +41,7 @@ def test_run_prints_the_table(finished):
 def test_compare_json_has_the_promised_keys(finished):
     folder, _ = finished
     rows = json.loads(cli("compare", "--json", cwd=folder).stdout)
-    assert {row["strategy"] for row in rows} == set(STRATEGIES)
+    assert {row["strategy"] for row in rows} == set(DEFAULT)
     promised = {
         "dataset", "strategy", "runs", "slides", "accuracy", "accuracy_low", "accuracy_high", "auc",
         "patches_per_slide", "megapixels_decoded_per_slide", "megabytes_read_per_slide", "train_s",
@@ -58,7 +58,7 @@ def test_compare_json_has_the_promised_keys(finished):
 def test_running_again_skips_what_is_complete(finished):
     folder, _ = finished
     before = {p: p.stat().st_mtime_ns for p in (folder / "runs").glob("*/status.json")}
-    assert len(before) == len(STRATEGIES)
+    assert len(before) == len(DEFAULT)
     assert cli("run", *SMALL, cwd=folder).returncode == 0
     assert {p: p.stat().st_mtime_ns for p in (folder / "runs").glob("*/status.json")} == before
 
