@@ -118,7 +118,8 @@ def _strokes(rng: np.random.Generator) -> np.ndarray:
     for _ in range(2):
         (a, b), flip = rng.integers(0, DIGIT_PX, 2).tolist(), bool(rng.random() < 0.5)
         ends = ((0, a), (DIGIT_PX - 1, b))
-        cv2.line(piece, *(tuple(e[::-1]) if flip else e for e in ends), 255)
+        start, end = (e[::-1] if flip else e for e in ends)
+        cv2.line(piece, start, end, 255)
     return (piece * rng.uniform(0.8, 1.0, piece.shape)).astype(np.uint8)
 
 

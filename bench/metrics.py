@@ -60,9 +60,10 @@ def class_metrics(rows: pd.DataFrame, order: list[str] | None = None) -> dict[st
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a class that is predicted and absent from a small table
         balanced = float(balanced_accuracy_score(label, predicted))
+    f1 = f1_score(label, predicted, average="macro", zero_division=0.0)  # pyright: ignore[reportArgumentType]
     return {
         "correct": int((label == predicted).sum()), "predictions": len(rows), "balanced_accuracy": balanced,
-        "macro_f1": float(f1_score(label, predicted, average="macro", zero_division=0)),
+        "macro_f1": float(f1),
         "kappa": kappa, "ece": ece(rows),
     }  # fmt: skip
 

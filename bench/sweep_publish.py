@@ -73,7 +73,7 @@ def picture(table: list[dict[str, Any]], png: Path) -> None:
     import seaborn as sns
 
     sns.set_theme(style="whitegrid", context="notebook")
-    frame = pd.DataFrame([{**row, "name": name_of(row)} for row in table])
+    frame: Any = pd.DataFrame([{**row, "name": name_of(row)} for row in table])
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
     colours = dict(zip(frame["name"].unique(), sns.color_palette("colorblind", frame["name"].nunique()), strict=True))
     for name, own in frame.groupby("name", sort=False):

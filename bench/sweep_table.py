@@ -14,7 +14,8 @@ TRAINING = ["fold", "seed"]  # one trained strategy
 
 def flip_rate(rows: pd.DataFrame) -> float:
     """Share of the slides whose prediction is not the same with every sampling seed, of one trained strategy."""
-    return float((rows.groupby("slide")["predicted"].nunique() > 1).mean())
+    different: Any = rows.groupby("slide")["predicted"].nunique() > 1
+    return float(different.mean())
 
 
 def sweep_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -30,7 +31,7 @@ def sweep_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
     return [_row(dict(zip(keys, key, strict=True)), own) for key, own in groups]  # pyright: ignore
 
 
-def _row(keys: dict[str, Any], own: pd.DataFrame) -> dict[str, Any]:
+def _row(keys: dict[str, Any], own: Any) -> dict[str, Any]:
     right = own.assign(right=(own["label"] == own["predicted"]).astype(float))
     by_draw = right.groupby([*TRAINING, "draw"])["right"].mean()
     trainings = by_draw.groupby(TRAINING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +51,7 @@ def difference(own: pd.DataFrame, reference: pd.DataFrame) -> Difference | None:
     The bootstrap resamples clusters (patients, else slides); a slide keeps its seeds together, so training seeds are
     not taken for slides. McNemar: exact binomial on discordant slides, a slide right where most of its seeds are.
     """
-    both = correct_table(own).join(correct_table(reference), how="inner", rsuffix="_reference")
+    both: Any = correct_table(own).join(correct_table(reference), how="inner", rsuffix="_reference")
     if both.empty:
         return None
     gap = both["right"] - both["right_reference"]
@@ -94,4 +95,4 @@ def corrected_t(gaps: np.ndarray, n_train: int, n_test: int) -> tuple[float, flo
 
 def holm(p: list[float]) -> list[float]:
     """Holm's step-down correction of p values, for all pairs that are tested together."""
-    return [float(v) for v in multipletests(p, method="holm")[1]] if p else []
+    return [float(v) for v in np.asarray(multipletests(p, method="holm")[1])] if p else []

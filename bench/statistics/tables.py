@@ -150,6 +150,6 @@ def time_to_lines(runs: list[FinishedRun], accuracy: float) -> list[str]:
 def _time_to(path: Path, accuracy: float) -> float | None:
     if not path.is_file():
         return None
-    curve = pd.read_parquet(path, columns=["seconds", "val_accuracy"])
+    curve: Any = pd.read_parquet(path, columns=["seconds", "val_accuracy"])
     reached = curve[curve["val_accuracy"] >= accuracy]
     return None if reached.empty else float(reached["seconds"].min())
