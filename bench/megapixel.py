@@ -116,9 +116,9 @@ def _strokes(rng: np.random.Generator) -> np.ndarray:
     """Two straight lines across a piece of 28 x 28, of uneven brightness."""
     piece = np.zeros((DIGIT_PX, DIGIT_PX), np.uint8)
     for _ in range(2):
-        (a, b), flip = rng.integers(0, DIGIT_PX, 2).tolist(), bool(rng.random() < 0.5)
-        ends = ((0, a), (DIGIT_PX - 1, b))
-        cv2.line(piece, *(tuple(e[::-1]) if flip else e for e in ends), 255)
+        a, b = rng.integers(0, DIGIT_PX, 2).tolist()
+        last, flip = DIGIT_PX - 1, bool(rng.random() < 0.5)
+        cv2.line(piece, (a, 0) if flip else (0, a), (b, last) if flip else (last, b), 255)
     return (piece * rng.uniform(0.8, 1.0, piece.shape)).astype(np.uint8)
 
 

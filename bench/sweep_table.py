@@ -14,7 +14,10 @@ TRAINING = ["fold", "seed"]  # one trained strategy
 
 def flip_rate(rows: pd.DataFrame) -> float:
     """Share of the slides whose prediction is not the same with every sampling seed, of one trained strategy."""
-    return float((rows.groupby("slide")["predicted"].nunique() > 1).mean())
+    said: dict[str, set[str]] = {}
+    for slide, predicted in zip(rows["slide"].tolist(), rows["predicted"].tolist(), strict=True):
+        said.setdefault(slide, set()).add(predicted)
+    return float(np.mean([len(answers) > 1 for answers in said.values()]))
 
 
 def sweep_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
@@ -31,22 +34,30 @@ def sweep_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _row(keys: dict[str, Any], own: pd.DataFrame) -> dict[str, Any]:
-    right = own.assign(right=(own["label"] == own["predicted"]).astype(float))
-    by_draw = right.groupby([*TRAINING, "draw"])["right"].mean()
-    trainings = by_draw.groupby(TRAINING)
-    draws = int(own["draw"].nunique())
+    trainings = [one for _, one in own.groupby(TRAINING)]
+    draws = len(set(own["draw"].tolist()))
+    right = [_by_draw(one) for one in trainings]  # accuracies of each training, one a sampling seed
     accuracy, low, high = accuracy_interval(own)
-    flips = [flip_rate(one) for _, one in own.groupby(TRAINING)]
     return {
         "dataset": own["dataset"].iloc[0], **keys, "budget": int(keys["budget"]) or None,
-        "confidence": None if pd.isna(keys["confidence"]) else float(keys["confidence"]),
-        "trainings": len(flips), "draws": draws, "slides": int(own["slide"].nunique()),
+        "confidence": None if keys["confidence"] != keys["confidence"] else keys["confidence"],  # NaN: not swept
+        "trainings": len(trainings), "draws": draws, "slides": len(set(own["slide"].tolist())),
         "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high,
-        "sd_sampling": float(np.mean(trainings.std(ddof=1))) if draws > 1 else None,
-        "sd_training": float(np.std(trainings.mean(), ddof=1)) if len(flips) > 1 else None,
-        "flip_rate": float(np.mean(flips)) if draws > 1 else None,
-        "patches_per_slide": float(own["patches"].mean()),
-        "megapixels_decoded_per_slide": float(own["decoded_px"].mean() / 1e6),
-        "megabytes_read_per_slide": float(own["compressed_bytes"].mean() / 1e6),
-        "seconds_per_slide": float(own["seconds"].mean()),
+        "sd_sampling": float(np.mean([r.std(ddof=1) for r in right])) if draws > 1 else None,
+        "sd_training": float(np.std([r.mean() for r in right], ddof=1)) if len(right) > 1 else None,
+        "flip_rate": float(np.mean([flip_rate(one) for one in trainings])) if draws > 1 else None,
+        "patches_per_slide": _mean(own, "patches"),
+        "megapixels_decoded_per_slide": _mean(own, "decoded_px") / 1e6,
+        "megabytes_read_per_slide": _mean(own, "compressed_bytes") / 1e6,
+        "seconds_per_slide": _mean(own, "seconds"),
     }  # fmt: skip
+
+
+def _by_draw(rows: pd.DataFrame) -> np.ndarray:
+    right = (rows["label"] == rows["predicted"]).to_numpy(float)
+    draw = rows["draw"].to_numpy(int)
+    return np.array([right[draw == d].mean() for d in np.unique(draw)])
+
+
+def _mean(rows: pd.DataFrame, column: str) -> float:
+    return float(rows[column].to_numpy(float).mean())

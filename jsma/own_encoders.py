@@ -29,6 +29,6 @@ def mnist_conv(width: int = 32) -> nn.Module:
 
 OWN_ENCODERS: dict[str, OwnEncoder] = {
     # the tint of bench.megapixel comes off: grey 0..1 in every channel
-    "mnist-conv": OwnEncoder(mnist_conv, (150 / 255, 50 / 255, 110 / 255), (100 / 255,) * 3),
+    "mnist-conv": OwnEncoder(mnist_conv, (150 / 255, 50 / 255, 110 / 255), (100 / 255, 100 / 255, 100 / 255)),
 }
 """Name -> encoder; none has weights to load."""
