@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.rundir import environment, writable
@@ -75,9 +76,10 @@ def picture(table: list[dict[str, Any]], png: Path) -> None:
     sns.set_theme(style="whitegrid", context="notebook")
     frame: Any = pd.DataFrame([{**row, "name": name_of(row)} for row in table])
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
-    colours = dict(zip(frame["name"].unique(), sns.color_palette("colorblind", frame["name"].nunique()), strict=True))
+    names = list(dict.fromkeys(frame["name"].tolist()))
+    colours = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
     for name, own in frame.groupby("name", sort=False):
-        if own["budget"].isna().all():
+        if all(budget != budget or budget is None for budget in own["budget"].tolist()):
             row = own.iloc[0]
             label = f"{name} ({row['patches_per_slide']:.0f} patches)"
             axes[0].axhline(row["accuracy"], color=colours[name], ls=":", label=label)
@@ -87,7 +89,7 @@ def picture(table: list[dict[str, Any]], png: Path) -> None:
         axes[0].plot(x, own["accuracy"], label=name, ls="--" if "top-N" in str(name) else "-", **style)
         sd = own["sd_sampling"].astype(float).fillna(0.0)
         axes[0].fill_between(x, own["accuracy"] - sd, own["accuracy"] + sd, color=colours[name], alpha=0.2, lw=0)
-        if own["flip_rate"].notna().all():
+        if not np.isnan(own["flip_rate"].to_numpy(float)).any():
             axes[1].plot(x, own["flip_rate"].astype(float), **style)
     axes[0].set_ylabel("accuracy (band: sd over sampling seeds)")
     axes[1].set_ylabel("flip rate (share of slides)")
