@@ -10,7 +10,10 @@ import pandas as pd
 
 from bench.compare import FinishedRun, compare, magnification_by_class
 from bench.rundir import writable
-from bench.tables import as_csv, markdown
+from bench.statistics.tables import against
+from bench.tables import as_csv, markdown, markdown_against
+
+REFERENCE, MARGIN = "exhaustive-all", 0.02  # the strongest opponent, and a loss of accuracy that does not matter
 
 
 def publish(runs: list[FinishedRun], stem: Path, command: str) -> list[Path]:
@@ -31,6 +34,10 @@ def publish(runs: list[FinishedRun], stem: Path, command: str) -> list[Path]:
 def page(rows: list[dict[str, Any]], runs: list[FinishedRun], command: str) -> str:
     """The table, where the patches were, and p(magnification) by class of the strategies that draw."""
     parts = [f"Produced by `{command}`.\n", markdown(rows)]
+    if any(r.strategy == REFERENCE for r in runs) and len(rows) > 1:
+        beside = against(runs, REFERENCE, MARGIN)
+        parts.append(f"\nAccuracy minus that of {REFERENCE} on the same slides (docs/statistics.md):\n")
+        parts.append(markdown_against(beside))
     looked = [r for r in rows if r["in_evidence"] is not None]
     if looked:
         parts.append("\nShare of the patches read that lie inside an evidence mask (slides that have evidence):\n")

@@ -36,7 +36,8 @@ class ViewSettings:
     from this magnification on (coarser or equal), patches lie half a side apart, so that what is nearly as large
     as a patch lies whole in one of them; such patches are few; overview_mpp: um/px of
     the overview, made coarser where its longer side would pass overview_max_px, so that its cost does
-    not grow with the slide; min_tissue: share of a cell that must be tissue for it to be allowed.
+    not grow with the slide, and finer where its shorter side would fall under overview_min_px (small
+    photos); min_tissue: share of a cell that must be tissue for it to be allowed.
     """
 
     mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
@@ -44,6 +45,7 @@ class ViewSettings:
     overlap_from_mpp: float = 2.0
     overview_mpp: float = 32.0
     overview_max_px: int = 256
+    overview_min_px: int = 12
     min_tissue: float = 0.25
 
     @property
@@ -117,7 +119,8 @@ class MeteredSlide:
         info = slide.info
         with meter.stage("overview"):
             width_um, height_um = info.width0_px * info.mpp, info.height0_px * info.mpp
-            mpp = max(view.overview_mpp, max(width_um, height_um) / view.overview_max_px, info.mpp)
+            finest = min(view.overview_mpp, min(width_um, height_um) / view.overview_min_px)
+            mpp = max(finest, max(width_um, height_um) / view.overview_max_px, info.mpp)
             width_px, height_px = math.ceil(width_um / mpp - 1e-6), math.ceil(height_um / mpp - 1e-6)
             scale0 = mpp / info.mpp
             centre0 = np.array([[width_px * scale0 / 2, height_px * scale0 / 2]])
