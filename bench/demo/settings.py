@@ -28,7 +28,7 @@ class DemoSettings:
     side0_px: int = 2048
     mpp: float = 0.5
     hint: float = 0.8
-    evidence_share: float = 0.5
+    evidence_share: float = 0.3
     variant: str = "both"
     tissue_share: float = 0.45
     seed: int = 0

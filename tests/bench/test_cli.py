@@ -49,7 +49,7 @@ def test_compare_json_has_the_promised_keys(finished):
         "inference_speedup_vs_exhaustive"}  # fmt: skip
     by = {row["strategy"]: row for row in rows}
     assert all(promised <= set(row) for row in rows)
-    assert by["jsma"]["patches_per_slide"] == 16 and by["overview"]["patches_per_slide"] == 0
+    assert by["jsma"]["patches_per_slide"] == 32 and by["overview"]["patches_per_slide"] == 0
     assert by["exhaustive"]["inference_speedup_vs_exhaustive"] == pytest.approx(1)
     for form in ("--csv", "--md"):
         assert "jsma" in cli("compare", form, cwd=folder).stdout
