@@ -8,7 +8,7 @@ import pytest
 
 from bench.demo import DemoSettings, generate
 
-SETTINGS = DemoSettings(slides=192, side0_px=1280, evidence_share=0.3, seed=11)
+SETTINGS = DemoSettings(slides=192, side0_px=1280, seed=11)
 
 spec = importlib.util.spec_from_file_location("demo_probe", Path(__file__).with_name("probe.py"))
 assert spec is not None and spec.loader is not None
