@@ -20,8 +20,8 @@ class Difference:
     """Accuracy of a strategy minus the reference's over shared slides.
 
     value, low, high: the difference and its 95 % interval (clusters resampled); only_own, only_reference: slides that
-    one of the two has right, by the majority of its seeds; mcnemar_p: exact, two-sided; lower_bound: one-sided 97.5 %
-    bound that `non_inferior` compares with minus the margin.
+    one of the two has right, by the majority of its seeds; mcnemar_p: exact, two-sided; clusters: how many there
+    are to resample.
     """
 
     value: float

@@ -27,7 +27,7 @@ def check_comparable(runs: list[FinishedRun]) -> str | None:
     for name in sorted({run.dataset for run in runs}):
         own = [run for run in runs if run.dataset == name]
         if len({run.data_hash for run in own}) > 1:
-            raise NotComparableError(_other(name, own, "data", lambda run: run.data_hash))
+            raise NotComparableError(_other(name, own, "data hash", lambda run: run.data_hash))
         for fold in sorted({run.fold for run in own}):
             of_fold = [run for run in own if run.fold == fold]
             if len({str(run.settings.get("split")) for run in of_fold}) > 1:
@@ -44,7 +44,7 @@ def _other(name: str, runs: list[FinishedRun], what: str, key: Any) -> str:
         first.setdefault(key(run), run.path.name)
     two = list(first.values())[:2]
     return (
-        f"dataset {name}: {len(first)} different {what}s, e.g. {two[0]} and {two[1]}; only runs on the same {what} "
+        f"dataset {name}: {len(first)} values of {what}, e.g. {two[0]} and {two[1]}; only runs on the same {what} "
         "are compared: give their folders one at a time"
     )
 

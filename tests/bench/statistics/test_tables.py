@@ -47,13 +47,13 @@ def test_against_the_reference(out):
 
 def test_other_data_and_other_splits_are_refused(out):
     write(out, "fixed", [1] * 8, data_hash="other")
-    with pytest.raises(NotComparableError, match="2 different datas"):
+    with pytest.raises(NotComparableError, match="2 values of data hash"):
         compared([out], None, 0.02)
 
 
 def test_another_split_is_refused(out):
     write(out, "fixed", [1] * 8, split="other")
-    with pytest.raises(NotComparableError, match="splits"):
+    with pytest.raises(NotComparableError, match="2 values of split"):
         compared([out], None, 0.02)
 
 
