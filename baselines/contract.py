@@ -57,13 +57,15 @@ class Outcome:
     """What a strategy says of one slide.
 
     logits: [n_classes]; penalty: scalar added to the loss, or None; cells: flat indices [n] of the
-    patches used; p_magnification: [M] probability of each magnification, or None where nothing is drawn.
+    patches used; p_magnification: [M] probability of each magnification, or None where nothing is drawn; attention:
+    [K] the distribution over all cells from which they were drawn, detached, or None where there is none.
     """
 
     logits: Tensor
     penalty: Tensor | None = None
     cells: Tensor | None = None
     p_magnification: Tensor | None = None
+    attention: Tensor | None = None
 
 
 class Strategy(nn.Module, ABC):

@@ -11,6 +11,7 @@ from torchmil.nn import AttentionPool
 
 from baselines.contract import Outcome, Strategy, StrategySettings
 from baselines.fixed import only_magnification
+from jsma.adapter import Adapter
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 
@@ -18,8 +19,8 @@ from jsma.metered import MeteredSlide
 class ExhaustiveAll(Strategy):
     """All tissue patches at all magnifications; one gated pool a magnification, concatenated.
 
-    Gated attention: Ilse et al., ICML 2018 (head from torchmil). Keeping magnifications apart is the
-    same choice as the sampler's default, so that it is not what decides between them.
+    Gated attention: Ilse et al., ICML 2018 (head from torchmil). The trained layer on each feature and one pool a
+    magnification are the same choices as the sampler's defaults, so that they are not what decides between them.
     """
 
     name = "exhaustive-all"
@@ -28,11 +29,12 @@ class ExhaustiveAll(Strategy):
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)
         n_pools = len(self.pool_mpps())
-        self.scale = feature_dim**0.5
+        self.adapted = Adapter(feature_dim, settings.method.adapter_dim, n_pools)
+        dim = self.adapted.dim
         self.pools = nn.ModuleList(
-            AttentionPool(in_dim=feature_dim, att_dim=settings.attention_dim, gated=True) for _ in range(n_pools)
+            AttentionPool(in_dim=dim, att_dim=settings.attention_dim, gated=True) for _ in range(n_pools)
         )
-        self.head = nn.Linear(n_pools * feature_dim, n_classes)
+        self.head = nn.Linear(n_pools * dim, n_classes)
 
     def pool_mpps(self) -> tuple[float, ...]:
         """Magnifications that are read, one pool each."""
@@ -63,7 +65,7 @@ class ExhaustiveAll(Strategy):
                 )
                 lengths = torch.tensor([max(len(b), 1) for b in own], device=padded.device)
                 mask = torch.arange(padded.shape[1], device=padded.device) < lengths[:, None]
-                pooled.append(pool(padded * self.scale, mask.float()))
+                pooled.append(pool(self.adapted.at(padded, k) * self.adapted.dim**0.5, mask.float()))
             logits = self.head(torch.cat(pooled, dim=1))
         return [Outcome(row, cells=torch.cat(own)) for row, own in zip(logits, cells, strict=True)]
 

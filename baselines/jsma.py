@@ -60,11 +60,11 @@ class Joint(Strategy):
             parts = slides[0].view.grid.slices
             logits = self._logits(log_a, draws, features, torch.tensor([part.stop for part in parts]))
             sizes = [part.stop - part.start for part in parts]
-            p = self.model.p_m(log_a, sizes).detach()
+            p, a = self.model.p_m(log_a, sizes).detach(), log_a.detach().exp()
             penalties = self.model.regulariser(log_a, sizes)
         return [
-            Outcome(row, penalty, draw.indices, share)
-            for row, penalty, draw, share in zip(logits, penalties, draws, p, strict=True)
+            Outcome(row, penalty, draw.indices, share, attention)
+            for row, penalty, draw, share, attention in zip(logits, penalties, draws, p, a, strict=True)
         ]
 
     def _logits(self, log_a: Tensor, draws: list[Draw], features: list[Tensor], ends: Tensor) -> list[Tensor]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from jsma.adapter import Adapter
 from jsma.attention import AttentionNet, Pool, pools_of
 from jsma.estimators import ESTIMATORS, estimate
 from jsma.grid import CellGrid
@@ -93,10 +94,8 @@ class JSMA(nn.Module):
         self.n_magnifications = len(settings.mpps)
         self.annealed = 1.0  # share of the magnification entropy weight that is in force
         self.attention = AttentionNet(self.n_magnifications, settings.width)
-        self.adapters = nn.ModuleList()
-        if settings.adapter_dim:
-            self.adapters.extend(nn.Linear(feature_dim, settings.adapter_dim) for _ in settings.mpps)
-        self.pooled_dim = settings.adapter_dim or feature_dim
+        self.adapted = Adapter(feature_dim, settings.adapter_dim, self.n_magnifications)
+        self.pooled_dim = self.adapted.dim
         inputs = self.pooled_dim * (self.n_magnifications if settings.pool == "concat" else 1)
         self.head: nn.Module = nn.Linear(inputs, n_classes)
         if settings.hidden:
@@ -107,16 +106,6 @@ class JSMA(nn.Module):
     def set_progress(self, share: float) -> None:
         """Tell how much of training is done, 0..1: lambda_m falls linearly to 0 at half of it."""
         self.annealed = max(0.0, 1.0 - 2.0 * share)
-
-    def adapted(self, features: Tensor, magnification: Tensor) -> Tensor:
-        """ReLU(W_m f + b_m) of features [..., N, d] through the layer of their magnification [..., N]."""
-        if not len(self.adapters):
-            return features
-        # features have norm 1: the scale brings their coordinates, and the layer's, near 1
-        scaled = features * math.sqrt(self.feature_dim)
-        each = torch.stack([layer(scaled) for layer in self.adapters], dim=-2)  # [..., N, M, adapter_dim]
-        index = magnification[..., None, None].expand(*magnification.shape, 1, each.shape[-1])
-        return torch.relu(each.gather(-2, index).squeeze(-2)) / math.sqrt(self.pooled_dim)
 
     def attend(self, overviews: Tensor, pools: Sequence[Pool], masks: Tensor | None = None) -> Tensor:
         """log a [b, K] of overviews float [b, 3, h, w] in 0..1; masks bool [b, K], True = may be drawn."""

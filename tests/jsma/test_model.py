@@ -109,7 +109,7 @@ def test_every_patch_goes_through_the_layer_of_its_own_magnification():
     got = model.adapted(features, magnification)
     for b in range(2):
         for k in range(5):
-            layer = model.adapters[int(magnification[b, k])]
+            layer = model.adapted.layers[int(magnification[b, k])]
             expected = (layer.weight @ (features[b, k] * math.sqrt(3)) + layer.bias).clamp_min(0) / math.sqrt(4)
             assert torch.allclose(got[b, k], expected, atol=1e-12)
     assert JSMA(settings(adapter_dim=0), 3, 2).adapted(features, magnification) is features
