@@ -19,7 +19,7 @@ PAIR = ("jsma", "exhaustive-all")
 RESAMPLES = 2000
 
 
-class _Quiet:
+class Quiet:
     """A report that says nothing; `named` gives one for each bar."""
 
     def __call__(self, what: str, done: int, total: int) -> None:
@@ -64,7 +64,7 @@ def main(
         for share in shares.split(","):
             chosen = (f"hint={hint}", f"evidence_share={share}", f"slides={slides}", *(config or ()))
             folder = out / f"h{hint}-e{share}"
-            execute(Request("demo", None, PAIR, "demo", seeds, 1, "cpu", folder, data, None, chosen), _Quiet())
+            execute(Request("demo", None, PAIR, "demo", seeds, 1, "cpu", folder, data, None, chosen), Quiet())
             table.append({"hint": float(hint), "evidence_share": float(share), **difference(load_runs(folder))})
             typer.echo("  ".join(f"{k} {v:.3g}" for k, v in table[-1].items()))
     write(table, save, {"hints": hints, "shares": shares, "slides": slides, "seeds": seeds, "set": config or []})

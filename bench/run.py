@@ -156,12 +156,12 @@ class Runner:
         if saved.is_file():
             return self.restored(name, saved, seed)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
-        trained, counters, scale = self._train(cls, encoder, parts, seed, name)
+        trained, counters, scale = self.train(name, encoder, parts, seed)
         directory.write_json(
             "train.json", {**settings_record(trained), "counters": counters, "n_train": len(parts["train"])}
         )
         directory.write_table("curve.parquet", trained.curve)
-        candidate = cls.candidates(self.settings.strategy).index(trained.settings)
+        candidate = cls.candidates(self.settings.of(name).strategy).index(trained.settings)
         torch.save(
             {
                 "strategy": trained.strategy.state_dict(),
@@ -179,14 +179,16 @@ class Runner:
         cls, device = strategy_class(name), torch.device(self.settings.device)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
         state = torch.load(weights, weights_only=True, map_location=device)
-        chosen = cls.candidates(self.settings.strategy)[state["candidate"]]
+        chosen = cls.candidates(self.settings.of(name).strategy)[state["candidate"]]
         strategy = cls(chosen, encoder.dim, len(self.dataset.classes), Meter()).to(device)
         strategy.load_state_dict(state["strategy"])
         encoder.load_state_dict(state["encoder"])
         return Contestant(strategy, encoder, [], scale_from(state["scale"], device))
 
-    def _train(self, cls: type[Strategy], encoder: Encoder, parts: dict[str, list[SlideRecord]], seed: int,
-               name: str) -> tuple[Trained, dict[str, int], FeatureScale | None]:  # fmt: skip
+    def train(self, name: str, encoder: Encoder, parts: dict[str, list[SlideRecord]],
+              seed: int) -> tuple[Trained, dict[str, int], FeatureScale | None]:  # fmt: skip
+        """Train the strategy called `name` on the slides of parts "train" and "val"; its counters; the scale used."""
+        cls, settings = strategy_class(name), self.settings.of(name)
         calibration = self._calibration(encoder, parts["train"])
         scale = None if calibration is None else calibration.scale
         device = torch.device(self.settings.device)
@@ -210,10 +212,10 @@ class Runner:
         opened = {part: [item for item in items if self._looked(item)] for part, items in opened.items()}
         trained = train(
             build,
-            cls.candidates(self.settings.strategy),
+            cls.candidates(settings.strategy),
             opened,
             desk,
-            self.settings.train,
+            settings.train,
             seed,
             lambda done, total: self.report(f"seed {seed}: training {name}", done, total),
         )

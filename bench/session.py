@@ -60,7 +60,7 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     if not 1 <= request.folds <= 5:
         raise UsageError(f"--folds {request.folds}; allowed: 1 to 5")
     settings = RunSettings(device=device_named(request.device))
-    settings = replace(settings, train=replace(settings.train, epochs=preset.epochs))
+    settings = replace(settings, train=replace(settings.train, epochs=preset.epochs), tuned=preset.tuned)
     preset, settings = assign(preset, settings, request.assignments)
     out = writable(request.out)
     if request.slides is not None:
@@ -88,9 +88,15 @@ def device_named(name: str) -> str:
 
 
 def assign(preset: Preset, settings: RunSettings, assignments: tuple[str, ...]) -> tuple[Preset, RunSettings]:
-    """KEY=VALUE applied to every field called KEY in the preset or the settings, however nested."""
+    """KEY=VALUE applied to every field called KEY in the preset or the settings, however nested.
+
+    STRATEGY:KEY=VALUE is for one strategy only, and goes before KEY=VALUE and before what the preset has tuned.
+    """
     for text in assignments:
         key, _, value = text.partition("=")
+        if ":" in key:
+            settings = _tune(settings, text)
+            continue
         new_preset, new_settings = (
             _assign(preset, key.strip(), value.strip()),
             _assign(settings, key.strip(), value.strip()),
@@ -101,6 +107,32 @@ def assign(preset: Preset, settings: RunSettings, assignments: tuple[str, ...]) 
             )
         preset, settings = new_preset or preset, new_settings or settings
     return preset, settings
+
+
+def _tune(settings: RunSettings, text: str) -> RunSettings:
+    """STRATEGY:KEY=VALUE; only what a strategy and its training own: the view is the same for all."""
+    owner, _, value = text.partition("=")
+    name, _, key = owner.rpartition(":")
+    strategy_class(name)
+    own = (_assign(settings.strategy, key, value.strip()), _assign(settings.train, key, value.strip()))
+    if own == (None, None):
+        allowed = ", ".join(sorted(_keys(settings.strategy) | _keys(settings.train)))
+        raise UsageError(f"--set {text}: no setting called {key!r} that one strategy may have; there are: {allowed}")
+    parsed = next(_value(part, key) for part in own if part is not None)
+    tuned = {**settings.tuned, name: {**settings.tuned.get(name, {}), key: parsed}}
+    return replace(settings, tuned=tuned)
+
+
+def _value(settings: Any, key: str) -> Any:
+    """The value of the field called `key`, in `settings` or in a dataclass inside it; None without one."""
+    for name, value in vars(settings).items():
+        if hasattr(value, "__dataclass_fields__"):
+            found = _value(value, key)
+            if found is not None:
+                return found
+        elif name == key:
+            return value
+    return None
 
 
 def _keys(settings: Any) -> set[str]:

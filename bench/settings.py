@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from baselines.contract import StrategySettings
 from jsma.encoder import EncoderSettings
@@ -32,18 +33,41 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Everything that decides a result, but for the data, the strategy, the fold and the seed."""
+    """Everything that decides a result, but for the data, the strategy, the fold and the seed.
+
+    tuned: strategy -> {setting of `strategy`, `method`, `look` or `train`: value}, where strategies have settings of
+    their own (each chosen on validation, `bench.tuning`); all runs of one comparison carry the same.
+    """
 
     strategy: StrategySettings = field(default_factory=StrategySettings)
     encoder: EncoderSettings = field(default_factory=lambda: EncoderSettings(pretrained="package", stage=3))
     view: ViewSettings = field(default_factory=ViewSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     device: str = "cpu"
+    tuned: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def of(self, name: str) -> RunSettings:
+        """These settings with those that are tuned for the strategy called `name`."""
+        settings = self
+        for key, value in self.tuned.get(name, {}).items():
+            settings = replace(settings, strategy=with_field(settings.strategy, key, value),
+                               train=with_field(settings.train, key, value))  # fmt: skip
+        return settings
+
+
+def with_field(settings: Any, key: str, value: Any) -> Any:
+    """`settings` with `value` in the field called `key`, in it or in a dataclass inside it; unchanged without one."""
+    for name, old in vars(settings).items():
+        if hasattr(old, "__dataclass_fields__"):
+            settings = replace(settings, **{name: with_field(old, key, value)})
+        elif name == key:
+            settings = replace(settings, **{name: value})
+    return settings
 
 
 @dataclass(frozen=True)
 class Preset:
-    """What `--preset` chooses: the demo's slides, the number of seeds, the schedule."""
+    """What `--preset` chooses: the demo's slides, the number of seeds, the schedule, and what is tuned."""
 
     slides: int
     seeds: int
@@ -53,6 +77,7 @@ class Preset:
     evidence_share: float = 0.5
     variant: str = "both"
     seed: int = 0
+    tuned: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 PRESETS: dict[str, Preset] = {

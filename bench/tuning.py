@@ -1,0 +1,124 @@
+"""Settings of every strategy, chosen on validation slides that no published table uses: `python -m bench.tuning`.
+
+Every strategy is given the same slides and training seeds, and a full grid over the settings of GRID that it has.
+No test slide is looked at. `search` tries every magnification at each point by itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from baselines import DEFAULT
+from bench.dials import Quiet
+from bench.errors import UsageError
+from bench.run import Runner
+from bench.rundir import environment
+from bench.session import Request, planned
+from bench.settings import RunSettings
+from jsma.encoder import build_encoder
+
+RATES, ENTROPIES, MPPS = "learning_rate=0.001,0.003,0.01", "entropy_weight=0.1,0.3,0.6", "mpp=0.5,1,2,4"
+GRID: dict[str, tuple[str, ...]] = {
+    "jsma": (RATES, ENTROPIES),
+    "fixed": (RATES, ENTROPIES, MPPS),
+    "search": (RATES, ENTROPIES),
+    "exhaustive": (RATES, MPPS),
+}
+"""Strategy -> its axes; only RATES for one that is not here."""
+
+
+def points(grid: Sequence[str]) -> list[dict[str, Any]]:
+    """Every combination of the values of KEY=V1,V2,... items."""
+    axes = []
+    for text in grid:
+        key, _, values = text.partition("=")
+        try:
+            axes.append([(key.strip(), float(value)) for value in values.split(",")])
+        except ValueError as error:
+            raise UsageError(f"--grid {text}: {error}; write KEY=NUMBER,NUMBER,...") from error
+    return [dict(point) for point in itertools.product(*axes)]
+
+
+def best_epoch(curve: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row with the lowest validation loss, of all candidates: the weights that training keeps."""
+    return min(curve, key=lambda row: row["val_loss"])
+
+
+def tried(runner: Runner, name: str, point: dict[str, Any], seeds: int) -> dict[str, Any]:
+    """Validation accuracy and loss of one strategy at one point of the grid, mean over training seeds."""
+    base: RunSettings = runner.settings
+    runner.settings = replace(base, tuned={name: point})
+    rows, mpps = [], []
+    try:
+        for seed in range(seeds):
+            parts = runner.dataset.split(0, 5)
+            trained = runner.train(name, build_encoder(base.encoder, seed), parts, seed)[0]
+            rows.append(best_epoch(trained.curve))
+            mpps.append(trained.settings.mpp)
+    finally:
+        runner.settings = base
+    mean = {key: float(np.mean([row[key] for row in rows])) for key in ("val_accuracy", "val_loss", "epoch")}
+    return {"strategy": name, "point": point, **mean, "mpps": mpps}
+
+
+def chosen(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Strategy -> the point of lowest mean validation loss."""
+    best: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["val_loss"]):
+        best.setdefault(row["strategy"], row["point"])
+    return best
+
+
+def write(rows: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """stem.md (every point tried, the chosen in bold) and stem.json (with what was asked, and the machine)."""
+    best = chosen(rows)
+    lines = ["| strategy | point | um/px | validation accuracy | validation loss | best epoch |", "| --- " * 6 + "|"]
+    for row in rows:
+        bold = "**" if row["point"] == best[row["strategy"]] else ""
+        point = ", ".join(f"{key} {value:g}" for key, value in row["point"].items())
+        mpps = ", ".join(f"{mpp:g}" for mpp in row["mpps"])
+        values = f"{row['val_accuracy']:.3f} | {row['val_loss']:.3f} | {row['epoch']:.0f}"
+        lines.append(f"| {bold}{row['strategy']}{bold} | {point} | {mpps} | {values} |")
+    stem.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    record = {"asked": asked, "chosen": best, "tried": rows, **environment()}
+    stem.with_suffix(".json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    return best
+
+
+def main(
+    strategies: Annotated[str, typer.Option(help="Comma-separated.")] = ",".join(DEFAULT),
+    grid: Annotated[list[str] | None, typer.Option(help="KEY=V1,V2,... in place of GRID; repeatable.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds a point.")] = 2,
+    preset: Annotated[str, typer.Option()] = "full",
+    data_seed: Annotated[int, typer.Option(help="Seed of the slides; not that of a published table.")] = 101,
+    config: Annotated[list[str] | None, typer.Option("--set", help="As in `jsma-bench run`.")] = None,
+    data: Annotated[Path, typer.Option()] = Path("data"),
+    save: Annotated[Path, typer.Option(help="Stem of the table and the record.")] = Path("tuning"),
+) -> None:
+    """Try every strategy on its grid, on training and validation slides of another seed; written after each point."""
+    names = tuple(name.strip() for name in strategies.split(","))
+    assignments = (f"seed={data_seed}", *(config or ()))
+    request = Request("demo", None, names, preset, seeds, 1, "cpu", save.parent, data, None, assignments)
+    runner = planned(request, Quiet())[0]
+    asked = {"strategies": names, "grid": grid, "seeds": seeds, "preset": preset, "data_seed": data_seed,
+             "set": config or [], "data_hash": runner.dataset.fingerprint}  # fmt: skip
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        for point in points(grid or GRID.get(name, (RATES,))):
+            rows.append(tried(runner, name, point, seeds))
+            typer.echo("  ".join(f"{key} {value}" for key, value in rows[-1].items()))
+            best = write(rows, save, asked)
+    for name, point in best.items():
+        typer.echo(" ".join(f"--set {name}:{key}={value:g}" for key, value in point.items()))
+
+
+if __name__ == "__main__":
+    typer.run(main)

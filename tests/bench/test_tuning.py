@@ -1,0 +1,80 @@
+"""Settings of one strategy's own, and how they are chosen."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bench import tuning
+from bench.dials import Quiet
+from bench.errors import UsageError
+from bench.session import Request, assign, planned
+from bench.settings import PRESETS, RunSettings
+
+FAST = ("slides=16", "side0_px=1024", "name=test_resnet", "pretrained=null", "stage=null", "epochs=2", "n_patches=3")
+
+
+def test_a_setting_of_one_strategy_leaves_the_others_alone():
+    _, settings = assign(
+        PRESETS["tiny"],
+        RunSettings(),
+        ("jsma:learning_rate=0.01", "jsma:entropy_weight=0.7", "entropy_weight=0.2", "fixed:mpp=2"),
+    )
+    own, fixed, other = settings.of("jsma"), settings.of("fixed"), settings.of("random")
+    assert own.train.learning_rate == 0.01 and own.strategy.method.entropy_weight == 0.7
+    assert fixed.strategy.mpp == 2.0 and fixed.strategy.method.entropy_weight == 0.2
+    assert other.train.learning_rate == RunSettings().train.learning_rate and other.strategy.mpp == 0.5
+    assert own.view == other.view and own.tuned == other.tuned  # one group of runs, with the same record
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    (
+        ("jsma:patch_size=3", "no setting called 'patch_size'"),
+        ("jsma:overview_mpp=8", "no setting called 'overview_mpp'"),  # the view is the same for all
+        ("nobody:learning_rate=0.1", "unknown strategy 'nobody'"),
+        ("jsma:learning_rate=fast", "learning_rate"),
+        ("jsma:n_patches=0", "n_patches"),
+    ),
+)
+def test_a_wrong_setting_of_one_strategy_is_one_clear_line(text, message):
+    with pytest.raises(UsageError, match=message):
+        assign(PRESETS["tiny"], RunSettings(), (text,))
+
+
+def test_points_are_all_combinations():
+    found = tuning.points(["a=1,2", "b=0.5,1,4"])
+    assert len(found) == 6 and {"a": 2.0, "b": 4.0} in found
+    with pytest.raises(UsageError, match="--grid a"):
+        tuning.points(["a=x"])
+
+
+def test_the_chosen_point_has_the_lowest_validation_loss_and_no_test_slide_is_opened(tmp_path, monkeypatch):
+    request = Request("demo", None, ("jsma", "random"), "tiny", 1, 1, "cpu", tmp_path, tmp_path / "data", None, FAST)
+    runner, _ = planned(request, Quiet())
+    parts = runner.dataset.split(0, 5)
+    opened = set()
+    open_record = runner.open_record
+    monkeypatch.setattr(runner, "open_record", lambda r: opened.add(r.id) or open_record(r))
+    rows = [
+        tuning.tried(runner, name, {"learning_rate": rate}, 1) for name in ("jsma", "random") for rate in (0.003, 0.01)
+    ]
+    assert opened == {r.id for part in ("train", "val") for r in parts[part]}
+    assert runner.settings.tuned == {}  # as before
+    best = tuning.write(rows, tmp_path / "tuning", {"seeds": 1})
+    for name in ("jsma", "random"):
+        losses = {row["point"]["learning_rate"]: row["val_loss"] for row in rows if row["strategy"] == name}
+        assert len(set(losses.values())) == 2  # the setting reached the training
+        assert best[name]["learning_rate"] == min(losses, key=lambda rate: losses[rate])
+    assert json.loads((tmp_path / "tuning.json").read_text())["chosen"] == best
+    assert (tmp_path / "tuning.md").read_text().count("**") == 4
+
+
+def test_best_epoch_is_the_one_whose_weights_training_keeps():
+    curve = [{"val_loss": 3.0, "epoch": 0}, {"val_loss": 1.0, "epoch": 1}, {"val_loss": 2.0, "epoch": 2}]
+    assert tuning.best_epoch(curve)["epoch"] == 1
+
+
+def test_a_chosen_point_is_a_complete_settings_record():
+    preset = replace(PRESETS["tiny"], tuned={"jsma": {"learning_rate": 0.01}})
+    assert replace(RunSettings(), tuned=preset.tuned).of("jsma").train.learning_rate == 0.01
