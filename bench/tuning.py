@@ -69,9 +69,9 @@ def tried(runner: Runner, name: str, point: dict[str, Any], seeds: int) -> dict[
 
 
 def chosen(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Strategy -> the point of lowest mean validation loss."""
+    """Strategy -> the point of highest mean validation accuracy, of equals the one of lowest loss."""
     best: dict[str, dict[str, Any]] = {}
-    for row in sorted(rows, key=lambda row: row["val_loss"]):
+    for row in sorted(rows, key=lambda row: (-row["val_accuracy"], row["val_loss"])):
         best.setdefault(row["strategy"], row["point"])
     return best
 

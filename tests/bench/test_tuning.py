@@ -49,7 +49,7 @@ def test_points_are_all_combinations():
         tuning.points(["a=x"])
 
 
-def test_the_chosen_point_has_the_lowest_validation_loss_and_no_test_slide_is_opened(tmp_path, monkeypatch):
+def test_the_chosen_point_is_the_best_on_validation_and_no_test_slide_is_opened(tmp_path, monkeypatch):
     request = Request("demo", None, ("jsma", "random"), "tiny", 1, 1, "cpu", tmp_path, tmp_path / "data", None, FAST)
     runner, _ = planned(request, Quiet())
     parts = runner.dataset.split(0, 5)
@@ -63,11 +63,18 @@ def test_the_chosen_point_has_the_lowest_validation_loss_and_no_test_slide_is_op
     assert runner.settings.tuned == {}  # as before
     best = tuning.write(rows, tmp_path / "tuning", {"seeds": 1})
     for name in ("jsma", "random"):
-        losses = {row["point"]["learning_rate"]: row["val_loss"] for row in rows if row["strategy"] == name}
-        assert len(set(losses.values())) == 2  # the setting reached the training
-        assert best[name]["learning_rate"] == min(losses, key=lambda rate: losses[rate])
+        own = [row for row in rows if row["strategy"] == name]
+        assert len({row["val_loss"] for row in own}) == 2  # the setting reached the training
+        assert best[name] == min(own, key=lambda row: (-row["val_accuracy"], row["val_loss"]))["point"]
     assert json.loads((tmp_path / "tuning.json").read_text())["chosen"] == best
     assert (tmp_path / "tuning.md").read_text().count("**") == 4
+
+
+def test_accuracy_decides_and_loss_among_equals():
+    def row(rate, accuracy, loss):
+        return {"strategy": "jsma", "point": {"learning_rate": rate}, "val_accuracy": accuracy, "val_loss": loss}
+
+    assert tuning.chosen([row(1, 0.8, 0.1), row(2, 0.9, 0.5), row(3, 0.9, 0.4)])["jsma"] == {"learning_rate": 3}
 
 
 def test_best_epoch_is_the_one_whose_weights_training_keeps():
