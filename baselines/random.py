@@ -7,15 +7,21 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from baselines.contract import StrategySettings
 from baselines.jsma import Joint
+from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 
 
 class Random(Joint):
-    """N patches without replacement: magnification uniform, then cell uniform among its tissue cells."""
+    """Control: N patches without replacement; magnification uniform, then cell uniform among its tissue cells."""
 
     name = "random"
     source = "control"
+
+    def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
+        super().__init__(settings, feature_dim, n_classes, meter)
+        self.model.attention.requires_grad_(False)  # nothing is drawn by it
 
     def log_attention(self, slides: Sequence[MeteredSlide]) -> Tensor:
         """log a [b, K], constant: 1/M over magnifications, uniform inside each."""

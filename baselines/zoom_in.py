@@ -23,6 +23,7 @@ class ZoomIn(Strategy):
     Kong & Henao, CVPR 2022, from its equations. The attention inside a region sees the region's own feature (a patch
     that is read, and counted) and the overview's hidden map at every finer cell; the paper runs a second network
     over the region's pixels. All finer magnifications compete inside a region. Of N patches, isqrt(N) are regions.
+    No attention is reported: inside regions that were not drawn there is none.
     """
 
     name = "zoom-in"
