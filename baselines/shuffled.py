@@ -46,7 +46,8 @@ class Shuffled(Joint):
         """The shuffled attention [b, K] at test."""
         if self.training or not self.trained:
             return log_a
-        return torch.stack([self.shuffle(row, slide, generator) for row, slide in zip(log_a, slides, strict=True)])
+        rows = zip(log_a.detach(), slides, strict=True)
+        return torch.stack([self.shuffle(row, slide, generator) for row, slide in rows])
 
     def shuffle(self, log_a: Tensor, slide: MeteredSlide, generator: Generator) -> Tensor:
         """log a [K] of one slide, shuffled."""

@@ -33,7 +33,7 @@ SETTINGS = StrategySettings(
     JSMASettings(n_patches=5, patch_px=PATCH_PX, mpps=MPPS), 2.0, look=LookSettings(topk_samples=100, first_look=2)
 )
 COLOURS = ((205, 120, 165), (135, 75, 150))  # RGB of the tissue of either class: any patch tells which
-SIZES0_PX = ((256, 192), (192, 256))  # (width, height): two geometries, so that no batch is all of one
+WIDTH0_PX, HEIGHT0_PX = 256, 192  # of all slides but one, which lies the other way
 
 
 class Tallied(ArraySlide):
@@ -79,10 +79,14 @@ def nothing_annotated(grid: CellGrid) -> None:
 
 @dataclass(frozen=True)
 class Scene:
-    """Slides of two classes that differ in the colour of their tissue, as arrays by id; encoder, scale and store."""
+    """Slides of two classes that differ in the colour of their tissue, as arrays by id; encoder, scale and store.
+
+    train, test: evenly of both classes, all of one geometry; other: one slide of another geometry.
+    """
 
     train: tuple[SlideRecord, ...]
     test: tuple[SlideRecord, ...]
+    other: tuple[SlideRecord, ...]
     pixels: dict[str, np.ndarray]
     encoder: Encoder
     scale: FeatureScale
@@ -97,22 +101,23 @@ class Scene:
 
 @lru_cache(maxsize=1)
 def scene() -> Scene:
-    """The scene, made once a process: 4 slides to train on and 8 others, evenly of 2 classes."""
+    """The scene, made once a process."""
     rng = np.random.default_rng(0)
     pixels: dict[str, np.ndarray] = {}
     records = []
-    for i in range(12):
-        width, height = SIZES0_PX[i // 2 % 2]
+    for i in range(9):
+        width, height = (HEIGHT0_PX, WIDTH0_PX) if i == 8 else (WIDTH0_PX, HEIGHT0_PX)
         array = np.full((height, width, 3), 245, np.uint8)
         tissue = np.array(COLOURS[i % 2]) + rng.normal(0, 12, (height - 40, width - 40, 3))
         array[20:-20, 20:-20] = tissue.clip(0, 255).astype(np.uint8)
         records.append(SlideRecord(f"no-such-folder/{i}.tif", str(i % 2)))
         pixels[records[-1].id] = array
     encoder = build_encoder(EncoderSettings("test_resnet", pretrained=None), seed=0)
-    found = calibrate(
-        encoder, records[:4], lambda r: ArraySlide(pixels[r.id], MPP0), VIEW, torch.device("cpu")
-    )  # fmt: skip
-    return Scene(tuple(records[:4]), tuple(records[4:]), pixels, encoder, found.scale, FeatureStore(encoder.dim))
+    train, test, other = tuple(records[:4]), tuple(records[4:8]), tuple(records[8:])
+    scale = calibrate(
+        encoder, list(train), lambda r: ArraySlide(pixels[r.id], MPP0), VIEW, torch.device("cpu")
+    ).scale
+    return Scene(train, test, other, pixels, encoder, scale, FeatureStore(encoder.dim))
 
 
 def settings_with(n_patches: int) -> StrategySettings:
