@@ -12,6 +12,15 @@ STRATEGIES: dict[str, str] = {
     "zoom-in": "baselines.zoom_in:ZoomIn",
     "zoom-mil": "baselines.zoom_mil:ZoomMIL",
     "adaptive": "baselines.adaptive:Adaptive",
+    "factorised": "baselines.factorised:Factorised",
+    "top": "baselines.top:Top",
+    "random-one": "baselines.random_one:RandomOne",
+    "stratified": "baselines.stratified:Stratified",
+    "stratified-one": "baselines.stratified_one:StratifiedOne",
+    "shuffled": "baselines.shuffled:Shuffled",
+    "shuffled-place": "baselines.shuffled_place:ShuffledPlace",
+    "shuffled-magnification": "baselines.shuffled_magnification:ShuffledMagnification",
+    "oracle": "baselines.oracle:Oracle",
 }
 """Name -> `module:Class`."""
 

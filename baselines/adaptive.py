@@ -27,6 +27,7 @@ class Adaptive(Strategy):
     Unbiased: each Phi_r and its gradients to a_r and f, given the rounds before. Not unbiased: the gradient that an
     earlier draw would have through what it makes later rounds do (it is left out), and a mean of what rounds that
     stopped early would have seen.
+    The attention it reports is the mean of the rounds' own, weighted by their patches.
     """
 
     name = "adaptive"
@@ -97,7 +98,7 @@ class Adaptive(Strategy):
             group = magnification_of(slide, torch.arange(len(free), device=free.device))
         n, name = self.model.n_magnifications, "truncated" if self.top else self.settings.method.estimator
         cells, features = group[:0], log_a0.new_zeros(0, self.model.pooled_dim)
-        phi, share, penalties, logits = log_a0.new_zeros(()), log_a0.new_zeros(n), [], log_a0[:0]
+        phi, mean_a, penalties, logits = log_a0.new_zeros(()), torch.zeros_like(log_a0).detach(), [], log_a0[:0]
         for size in self.sizes(generator):
             if not bool(free.any()):
                 break
@@ -113,15 +114,12 @@ class Adaptive(Strategy):
                                 groups=group[own], n_groups=n)  # fmt: skip
                 new = len(own) / (len(cells) + len(own))
                 phi = phi * (1 - new) + seen * new
-                share = share * (1 - new) + self._p_m(log_a, group, n) * new
+                mean_a = mean_a * (1 - new) + log_a.detach().exp() * new
                 cells, features = torch.cat([cells, own]), torch.cat([features, fresh])
                 free = free.index_fill(0, own, False)
                 penalties.append(self.model.regulariser(log_a))
                 logits = classify(self.model, phi)
             if self.certain(logits):
                 break
-        return Outcome(logits, torch.stack(penalties).mean(), cells, share)
-
-    @staticmethod
-    def _p_m(log_a: Tensor, group: Tensor, n: int) -> Tensor:
-        return log_a.new_zeros(n).index_add(0, group, log_a.detach().exp())
+        share = mean_a.new_zeros(n).index_add(0, group, mean_a)
+        return Outcome(logits, torch.stack(penalties).mean(), cells, share, mean_a)

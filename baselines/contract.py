@@ -58,7 +58,8 @@ class Outcome:
 
     logits: [n_classes]; penalty: scalar added to the loss, or None; cells: flat indices [n] of the
     patches used; p_magnification: [M] probability of each magnification, or None where nothing is drawn; attention:
-    [K] the distribution over all cells from which they were drawn, detached, or None where there is none.
+    [K] the distribution over all cells from which they were drawn or by which they are weighted, detached, or None
+    where there is no single one.
     """
 
     logits: Tensor
@@ -73,10 +74,14 @@ class Strategy(nn.Module, ABC):
 
     name: str
     source: str
+    bounded = True
+    """Whether N bounds the patches that are read of a slide at test; False where all are read, or all of one part."""
     trains_within_budget = True
-    """Whether N bounds the patches of a slide in training too, and at test all of them."""
+    """Whether N, where it bounds them at test, bounds them in training too."""
     stops_early = False
     """Whether `look.confidence` decides how much of N is read at test."""
+    uses_evidence = False
+    """Whether it may ask `MeteredSlide.evidence()` where the answer lies: an upper bound, and no method."""
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__()
@@ -87,7 +92,10 @@ class Strategy(nn.Module, ABC):
         """Logits and the rest for each slide of a batch; `generator` is the only randomness."""
 
     def set_progress(self, share: float) -> None:  # noqa: B027 - most strategies have nothing to anneal
-        """Told before every epoch how much of training is done, 0..1; for what is annealed."""
+        """Told before every epoch how much of training is done, 0..1, and 1 once it is over; for what is annealed.
+
+        One that was built to take trained weights is told nothing.
+        """
 
     @classmethod
     def candidates(cls, settings: StrategySettings) -> list[StrategySettings]:

@@ -25,6 +25,7 @@ class ExhaustiveAll(Strategy):
 
     name = "exhaustive-all"
     source = "Ilse, Tomczak & Welling, ICML 2018, arXiv 1802.04712"
+    bounded = False
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)
@@ -71,7 +72,7 @@ class ExhaustiveAll(Strategy):
 
 
 class Exhaustive(ExhaustiveAll):
-    """All tissue patches at the one magnification `settings.mpp`."""
+    """All tissue patches at the one magnification `settings.mpp`; as `ExhaustiveAll` (Ilse et al., ICML 2018)."""
 
     name = "exhaustive"
 

@@ -40,6 +40,10 @@ class Joint(Strategy):
         masks = torch.stack([self.allowed(slide) for slide in slides]).to(overviews.device)
         return self.model.attend(overviews, slides[0].view.pools, masks)
 
+    def used(self, log_a: Tensor, slides: Sequence[MeteredSlide], generator: Generator) -> Tensor:
+        """log a [b, K] that is drawn from, of what was learnt; controls put another in its place."""
+        return log_a
+
     def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
         """See `Strategy`; slides of equal geometry go through the networks together."""
         groups: dict[object, list[int]] = {}
@@ -52,7 +56,7 @@ class Joint(Strategy):
 
     def _together(self, slides: list[MeteredSlide], generator: Generator) -> list[Outcome]:
         with self.meter.stage("attention"):
-            log_a = self.log_attention(slides)
+            log_a = self.used(self.log_attention(slides), slides, generator)
         with self.meter.stage("sample"):
             draws = self.model.draw(log_a, generator)
         features = [slide.features(draw.indices) for slide, draw in zip(slides, draws, strict=True)]

@@ -13,7 +13,7 @@ from jsma.metered import MeteredSlide
 
 
 class Overview(Strategy):
-    """Linear head on the encoder's feature of the overview."""
+    """Control: linear head on the encoder's feature of the overview."""
 
     name = "overview"
     source = "control"

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from baselines.contract import StrategySettings
 from baselines.jsma import Joint
+from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 
 
 class Random(Joint):
-    """N patches without replacement: magnification uniform, then cell uniform among its tissue cells."""
+    """Control: N patches without replacement; magnification uniform, then cell uniform among its tissue cells."""
 
     name = "random"
     source = "control"
 
+    def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
+        super().__init__(settings, feature_dim, n_classes, meter)
+        self.model.attention.requires_grad_(False)  # nothing is drawn by it
+
     def log_attention(self, slides: Sequence[MeteredSlide]) -> Tensor:
         """log a [b, K], constant: 1/M over magnifications, uniform inside each."""
-        rows = []
+        rows, like = [], next(self.model.parameters())
         for slide in slides:
             mask, parts = self.allowed(slide), slide.view.grid.slices
-            log_a = torch.full(mask.shape, -torch.inf)
+            log_a = torch.full(mask.shape, -torch.inf, dtype=like.dtype)
             held = [part for part in parts if mask[part].any()]
             for part in held:
-                log_a[part][mask[part]] = -torch.log(mask[part].sum() * float(len(held)))
+                log_a[part][mask[part]] = -math.log(int(mask[part].sum()) * len(held))
             rows.append(log_a)
-        return torch.stack(rows).to(next(self.model.parameters()).device)
+        return torch.stack(rows).to(like.device)

@@ -7,7 +7,7 @@ from baselines.fixed import Fixed
 
 
 class Search(Fixed):
-    """`Fixed` once per magnification, charged for all of them: the opponent of the training claim."""
+    """`Fixed` once per magnification, charged for all of them: the opponent of the training claim (Zhang et al.)."""
 
     name = "search"
     source = "the alternative named in Zhang et al., CVPR-W 2021"

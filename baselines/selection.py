@@ -21,6 +21,7 @@ class PatchSelection(Strategy):
     Cordonnier et al., CVPR 2021, with the full Jacobian (Berthet et al., NeurIPS 2020). Patches are read only where
     the perturbed top-k is not 0: more than k in training (charged), k at test. Two differences: a slot mixes
     features where the paper mixes pixels, and the noise keeps its size, where theirs falls to 0 in training.
+    The attention it reports is each cell's share of the slots: 1/k on the k cells that are read at test.
     """
 
     name = "patch-selection"
@@ -59,4 +60,5 @@ class PatchSelection(Strategy):
             weights = y[:, kept].mean(0)  # mean over the slots
             logits = classify(self.model, by_magnification(weights, self.model.adapted(features, m), m, n))
             share = torch.zeros(n).to(weights).index_add(0, m, weights.detach())
-        return Outcome(logits, cells=cells, p_magnification=share)
+            a = torch.zeros(len(slide.view.mask)).to(weights).index_copy(0, cells, weights.detach())
+        return Outcome(logits, cells=cells, p_magnification=share, attention=a)

@@ -23,6 +23,7 @@ class ZoomIn(Strategy):
     Kong & Henao, CVPR 2022, from its equations. The attention inside a region sees the region's own feature (a patch
     that is read, and counted) and the overview's hidden map at every finer cell; the paper runs a second network
     over the region's pixels. All finer magnifications compete inside a region. Of N patches, isqrt(N) are regions.
+    No attention is reported: inside regions that were not drawn there is none.
     """
 
     name = "zoom-in"
@@ -38,6 +39,8 @@ class ZoomIn(Strategy):
         self.magnification, self.score = nn.Embedding(len(method.mpps), width), nn.Linear(width, 1)
         nn.init.normal_(self.score.weight, std=0.01)  # b starts close to uniform, as a does
         self.coarse = max(range(len(method.mpps)), key=lambda m: method.mpps[m])
+        for m, head in enumerate(self.model.attention.heads):
+            head.requires_grad_(m == self.coarse)  # inside a region `score` is in the place of the others
         self.n_regions = math.isqrt(method.n_patches)
         self.n_inside = max(1, (method.n_patches - self.n_regions) // self.n_regions)
 

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 from torchmil.nn import AttentionPool
 
 from baselines.contract import Outcome, Strategy, StrategySettings
+from jsma.adapter import Adapter
 from jsma.hierarchy import parents
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
@@ -37,12 +38,13 @@ class ZoomMIL(Strategy):
     read whole, so that N bounds only what is read below it: every step down gets an even share of what is left, and
     zooms into as many cells as that pays for. In training, cells with any weight in the perturbed top-k are zoomed
     into (charged). A child without tissue is not read and has no feature. Vectors of the magnifications are kept apart
-    or added, as `pool` says; the paper adds.
+    or added, as `pool` says; the paper adds. Features pass through the trained layer that the other strategies have
+    before they are mixed, which the paper does not have. No attention is reported: there is one a magnification.
     """
 
     name = "zoom-mil"
     source = "Thandiackal et al., ECCV 2022, arXiv 2204.12454"
-    trains_within_budget = False
+    bounded = False
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)
@@ -50,11 +52,10 @@ class ZoomMIL(Strategy):
         if len(mpps) < 2:
             raise ValueError(f"zoom-mil needs at least 2 magnifications, got mpps {mpps}; give a coarser one too")
         self.order = sorted(range(len(mpps)), key=lambda m: -mpps[m])  # coarse to fine
-        self.scale = feature_dim**0.5
-        self.pools = nn.ModuleList(
-            AttentionPool(in_dim=feature_dim, att_dim=settings.attention_dim, gated=True) for _ in mpps
-        )
-        self.head = nn.Linear(feature_dim * (len(mpps) if pool == "concat" else 1), n_classes)
+        self.adapted = Adapter(feature_dim, settings.method.adapter_dim, len(mpps))
+        dim = self.adapted.dim
+        self.pools = nn.ModuleList(AttentionPool(in_dim=dim, att_dim=settings.attention_dim, gated=True) for _ in mpps)
+        self.head = nn.Linear(dim * (len(mpps) if pool == "concat" else 1), n_classes)
 
     def choose(self, attention: Tensor, k: int, generator: Generator) -> Tensor:
         """Y [k, n] of the attention [n] over the cells of a level."""
@@ -99,12 +100,12 @@ class ZoomMIL(Strategy):
     def _pool(self, m: int, slide: MeteredSlide, level: Level) -> tuple[Tensor, Level]:
         """(pooled features [d] of magnification m, the level with the attention of its slots)."""
         if not len(level.cells):
-            return self.head.weight.new_zeros(self.feature_dim), level
+            return self.head.weight.new_zeros(self.adapted.dim), level
         features = slide.features(level.cells)
         with self.meter.stage("aggregate"):
-            tokens = level.slots.to(features) @ features
+            tokens = level.slots.to(features) @ self.adapted.at(features, m)
             alive = level.slots.detach().sum(1) > 0
-            z, scores = self.pools[m](tokens[None] * self.scale, alive[None].to(tokens), return_att=True)
+            z, scores = self.pools[m](tokens[None] * self.adapted.dim**0.5, alive[None].to(tokens), return_att=True)
             attention = scores[0].masked_fill(~alive, -torch.inf).softmax(0)
         return z[0], level._replace(attention=attention)
 

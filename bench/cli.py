@@ -12,6 +12,7 @@ import typer
 from baselines import DEFAULT
 from bench.bars import Bars
 from bench.baseline_cli import baseline_app
+from bench.check_cli import check
 from bench.compare_cli import compare, print_table
 from bench.data_cli import data_app
 from bench.errors import INTERRUPTED, NOT_COMPARABLE, PARTIAL, USAGE, NotComparableError, UsageError
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.command()(sweep)
 app.command()(compare)
+app.command()(check)
 app.add_typer(baseline_app, name="baseline")
 
 
@@ -95,6 +97,7 @@ UsageMistake: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ i
 def main() -> None:
     """Entry point: one line and an exit code for every mistake of the user."""
     from jsma.encoder import EncoderError
+    from jsma.metered import EvidenceRefusedError
     from jsma.slides import SlideError
 
     try:
@@ -107,7 +110,7 @@ def main() -> None:
     except NotComparableError as error:
         print(f"not comparable: {error}", file=sys.stderr)
         raise SystemExit(NOT_COMPARABLE) from None
-    except (UsageError, SlideError, EncoderError) as error:
+    except (UsageError, SlideError, EncoderError, EvidenceRefusedError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(USAGE) from None
     if code == INTERRUPTED:

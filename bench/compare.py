@@ -106,6 +106,7 @@ def _row(dataset: str, strategy: str, runs: list[FinishedRun]) -> dict[str, Any]
         **_interval("inference_speedup_vs_exhaustive", _inference(runs, own, "exhaustive")),
         **class_metrics(rows, GRADES.get(dataset)),
         "in_evidence": _mean(rows, "in_evidence"),
+        "uses_evidence": any(run.train.get("uses_evidence", False) for run in own),
         "bottleneck": bottleneck(rows),
     }  # fmt: skip
 

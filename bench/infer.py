@@ -14,6 +14,7 @@ from torch import Generator
 from baselines.contract import Outcome, Strategy
 from bench.datasets import Dataset, SlideRecord
 from bench.evidence import annotation_exists, load_evidence
+from bench.evidence.shares import evidence_for
 from jsma.encoder import Encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
@@ -78,7 +79,8 @@ def _predict(contestant: Contestant, record: SlideRecord, view: ViewSettings, op
     contestant.strategy.meter = meter
     desk = Desk(meter, contestant.encoder, view, None, contestant.scale, device)
     desk.flops_per_patch(view.patch_px, view.patch_px)
-    slide = MeteredSlide(record.id, lambda: open_record(record), desk)
+    evidence_of = evidence_for(type(contestant.strategy), record)
+    slide = MeteredSlide(record.id, lambda: open_record(record), desk, evidence_of=evidence_of)
     generator = Generator(device=device).manual_seed(seed)
     try:
         outcome = contestant.strategy([slide], generator)[0]

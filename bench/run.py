@@ -15,6 +15,7 @@ from baselines.contract import Strategy, StrategySettings
 from bench.calibrate import Calibration, calibrate
 from bench.datasets import Dataset, SlideRecord
 from bench.errors import UsageError
+from bench.evidence.shares import evidence_for, need_annotation
 from bench.infer import Contestant, infer
 from bench.plugin import own_class
 from bench.rundir import RunDirectory, RunKey
@@ -49,14 +50,17 @@ class Result:
     left_out: dict[str, int] = field(default_factory=dict)
 
 
-def strategy_class(name: str) -> type[Strategy]:
-    """The class called `name`, or `file.py:Class`, `module:Class`; UsageError that lists what exists."""
+def strategy_class(name: str, option: str = "--strategies") -> type[Strategy]:
+    """The class called `name`, or `file.py:Class`, `module:Class`; UsageError that lists what exists.
+
+    option: what the user gave the name to, for the error.
+    """
     target = STRATEGIES.get(name, name)
     if ":" not in target:
         raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}; your own is file.py:Class")
-    found = own_class(target, Strategy, "--strategies")
+    found = own_class(target, Strategy, option)
     if not getattr(found, "name", "") or not getattr(found, "source", ""):
-        raise UsageError(f"--strategies {name}: give the class `name` and `source`; see baselines/contract.py")
+        raise UsageError(f"{option} {name}: give the class `name` and `source`; see baselines/contract.py")
     return found
 
 
@@ -97,8 +101,7 @@ class Runner:
 
     def run(self, plan: Plan) -> Result:
         """Train and infer everything that is not complete yet."""
-        for name in plan.strategies:
-            strategy_class(name)
+        need_annotation(map(strategy_class, plan.strategies), self.dataset.name, self.dataset.records)
         keys = {(f, s, n): self._key(n, f, s, plan) for f in plan.folds for s in plan.seeds for n in plan.strategies}
         if not all(RunDirectory(self.out, key).complete for key in keys.values()):
             self.check()
@@ -158,7 +161,13 @@ class Runner:
         encoder = build_encoder(self.settings.encoder, seed).to(device)
         trained, counters, scale = self.train(name, encoder, parts, seed)
         directory.write_json(
-            "train.json", {**settings_record(trained), "counters": counters, "n_train": len(parts["train"])}
+            "train.json",
+            {
+                **settings_record(trained),
+                "counters": counters,
+                "n_train": len(parts["train"]),
+                "uses_evidence": cls.uses_evidence,
+            },
         )
         directory.write_table("curve.parquet", trained.curve)
         candidate = cls.candidates(self.settings.of(name).strategy).index(trained.settings)
@@ -197,7 +206,10 @@ class Runner:
             calibration.charge(desk.meter)
         opened = {
             part: [
-                Labelled(MeteredSlide(r.id, lambda r=r: self.open_record(r), desk), self.dataset.classes.index(r.label))
+                Labelled(
+                    MeteredSlide(r.id, lambda r=r: self.open_record(r), desk, evidence_of=evidence_for(cls, r)),
+                    self.dataset.classes.index(r.label),
+                )
                 for r in parts[part]
             ]
             for part in ("train", "val")

@@ -175,7 +175,10 @@ def _parsed(key: str, value: str, old: Any) -> Any:
 def listing(what: str, out: Path) -> list[dict[str, Any]]:
     """Rows for `jsma-bench list`."""
     if what == "strategies":
-        return [{"name": name, "source": strategy_class(name).source} for name in STRATEGIES]
+        return [
+            {"name": name, "source": cls.source, "evidence": "uses evidence" if cls.uses_evidence else ""}
+            for name, cls in zip(STRATEGIES, map(strategy_class, STRATEGIES), strict=True)
+        ]
     if what == "datasets":
         return [{"name": name, "title": source_named(name)[0].card.title} for name in DATASETS]
     if what == "readers":

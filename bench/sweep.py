@@ -18,6 +18,7 @@ from torch import Generator
 
 from baselines.contract import Outcome, Strategy
 from bench.datasets import SlideRecord
+from bench.evidence.shares import evidence_for
 from bench.infer import Contestant
 from bench.run import Plan, Report, Runner
 from jsma.meter import Counters, Meter
@@ -96,7 +97,8 @@ def predict(strategy: Strategy, contestant: Contestant, look: Look, view: ViewSe
         strategy.meter = meter
         desk = Desk(meter, contestant.encoder, view, store, contestant.scale, device)
         nothing_paid = replace(look.view, paid=np.zeros_like(look.view.paid))
-        slide = MeteredSlide(look.record.id, lambda: look.slide, desk, nothing_paid)
+        evidence_of = evidence_for(type(strategy), look.record)
+        slide = MeteredSlide(look.record.id, lambda: look.slide, desk, nothing_paid, evidence_of)
         outcome = strategy([slide], Generator(device=device).manual_seed(seed))[0]
         if store.unit.patches == known:
             break  # else something was read for the store: once more, with all of it planned and charged
@@ -189,7 +191,8 @@ class Sweep:
             # other noise on every slide: with the same, the slides of a draw would go astray together
             outcome, meter = self._predict(arm, seen, draw * 1_000_003 + number)
             rows.append({
-                "strategy": arm.name, "mode": arm.mode, "budget": arm.budget, "confidence": arm.confidence,
+                "strategy": arm.name, "uses_evidence": arm.strategy.uses_evidence, "mode": arm.mode,
+                "budget": arm.budget, "confidence": arm.confidence,
                 "draw": draw, "slide": record.id, "patient": record.patient, "label": record.label,
                 "predicted": classes[int(outcome.logits.argmax())],
                 "seconds": sum(meter.seconds().values()), **asdict(meter.total()),

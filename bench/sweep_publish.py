@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.rundir import environment, writable
+from bench.tables import EVIDENCE
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "strategy": ("strategy", "{}"),
@@ -32,8 +33,9 @@ COLUMNS: dict[str, tuple[str, str]] = {
 
 
 def name_of(row: dict[str, Any]) -> str:
-    """The strategy, with a note where its patches were the most probable ones and not drawn."""
-    return row["strategy"] if row["mode"] == "sample" else f"{row['strategy']} (top-N)"
+    """The strategy, with a note where its patches were the most probable ones and not drawn, or evidence was used."""
+    name = f"{row['strategy']}{EVIDENCE if row.get('uses_evidence') else ''}"
+    return name if row["mode"] == "sample" else f"{name} (top-N)"
 
 
 def cells(row: dict[str, Any]) -> list[str]:

@@ -39,7 +39,8 @@ def _row(keys: dict[str, Any], own: Any) -> dict[str, Any]:
     accuracy, low, high = accuracy_interval(own)
     flips = [flip_rate(one) for _, one in own.groupby(TRAINING)]
     return {
-        "dataset": own["dataset"].iloc[0], **keys, "budget": int(keys["budget"]) or None,
+        "dataset": own["dataset"].iloc[0], **keys, "uses_evidence": bool(own["uses_evidence"].any()),
+        "budget": int(keys["budget"]) or None,
         "confidence": None if pd.isna(keys["confidence"]) else float(keys["confidence"]),
         "trainings": len(flips), "draws": draws, "slides": int(own["slide"].nunique()),
         "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high,

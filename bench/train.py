@@ -107,6 +107,7 @@ def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[
         if epoch - best_epoch >= settings.patience:
             break
     report(settings.epochs, settings.epochs)
+    strategy.set_progress(1.0)
     strategy.load_state_dict(best_state)
     if best_encoder is not None:
         desk.encoder.load_state_dict(best_encoder)

@@ -8,73 +8,28 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from jsma.encoder import Encoder
+from jsma.desk import Desk, ViewSettings
 from jsma.grid import CellGrid
-from jsma.meter import Counters, Meter
-from jsma.scale import FeatureScale
+from jsma.meter import Counters
 from jsma.slides import Regions, Slide, SlideError
-from jsma.store import FeatureStore
 from jsma.tissue import cell_mask, tissue_mask
 
+__all__ = ["Desk", "EvidenceOf", "EvidenceRefusedError", "MeteredSlide", "SlideView", "ViewSettings"]
+
 BLOCK_CELLS = 32  # side of the square of cells read in one call: whole file tiles in bounded memory
-_FLOPS: WeakKeyDictionary[Encoder, dict[tuple[int, int], int]] = WeakKeyDictionary()  # counted once an encoder
+
+EvidenceOf = Callable[[CellGrid], "np.ndarray | None"]
+"""Of a slide's grid: the share of every patch that is evidence, 0..1 [K]; None where nothing is annotated."""
 
 
-@dataclass(frozen=True)
-class ViewSettings:
-    """How a slide is looked at.
-
-    mpps: magnifications in um/px, fine to coarse; patch_px: side of a patch; overlap_from_mpp:
-    from this magnification on (coarser or equal), patches lie half a side apart, so that what is nearly as large
-    as a patch lies whole in one of them; such patches are few; overview_mpp: um/px of
-    the overview, made coarser where its longer side would pass overview_max_px, so that its cost does
-    not grow with the slide, and finer where its shorter side would fall under overview_min_px (small
-    photos); min_tissue: share of a cell that must be tissue for it to be allowed.
-    """
-
-    mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    patch_px: int = 64
-    overlap_from_mpp: float = 2.0
-    overview_mpp: float = 32.0
-    overview_max_px: int = 256
-    overview_min_px: int = 12
-    min_tissue: float = 0.25
-
-    @property
-    def strides(self) -> tuple[float, ...]:
-        """Per magnification, distance of neighbouring patches as a share of their side."""
-        return tuple(0.5 if mpp >= self.overlap_from_mpp else 1.0 for mpp in self.mpps)
-
-
-@dataclass
-class Desk:
-    """Services of one pass. `store` is None where the encoder is trained or reads must be timed; it keeps raw
-    features, which `scale` (None: as the encoder gives them) brings to one scale on the way out."""
-
-    meter: Meter
-    encoder: Encoder
-    view: ViewSettings
-    store: FeatureStore | None = None
-    scale: FeatureScale | None = None
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-
-    def flops_per_patch(self, height_px: int, width_px: int) -> int:
-        """Floating-point operations of one forward pass of the encoder on one patch, by torch's counter."""
-        known, key = _FLOPS.setdefault(self.encoder, {}), (height_px, width_px)
-        if key not in known:
-            blank = torch.zeros((1, height_px, width_px, 3), dtype=torch.uint8, device=self.device)
-            with torch.no_grad(), FlopCounterMode(display=False) as counter:
-                self.encoder(blank)
-            known[key] = int(counter.get_total_flops())
-        return known[key]
+class EvidenceRefusedError(ValueError):
+    """A strategy that does not say that it uses evidence has asked for it."""
 
 
 @dataclass
@@ -92,11 +47,16 @@ class MeteredSlide:
     """One slide as a strategy sees it. Every pixel and every feature is counted by the desk's meter.
 
     id: name in the meter; open_it: opens the file (called at the first need); known: the view kept
-    from an earlier pass of the same run, or None.
+    from an earlier pass of the same run, or None; evidence_of: where the label's evidence lies, given to strategies
+    that say that they use it, None to all others.
     """
 
-    def __init__(self, id: str, open_it: Callable[[], Slide], desk: Desk, known: SlideView | None = None):
-        self.id, self._open_it, self._desk = id, open_it, desk
+    def __init__(
+        self, id: str, open_it: Callable[[], Slide], desk: Desk, known: SlideView | None = None,
+        evidence_of: EvidenceOf | None = None,
+    ):  # fmt: skip
+        self.id, self._open_it, self._desk, self._evidence_of = id, open_it, desk, evidence_of
+        self._evidence: list[Tensor | None] = []  # what was found, once it was looked for
         self._slide: Slide | None = None
         self._view = known
 
@@ -162,6 +122,22 @@ class MeteredSlide:
         """The overview, float32 [3, h, w] in 0..1."""
         pixels = torch.from_numpy(self.view.overview).to(self._desk.device)
         return pixels.permute(2, 0, 1).float() / 255
+
+    def evidence(self) -> Tensor | None:
+        """Share of every patch that is annotated as evidence, float32 [K] in 0..1; None where nothing is annotated.
+
+        It is what the label was given for, not something that can be seen: for the upper bound only. Not metered.
+        EvidenceRefusedError where the strategy does not declare `uses_evidence = True`.
+        """
+        if self._evidence_of is None:
+            raise EvidenceRefusedError(
+                f"slide {self.id}: the evidence was asked for by a strategy that does not declare its use; "
+                "set uses_evidence = True on the class, and its rows say so, or do without"
+            )
+        if not self._evidence:
+            found = self._evidence_of(self.view.grid)
+            self._evidence.append(None if found is None else torch.from_numpy(np.asarray(found, np.float32)))
+        return self._evidence[0]
 
     # --- reading and encoding ------------------------------------------------------------------------
     def regions(self, cells: np.ndarray) -> Regions:

@@ -41,6 +41,7 @@ def test_links_lead_somewhere(document):
         ["run"],
         ["compare"],
         ["sweep"],
+        ["check"],
         ["list"],
         ["data"],
         ["data", "show"],

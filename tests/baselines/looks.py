@@ -43,9 +43,8 @@ class Sketch:
 def build(cls, mpps=(1.0, 2.0), n_patches=4, look=None, **method):
     """The strategy `cls` in float64, with attention that is far from uniform."""
     torch.manual_seed(0)
-    settings = StrategySettings(
-        method=JSMASettings(n_patches=n_patches, mpps=mpps, patch_px=8, width=4, adapter_dim=0, **method)
-    )
+    method = {"width": 4, "adapter_dim": 0, **method}
+    settings = StrategySettings(method=JSMASettings(n_patches=n_patches, mpps=mpps, patch_px=8, **method))
     if look is not None:
         settings = StrategySettings(method=settings.method, look=look)
     strategy = cls(settings, DIM, CLASSES, Meter()).double()

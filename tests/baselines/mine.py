@@ -11,7 +11,7 @@ from jsma.metered import MeteredSlide
 
 
 class Mine(Strategy):
-    """Darkest cells first; no attention is learnt."""
+    """Darkest cells first; no attention is learnt. From the README."""
 
     name = "mine"
     source = "README"

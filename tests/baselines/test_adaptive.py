@@ -139,3 +139,14 @@ def test_it_begins_as_one_look():
     before, after = (log_a.exp() for log_a in strategy.seen)
     before[read] = 0
     torch.testing.assert_close(after, before / before.sum(), rtol=1e-3, atol=1e-4)
+
+
+def test_the_attention_it_reports_is_the_mean_of_the_rounds():
+    slide, strategy = scene(Scripted)
+    tissue = slide.view.mask.nonzero()[:, 0].tolist()
+    outcome = strategy.train().told(slide, tuple(tissue[:3]), (tissue[3],))
+    want = sum(n * log_a.exp() for n, log_a in zip((3, 1), strategy.seen, strict=True)) / 4
+    torch.testing.assert_close(outcome.attention, want.detach())
+    m = slide.view.grid.decode(torch.arange(len(want)).numpy())[0]
+    for g, share in enumerate(outcome.p_magnification):
+        torch.testing.assert_close(share, want.detach()[torch.from_numpy(m) == g].sum())

@@ -1,97 +1,257 @@
-"""What every strategy in the registry must do, on one small generated dataset."""
+"""Every strategy of the registry keeps the contract, and every check has been seen to fail."""
 
-import io
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from baselines import STRATEGIES
-from baselines.contract import Strategy, StrategySettings
-from bench.demo import DemoSettings, generate
+from baselines.contract import Outcome, Strategy
+from bench import cli
+from bench.check import CHECKS, ContractError, Trial, check_strategy
+from bench.check_scene import SETTINGS, opened, scene
 from bench.run import strategy_class
-from jsma import JSMASettings
-from jsma.encoder import EncoderSettings, build_encoder
-from jsma.meter import Meter
-from jsma.metered import Desk, MeteredSlide, ViewSettings
-from jsma.slides import open_slide
-
-METHOD = JSMASettings(n_patches=5)
-SETTINGS = StrategySettings(method=METHOD, mpp=1.0)
-
-
-@pytest.fixture(scope="module")
-def paths(tmp_path_factory):
-    folder = generate(DemoSettings(slides=2, side0_px=1024), tmp_path_factory.mktemp("demo"), workers=1)
-    return sorted(folder.glob("*.tif"))
-
-
-@pytest.fixture(scope="module")
-def encoder():
-    return build_encoder(EncoderSettings("test_resnet", pretrained=None), seed=0)
-
-
-def build(name, encoder, paths) -> tuple[Strategy, list[MeteredSlide], Meter]:
-    meter = Meter()
-    desk = Desk(meter, encoder, ViewSettings())
-    torch.manual_seed(0)
-    strategy = strategy_class(name)(SETTINGS, encoder.dim, 3, meter)
-    return strategy, [MeteredSlide(p.name, lambda p=p: open_slide(p), desk) for p in paths], meter
-
+from jsma.metered import EvidenceRefusedError
 
 OWN = str(Path(__file__).with_name("mine.py")) + ":Mine"  # the one that README shows
 
 
 @pytest.mark.parametrize("name", [*STRATEGIES, OWN])
-def test_contract(name, encoder, paths):
-    strategy, slides, meter = build(name, encoder, paths)
-    assert strategy.name == (name if name in STRATEGIES else "mine") and strategy.source and type(strategy).__doc__
-    outcomes = strategy(slides, torch.Generator().manual_seed(1))
-    assert [tuple(o.logits.shape) for o in outcomes] == [(3,), (3,)]
-    # the same seed gives the same answer
-    again = strategy(slides, torch.Generator().manual_seed(1))
-    for a, b in zip(outcomes, again, strict=True):
-        torch.testing.assert_close(a.logits, b.logits)
-    # cells lie in tissue and within the budget
-    for slide, outcome in zip(slides, outcomes, strict=True):
-        if outcome.cells is not None:
-            assert slide.view.mask[outcome.cells].all()
-            if not name.startswith("exhaustive") and strategy.trains_within_budget:
-                assert 1 <= len(outcome.cells) <= METHOD.n_patches
-                assert len(outcome.cells) == len(set(outcome.cells.tolist()))
-    # the meter counted what the outcome names, twice over for the two calls
-    used = sum(len(o.cells) for o in outcomes if o.cells is not None)
-    assert meter.total().patches == 2 * used
-    # finite gradients for everything the loss reaches, and something is reached
-    loss = torch.stack([o.logits.logsumexp(0) - o.logits[0] + (o.penalty or 0.0) for o in outcomes]).sum()
-    loss.backward()
-    grads = [p.grad for p in strategy.parameters() if p.grad is not None]
-    assert grads and all(torch.isfinite(g).all() for g in grads)
-    if name in ("jsma", "fixed", "search", "patch-selection"):
-        attention = [p.grad for n, p in strategy.named_parameters() if "attention" in n]
-        assert any(g is not None and g.abs().sum() > 0 for g in attention)
-    # saves and loads bit-identically
-    buffer = io.BytesIO()
-    torch.save(strategy.state_dict(), buffer)
-    buffer.seek(0)
-    other, other_slides, _ = build(name, encoder, paths)
-    other.load_state_dict(torch.load(buffer, weights_only=True))
-    for a, b in zip(outcomes, other(other_slides, torch.Generator().manual_seed(1)), strict=True):
-        assert torch.equal(a.logits, b.logits)
-    for slide in slides + other_slides:
-        slide.close()
+def test_contract(name):
+    findings = check_strategy(strategy_class(name))
+    assert [f.check for f in findings] == list(CHECKS)
+    assert not [f for f in findings if not f.ok]
+    assert findings[0].strategy == (name if name in STRATEGIES else "mine")
+    seen = {f.check: f.detail for f in findings}
+    assert ("uses evidence" in seen["evidence"]) == (name == "oracle")
 
 
-def test_fixed_reads_one_magnification_and_search_tries_them_all(encoder, paths):
-    strategy, slides, _ = build("fixed", encoder, paths)
-    outcome = strategy(slides[:1], torch.Generator().manual_seed(0))[0]
-    assert outcome.cells is not None
-    assert set(slides[0].view.grid.mpp_of(outcome.cells.numpy())) == {1.0}
-    assert [c.mpp for c in strategy_class("search").candidates(SETTINGS)] == list(METHOD.mpps)
+def test_those_that_learn_where_to_look_have_a_gradient_there():
+    for name in ("jsma", "fixed", "search", "patch-selection", "zoom-in", "adaptive", "factorised", "top", "shuffled"):
+        assert "model.attention.layers.0.weight" not in CHECKS["gradients"](Trial(strategy_class(name), scene())), name
 
 
-def test_exhaustive_reads_every_tissue_cell_once(encoder, paths):
-    strategy, slides, _ = build("exhaustive-all", encoder, paths)
-    outcome = strategy(slides[:1], torch.Generator())[0]
-    assert outcome.cells is not None
-    assert sorted(outcome.cells.tolist()) == slides[0].view.mask.nonzero()[:, 0].tolist()
+class Fair(Strategy):
+    """N random cells, averaged; of this test."""
+
+    name = "fair"
+    source = "this test"
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.head = nn.Linear(self.feature_dim, self.n_classes)
+        self.n = self.settings.method.n_patches
+
+    def choose(self, slide, generator):
+        allowed = slide.view.mask.nonzero()[:, 0]
+        return allowed[torch.randperm(len(allowed), generator=generator)[: self.n]]
+
+    def say(self, slide, features):
+        return self.head(features.mean(0) * self.feature_dim**0.5)
+
+    def forward(self, slides, generator):
+        found = []
+        for slide in slides:
+            cells = self.choose(slide, generator)
+            found.append(Outcome(self.say(slide, slide.features(cells)), cells=cells))
+        return found
+
+
+class Undocumented(Fair):
+    """Something."""
+
+
+class Glass(Fair):
+    def choose(self, slide, generator):
+        return (~slide.view.mask).nonzero()[: self.n, 0]
+
+
+class Silent(Fair):
+    def forward(self, slides, generator):
+        return [Outcome(o.logits) for o in super().forward(slides, generator)]
+
+
+class Improper(Fair):
+    def forward(self, slides, generator):
+        return [Outcome(o.logits, None, o.cells, torch.ones(3)) for o in super().forward(slides, generator)]
+
+
+class Restless(Fair):
+    def say(self, slide, features):
+        return super().say(slide, features) + torch.rand(2)
+
+
+class Greedy(Fair):
+    def choose(self, slide, generator):
+        self.n = 2 * self.settings.method.n_patches
+        return super().choose(slide, generator)
+
+
+class Gluttonous(Fair):
+    """More than N, but at training time only; of this test."""
+
+    def choose(self, slide, generator):
+        self.n = self.settings.method.n_patches + self.training
+        return super().choose(slide, generator)
+
+
+class Idle(Fair):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.spare = nn.Linear(2, 2)
+
+
+class Steep(Fair):
+    def say(self, slide, features):
+        return super().say(slide, features) + (self.head.bias * 0).sqrt()
+
+
+class Stubborn(Fair):
+    def say(self, slide, features):
+        return super().say(slide, features * 0)
+
+
+class Forgetful(Fair):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.kept = torch.randn(2)
+
+    def say(self, slide, features):
+        return super().say(slide, features) + self.kept
+
+
+class Opener(Fair):
+    def say(self, slide, features):
+        try:
+            Path(slide.id).read_bytes()
+        except OSError:
+            pass
+        return super().say(slide, features)
+
+
+class Bypass(Fair):
+    def say(self, slide, features):
+        slide._open().read(slide.regions(torch.arange(3).numpy()))
+        return super().say(slide, features)
+
+
+class Forger(Fair):
+    def forward(self, slides, generator):
+        outcomes = super().forward(slides, generator)
+        self.meter.counters.clear()
+        return outcomes
+
+
+class Peeker(Fair):
+    def choose(self, slide, generator):
+        return slide.evidence().topk(self.n).indices
+
+
+OFFENDERS = (
+    (Undocumented, "source", "does not name its source"),
+    (Glass, "outcomes", "without tissue"),
+    (Silent, "outcomes", "names 0 cells, 5 were read"),
+    (Improper, "outcomes", "p_magnification is no detached distribution"),
+    (Restless, "deterministic", "the same seed gives other logits in training"),
+    (Greedy, "budget", "read 2 patches of a slide in training with n_patches = 1"),
+    (Gluttonous, "budget", "in training"),
+    (Idle, "gradients", "no gradient reaches spare.weight, spare.bias"),
+    (Steep, "gradients", "head.bias is not finite"),
+    (Stubborn, "learns", "4 of 8"),
+    (Forgetful, "saves", "other logits"),
+    (Opener, "metered", "opens .*tif' by itself"),
+    (Bypass, "metered", "pixels, the slides handed out"),
+    (Forger, "metered", "the meter says 0 patches"),
+)
+
+
+@pytest.mark.parametrize(("cls", "check", "words"), OFFENDERS, ids=lambda v: getattr(v, "__name__", ""))
+def test_an_offender_fails_its_check(cls, check, words):
+    CHECKS[check](Trial(Fair, scene()))
+    with pytest.raises(ContractError, match=words):
+        CHECKS[check](Trial(cls, scene()))
+
+
+def test_what_is_declared_is_allowed():
+    class Honest(Gluttonous):
+        trains_within_budget = False
+
+    assert "declared" in CHECKS["budget"](Trial(Honest, scene()))
+
+    class Free(Greedy):
+        bounded = False
+
+    assert "declared" in CHECKS["budget"](Trial(Free, scene()))
+
+
+def test_evidence_is_refused_unless_its_use_is_declared():
+    with pytest.raises(EvidenceRefusedError, match="uses_evidence = True"):
+        CHECKS["evidence"](Trial(Peeker, scene()))
+    (refused,) = [f for f in check_strategy(Peeker) if f.check == "evidence"]
+    assert not refused.ok and refused.detail.startswith("EvidenceRefusedError: slide no-such-folder/0.tif")
+
+    class Declared(Peeker):
+        uses_evidence = True
+
+        def choose(self, slide, generator):
+            found = slide.evidence()
+            assert (found is None) == (slide.label == 1)
+            return Fair.choose(self, slide, generator)
+
+    assert "declared" in CHECKS["evidence"](Trial(Declared, scene()))
+
+
+def test_what_is_opened_is_seen(tmp_path):
+    with opened() as files:
+        with pytest.raises(OSError):
+            open(tmp_path / "gone.tif", "rb")
+        import colorsys  # noqa: F401 - a module is no file that a strategy reads
+    assert files == [str(tmp_path / "gone.tif")]
+    with opened() as files:
+        pass
+    assert files == []
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "words"),
+    (
+        (OWN, 0, "ok    mine  metered: "),
+        ("broken.py:Broken", 1, "FAIL  broken  outcomes: ZeroDivisionError"),
+        ("nope", 2, "there are: jsma"),
+        ("gone.py:Mine", 2, "check gone.py:Mine: no such file"),
+    ),
+)
+def test_one_command_checks_a_strategy_of_ones_own(target, code, words, tmp_path, monkeypatch, capsys):
+    text = Path(OWN.rpartition(":")[0]).read_text().replace("Mine", "Broken").replace('"mine"', '"broken"')
+    (tmp_path / "broken.py").write_text(text.replace("outcomes = []", "outcomes = [] * (1 // 0)"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["jsma-bench", "check", target])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    said = capsys.readouterr()
+    assert left.value.code == code and words in said.out + said.err
+    if code < 2:
+        assert len(said.out.splitlines()) == len(CHECKS)
+    else:
+        assert len(said.err.splitlines()) == 1 and "Traceback" not in said.err
+
+
+def made(name):
+    trial = Trial(strategy_class(name), scene())
+    strategy = trial.build()
+    return trial, strategy, trial.slides(strategy)
+
+
+def test_fixed_reads_one_magnification_and_search_tries_them_all():
+    trial, strategy, slides = made("fixed")
+    for slide, outcome in zip(slides, trial.said(strategy, slides, True), strict=True):
+        assert set(slide.view.grid.mpp_of(outcome.cells.numpy())) == {SETTINGS.mpp}
+    assert [c.mpp for c in strategy_class("search").candidates(SETTINGS)] == list(SETTINGS.method.mpps)
+
+
+def test_exhaustive_reads_every_tissue_cell_once():
+    trial, strategy, slides = made("exhaustive-all")
+    for slide, outcome in zip(slides, trial.said(strategy, slides, True), strict=True):
+        assert sorted(outcome.cells.tolist()) == slide.view.mask.nonzero()[:, 0].tolist()

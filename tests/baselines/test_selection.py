@@ -60,3 +60,6 @@ def test_at_test_the_k_best_cells_are_read():
     allowed = slide.view.mask.nonzero()[:, 0]
     y = torch.stack([(allowed == cell).double() for cell in slide.asked[0]])
     torch.testing.assert_close(outcome.logits, by_hand(strategy, slide, y))
+    want = torch.zeros(len(scores)).double()
+    want[slide.asked[0]] = 1 / 4
+    torch.testing.assert_close(outcome.attention, want)

@@ -117,3 +117,21 @@ def test_below_the_coarsest_it_stays_within_the_budget(n):
         below = [c for call in slide.asked[1:] for c in call]
         assert len(below) == len(set(below)) <= n and slide.view.mask[outcome.cells].all()
         assert n < 4 or below
+
+
+def test_features_pass_through_the_trained_layer_before_they_are_mixed():
+    slide, strategy = Sketch(side0_px=48, seed=1), build(ZoomMIL, n_patches=8, look=LOOK).train()
+    adapted = build(ZoomMIL, n_patches=8, look=LOOK, adapter_dim=5).train()
+    with torch.no_grad():  # the layer on every feature beforehand, then no layer: the same
+        m = torch.from_numpy(slide.view.grid.decode(np.arange(len(slide.view.mask)))[0])
+        layers = adapted.adapted.layers
+        through = torch.stack([
+            torch.relu(layers[g].weight @ (f * 5**0.5) + layers[g].bias) / 5**0.5
+            for g, f in zip(m.tolist(), slide.all, strict=True)
+        ])  # fmt: skip
+        strategy.load_state_dict({k: v for k, v in adapted.state_dict().items() if not k.startswith("adapted")})
+        (want,) = adapted([slide], torch.Generator().manual_seed(4))
+        slide.all = through
+        (outcome,) = strategy([slide], torch.Generator().manual_seed(4))
+    torch.testing.assert_close(outcome.logits, want.logits)
+    assert outcome.cells.tolist() == want.cells.tolist()

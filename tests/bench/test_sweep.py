@@ -83,7 +83,8 @@ def test_the_table_is_what_is_computed_by_hand():
         (0, "x"): "aab", (0, "y"): "aaa", (0, "z"): "bbb", (1, "x"): "abb", (1, "y"): "aba", (1, "z"): "aaa",
     }  # fmt: skip
     rows = [
-        {"dataset": "d", "strategy": "s", "mode": "sample", "budget": 4, "confidence": None, "fold": 0, "seed": seed,
+        {"dataset": "d", "strategy": "s", "uses_evidence": False, "mode": "sample", "budget": 4, "confidence": None,
+         "fold": 0, "seed": seed,
          "draw": draw, "slide": slide, "patient": None, "label": "a", "predicted": said, "patches": 2 + draw,
          "decoded_px": 1_000_000, "compressed_bytes": 500_000, "seconds": 0.1}
         for (seed, slide), letters in answers.items()

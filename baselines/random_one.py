@@ -1,0 +1,20 @@
+"""Random patches at one magnification."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from baselines.fixed import only_magnification
+from baselines.random import Random
+from jsma.metered import MeteredSlide
+
+
+class RandomOne(Random):
+    """Control: N patches without replacement, uniform among the tissue cells at `settings.mpp`."""
+
+    name = "random-one"
+    source = "control"
+
+    def allowed(self, slide: MeteredSlide) -> Tensor:
+        """Cells of `settings.mpp` only."""
+        return only_magnification(slide, self.settings.mpp)

@@ -1,0 +1,23 @@
+"""Does the place matter: JSMA trained as it is, its attention shuffled within each magnification at test."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+from baselines.shuffled import Shuffled, permuted
+from jsma.metered import MeteredSlide
+
+
+class ShuffledPlace(Shuffled):
+    """Control: as `Shuffled` (Zhang et al., CVPR-W 2021, at test only), but within each magnification.
+
+    p(m) and the entropy of the attention stay as they are; where it looks is lost.
+    """
+
+    name = "shuffled-place"
+    source = "control; a counterfactual of Zhang et al., CVPR-W 2021"
+
+    def shuffle(self, log_a: Tensor, slide: MeteredSlide, generator: Generator) -> Tensor:
+        """log a [K] of one slide, the cells of every magnification shuffled among themselves."""
+        return torch.cat([permuted(log_a[part], generator) for part in slide.view.grid.slices])

@@ -1,0 +1,65 @@
+"""What the slides of one pass share: how they are looked at, the meter, the encoder, the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from jsma.encoder import Encoder
+from jsma.meter import Meter
+from jsma.scale import FeatureScale
+from jsma.store import FeatureStore
+
+_FLOPS: WeakKeyDictionary[Encoder, dict[tuple[int, int], int]] = WeakKeyDictionary()  # counted once an encoder
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """How a slide is looked at.
+
+    mpps: magnifications in um/px, fine to coarse; patch_px: side of a patch; overlap_from_mpp:
+    from this magnification on (coarser or equal), patches lie half a side apart, so that what is nearly as large
+    as a patch lies whole in one of them; such patches are few; overview_mpp: um/px of
+    the overview, made coarser where its longer side would pass overview_max_px, so that its cost does
+    not grow with the slide, and finer where its shorter side would fall under overview_min_px (small
+    photos); min_tissue: share of a cell that must be tissue for it to be allowed.
+    """
+
+    mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    patch_px: int = 64
+    overlap_from_mpp: float = 2.0
+    overview_mpp: float = 32.0
+    overview_max_px: int = 256
+    overview_min_px: int = 12
+    min_tissue: float = 0.25
+
+    @property
+    def strides(self) -> tuple[float, ...]:
+        """Per magnification, distance of neighbouring patches as a share of their side."""
+        return tuple(0.5 if mpp >= self.overlap_from_mpp else 1.0 for mpp in self.mpps)
+
+
+@dataclass
+class Desk:
+    """Services of one pass. `store` is None where the encoder is trained or reads must be timed; it keeps raw
+    features, which `scale` (None: as the encoder gives them) brings to one scale on the way out."""
+
+    meter: Meter
+    encoder: Encoder
+    view: ViewSettings
+    store: FeatureStore | None = None
+    scale: FeatureScale | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def flops_per_patch(self, height_px: int, width_px: int) -> int:
+        """Floating-point operations of one forward pass of the encoder on one patch, by torch's counter."""
+        known, key = _FLOPS.setdefault(self.encoder, {}), (height_px, width_px)
+        if key not in known:
+            blank = torch.zeros((1, height_px, width_px, 3), dtype=torch.uint8, device=self.device)
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                self.encoder(blank)
+            known[key] = int(counter.get_total_flops())
+        return known[key]
