@@ -12,6 +12,18 @@ STRATEGIES: dict[str, str] = {
     "zoom-in": "baselines.zoom_in:ZoomIn",
     "zoom-mil": "baselines.zoom_mil:ZoomMIL",
     "adaptive": "baselines.adaptive:Adaptive",
+    "mean": "baselines.mean:Mean",
+    "mean-all": "baselines.mean:MeanAll",
+    "max": "baselines.maximum:Max",
+    "max-all": "baselines.maximum:MaxAll",
+    "dsmil": "baselines.dsmil:DSMIL",
+    "dsmil-all": "baselines.dsmil:DSMILAll",
+    "clam": "baselines.clam:CLAM",
+    "clam-all": "baselines.clam:CLAMAll",
+    "transmil": "baselines.transmil:TransMIL",
+    "transmil-all": "baselines.transmil:TransMILAll",
+    "ips": "baselines.ips:IPS",
+    "ips-all": "baselines.ips:IPSAll",
 }
 """Name -> `module:Class`."""
 

@@ -128,7 +128,8 @@ def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: tor
             labels = torch.tensor([item.label for item in batch], device=desk.device)
             loss = cross_entropy(torch.stack([o.logits for o in outcomes]), labels)
             total += float(loss.detach()) * len(batch)
-            penalties = [o.penalty for o in outcomes if o.penalty is not None]
+            added = [o.penalty_of(item.label) for o, item in zip(outcomes, batch, strict=True)]
+            penalties = [penalty for penalty in added if penalty is not None]
             if penalties:
                 loss = loss + torch.stack(penalties).mean()
         with desk.meter.stage("backward"):

@@ -164,6 +164,11 @@ class MeteredSlide:
         return pixels.permute(2, 0, 1).float() / 255
 
     # --- reading and encoding ------------------------------------------------------------------------
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether features carry a gradient to the encoder here and now."""
+        return torch.is_grad_enabled() and not self._desk.encoder.settings.frozen
+
     def regions(self, cells: np.ndarray) -> Regions:
         """The regions (centre in level-0 pixels, mpp, side) of flat cell indices."""
         grid, side = self.view.grid, self._desk.view.patch_px
