@@ -32,6 +32,7 @@ def cells(row: dict[str, Any]) -> list[str]:
     """The row as text, "-" where a value does not apply."""
     shown = {
         **row,
+        "strategy": row["strategy"] + (", finetuned" if row.get("regime") == "finetuned" else ""),
         "interval": f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
         "inference_ms": None if row["inference_s_per_slide"] is None else row["inference_s_per_slide"] * 1000,
     }
