@@ -21,6 +21,18 @@ STRATEGIES: dict[str, str] = {
     "shuffled-place": "baselines.shuffled_place:ShuffledPlace",
     "shuffled-magnification": "baselines.shuffled_magnification:ShuffledMagnification",
     "oracle": "baselines.oracle:Oracle",
+    "mean": "baselines.mean:Mean",
+    "mean-all": "baselines.mean:MeanAll",
+    "max": "baselines.maximum:Max",
+    "max-all": "baselines.maximum:MaxAll",
+    "dsmil": "baselines.dsmil:DSMIL",
+    "dsmil-all": "baselines.dsmil:DSMILAll",
+    "clam": "baselines.clam:CLAM",
+    "clam-all": "baselines.clam:CLAMAll",
+    "transmil": "baselines.transmil:TransMIL",
+    "transmil-all": "baselines.transmil:TransMILAll",
+    "ips": "baselines.ips:IPS",
+    "ips-all": "baselines.ips:IPSAll",
 }
 """Name -> `module:Class`."""
 

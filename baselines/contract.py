@@ -38,18 +38,45 @@ class LookSettings:
 
 
 @dataclass(frozen=True)
+class BagSettings:
+    """Options of the strategies that read every tissue patch.
+
+    heads: attention heads of transmil and ips, which must divide the width of the features (8 on 512 units as
+    published); landmarks: of transmil's Nystrom attention, the attention is exact for bags up to that size (256 as
+    published); clam_top: patches with the highest and the lowest attention that clam's instance loss takes (8 as
+    published); clam_weight: of that loss against the cross-entropy (.3/.7 as published); ips_load: patches that ips
+    reads at a time; ips_shuffle: in an order drawn anew, in place of square by square.
+    """
+
+    heads: int = 4
+    landmarks: int = 256
+    clam_top: int = 8
+    clam_weight: float = 3 / 7
+    ips_load: int = 32
+    ips_shuffle: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.heads, self.landmarks, self.clam_top, self.ips_load) < 1 or self.clam_weight < 0:
+            raise ValueError(
+                f"heads, landmarks, clam_top and ips_load must be at least 1, clam_weight at least 0, got {self}"
+            )
+
+
+@dataclass(frozen=True)
 class StrategySettings:
     """Settings common to all strategies.
 
     method: the sampler's options (number of patches, magnifications, estimator, entropy weight);
     mpp: the magnification, in um/px, of the strategies that use one; attention_dim: width of the
-    gated attention of the exhaustive heads; look: options of the strategies that look more than once.
+    gated attention of the exhaustive heads; look: options of the strategies that look more than once;
+    bag: of those that read every patch.
     """
 
     method: JSMASettings = field(default_factory=JSMASettings)
     mpp: float = 0.5
     attention_dim: int = 64
     look: LookSettings = field(default_factory=LookSettings)
+    bag: BagSettings = field(default_factory=BagSettings)
 
 
 @dataclass
@@ -59,7 +86,8 @@ class Outcome:
     logits: [n_classes]; penalty: scalar added to the loss, or None; cells: flat indices [n] of the
     patches used; p_magnification: [M] probability of each magnification, or None where nothing is drawn; attention:
     [K] the distribution over all cells from which they were drawn or by which they are weighted, detached, or None
-    where there is no single one.
+    where there is no single one; label_penalty: [n_classes] what is added to the loss if the slide is of that class (a
+    strategy never sees the label), or None.
     """
 
     logits: Tensor
@@ -67,6 +95,13 @@ class Outcome:
     cells: Tensor | None = None
     p_magnification: Tensor | None = None
     attention: Tensor | None = None
+    label_penalty: Tensor | None = None
+
+    def penalty_of(self, label: int) -> Tensor | None:
+        """All that is added to the loss of a slide of class `label`, or None."""
+        if self.label_penalty is None:
+            return self.penalty
+        return self.label_penalty[label] + (0.0 if self.penalty is None else self.penalty)
 
 
 class Strategy(nn.Module, ABC):

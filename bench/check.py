@@ -67,7 +67,8 @@ class Trial:
         """The loss of training: cross-entropy plus the mean penalty."""
         outcomes = self.said(strategy, slides, True, seed)
         loss = cross_entropy(torch.stack([o.logits for o in outcomes]), torch.tensor([s.label for s in slides]))
-        penalties = [o.penalty for o in outcomes if o.penalty is not None]
+        added = [o.penalty_of(s.label) for o, s in zip(outcomes, slides, strict=True)]
+        penalties = [p for p in added if p is not None]
         return loss + torch.stack(penalties).mean() if penalties else loss
 
 

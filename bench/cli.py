@@ -42,6 +42,9 @@ def run(
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
     seeds: Annotated[int | None, typer.Option(min=1, help="Training seeds 0..n-1; default from the preset.")] = None,
     folds: Annotated[int, typer.Option(min=1, help="How many of 5 folds to run, where the data have no split.")] = 1,
+    regime: Annotated[
+        str | None, typer.Option(help="frozen (features kept, charged in full) or finetuned (encoder trained too).")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     out: Annotated[Path, typer.Option(help="Folder of the run directories.")] = Path("runs"),
     data: Annotated[Path, typer.Option(help="Folder of the datasets.")] = Path("data"),
@@ -52,7 +55,8 @@ def run(
     from bench.session import Request, execute
 
     names = tuple(name.strip() for name in strategies.split(",") if name.strip())
-    request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, tuple(config or ()))
+    assignments = tuple(config or ())
+    request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, assignments, regime)
     bars = Bars()
     with bars.progress:
         session = execute(request, bars)

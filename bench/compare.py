@@ -35,6 +35,11 @@ class FinishedRun:
     train: dict[str, Any]
     predictions: pd.DataFrame
 
+    @property
+    def regime(self) -> str:
+        """One of `bench.settings.REGIMES`."""
+        return "frozen" if self.settings.get("encoder", {}).get("frozen", True) else "finetuned"
+
 
 def load_runs(out: Path) -> list[FinishedRun]:
     """Every complete run under `out`; UsageError where there is none."""
@@ -75,7 +80,7 @@ def _load(path: Path) -> FinishedRun:
 
 
 def compare(runs: list[FinishedRun]) -> list[dict[str, Any]]:
-    """One row per dataset and strategy.
+    """One row per dataset, strategy and training regime.
 
     Speed-ups are geometric means of paired ratios: training by (data, fold, seed), inference by slide
     within the interleaved inference of one run. Null where the opponent was not run beside it.
@@ -83,8 +88,8 @@ def compare(runs: list[FinishedRun]) -> list[dict[str, Any]]:
     rows = []
     for dataset in sorted({run.dataset for run in runs}):
         own = [run for run in runs if run.dataset == dataset]
-        for strategy in dict.fromkeys(run.strategy for run in own):
-            rows.append(_row(dataset, strategy, own))
+        for strategy, regime in dict.fromkeys((run.strategy, run.regime) for run in own):
+            rows.append({**_row(dataset, strategy, [run for run in own if run.regime == regime]), "regime": regime})
     return rows
 
 

@@ -74,6 +74,7 @@ def _warm_up(contestants: dict[str, Contestant], record: SlideRecord, view: View
 def _predict(contestant: Contestant, record: SlideRecord, view: ViewSettings, open_record: Open,
              seed: int) -> tuple[Outcome, Meter, MeteredSlide]:  # fmt: skip
     contestant.strategy.eval()
+    contestant.encoder.eval()
     device = next(contestant.strategy.parameters()).device
     meter = Meter()
     contestant.strategy.meter = meter

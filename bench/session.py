@@ -14,7 +14,7 @@ from bench.datasets import DATASETS, labelled, load_dataset, source_named
 from bench.errors import UsageError
 from bench.run import Plan, Result, Runner, strategy_class
 from bench.rundir import writable
-from bench.settings import PRESETS, Preset, RunSettings
+from bench.settings import PRESETS, REGIMES, Preset, RunSettings, in_regime
 
 FILL_FIRST = ("exhaustive-all", "exhaustive")  # they fill the feature store in large reads
 
@@ -34,6 +34,7 @@ class Request:
     data: Path
     limit: int | None
     assignments: tuple[str, ...] = ()
+    regime: str | None = None
 
 
 _NULL = object()  # a setting set to null, told apart from one that was not found
@@ -62,6 +63,11 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     settings = RunSettings(device=device_named(request.device))
     settings = replace(settings, train=replace(settings.train, epochs=preset.epochs), tuned=preset.tuned)
     preset, settings = assign(preset, settings, request.assignments)
+    if request.regime is not None:
+        # what --set says once more has the last word on rates, but may not contradict the regime
+        preset, settings = assign(preset, in_regime(settings, regime_named(request.regime)), request.assignments)
+        if settings.regime != request.regime:
+            raise UsageError(f"--regime {request.regime}, but --set frozen says {settings.regime}; leave one out")
     out = writable(request.out)
     if request.slides is not None:
         dataset = labelled.load(request.slides, request.limit)
@@ -74,6 +80,13 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     names = sorted(request.strategies, key=lambda n: FILL_FIRST.index(n) if n in FILL_FIRST else len(FILL_FIRST))
     plan = Plan(tuple(names), tuple(range(request.seeds or preset.seeds)), tuple(range(request.folds)))
     return Runner(dataset, settings, out, report), plan
+
+
+def regime_named(name: str) -> str:
+    """`name`, checked."""
+    if name not in REGIMES:
+        raise UsageError(f"--regime {name!r}; allowed: {', '.join(REGIMES)}")
+    return name
 
 
 def device_named(name: str) -> str:

@@ -14,16 +14,18 @@ from jsma.metered import ViewSettings
 class TrainSettings:
     """The same schedule for every strategy.
 
-    epochs: most passes over the training slides; batch: slides a step; learning_rate, weight_decay:
-    Adam's; patience: epochs without a better validation loss before stopping; clip_norm: of the
-    gradient; features: "store" (frozen encoder, a feature is computed once and charged to each run
-    that uses it) or "fresh" (every patch is read and encoded each time); standardise: features are
-    brought to one scale per magnification, measured on a few training patches (`bench.calibrate`).
+    epochs: most passes over the training slides; batch: slides a step; learning_rate, weight_decay: Adam's;
+    encoder_learning_rate: of the encoder where it is trained, None = as the rest; patience: epochs without a better
+    validation loss before stopping; clip_norm: of the gradient; features: "store" (frozen encoder, a feature is
+    computed once and charged to each run that uses it) or "fresh" (every patch is read and encoded each time);
+    standardise: features are brought to one scale per magnification, measured on a few training patches
+    (`bench.calibrate`), and stay at it where the encoder is trained.
     """
 
     epochs: int = 100
     batch: int = 16
     learning_rate: float = 3e-3
+    encoder_learning_rate: float | None = None
     weight_decay: float = 1e-4
     patience: int = 30
     clip_norm: float = 1.0
@@ -46,6 +48,11 @@ class RunSettings:
     device: str = "cpu"
     tuned: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    @property
+    def regime(self) -> str:
+        """One of `REGIMES`."""
+        return "frozen" if self.encoder.frozen else "finetuned"
+
     def of(self, name: str) -> RunSettings:
         """These settings with those that are tuned for the strategy called `name`."""
         settings = self
@@ -63,6 +70,18 @@ def with_field(settings: Any, key: str, value: Any) -> Any:
         elif name == key:
             settings = replace(settings, **{name: value})
     return settings
+
+REGIMES: tuple[str, ...] = ("frozen", "finetuned")
+"""frozen: the encoder stays as it is, features computed once and charged; finetuned: trained end to end, fresh."""
+
+
+def in_regime(settings: RunSettings, regime: str) -> RunSettings:
+    """`settings` in one of `REGIMES`, all that it decides set together."""
+    frozen = regime == "frozen"
+    # weights that were trained already would be lost at the rate of new layers; random ones are new layers
+    rate = 1e-4 if not frozen and settings.encoder.pretrained is not None else None
+    train = replace(settings.train, features="store" if frozen else "fresh", encoder_learning_rate=rate)
+    return replace(settings, encoder=replace(settings.encoder, frozen=frozen), train=train)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ def cells(row: dict[str, Any]) -> list[str]:
     """The row as text, "-" where a value does not apply."""
     shown = {
         **row,
-        "strategy": f"{row['strategy']}{EVIDENCE if row.get('uses_evidence') else ''}",
+        "strategy": row["strategy"]
+        + (", finetuned" if row.get("regime") == "finetuned" else "")
+        + (EVIDENCE if row.get("uses_evidence") else ""),
         "interval": f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
         "inference_ms": None if row["inference_s_per_slide"] is None else row["inference_s_per_slide"] * 1000,
     }

@@ -56,8 +56,13 @@ def train(build: Build, candidates: list[StrategySettings], parts: dict[str, lis
     best: Trained | None = None
     dropped: dict[str, str] = {}
     curve: list[dict[str, Any]] = []
+    trained = any(p.requires_grad for p in desk.encoder.parameters())
+    fresh = copy.deepcopy(desk.encoder.state_dict()) if trained else None
+    best_encoder = None
     for number, candidate in enumerate(candidates):
         torch.manual_seed(seed)
+        if fresh is not None:  # no candidate starts from what another made of the encoder
+            desk.encoder.load_state_dict(fresh)
         strategy = build(candidate, desk.meter).to(desk.device)
         one = _fit(
             strategy,
@@ -72,7 +77,10 @@ def train(build: Build, candidates: list[StrategySettings], parts: dict[str, lis
         curve += [{"candidate": number, **row} for row in one.curve]
         if best is None or one.val_loss < best.val_loss:
             best = one
+            best_encoder = copy.deepcopy(desk.encoder.state_dict()) if trained else None
     assert best is not None
+    if best_encoder is not None:
+        desk.encoder.load_state_dict(best_encoder)
     return replace(
         best,
         curve=curve,
@@ -86,8 +94,7 @@ def train(build: Build, candidates: list[StrategySettings], parts: dict[str, lis
 
 def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[Labelled]], desk: Desk,
          settings: TrainSettings, seed: int, report: Report, dropped: dict[str, str]) -> Trained:  # fmt: skip
-    parameters = [p for p in [*strategy.parameters(), *desk.encoder.parameters()] if p.requires_grad]
-    optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimiser = torch.optim.Adam(groups(strategy, desk.encoder, settings), weight_decay=settings.weight_decay)
     generator = Generator(device=desk.device).manual_seed(seed)
     best_loss, best_epoch, best_s = float("inf"), -1, 0.0
     best_state, best_encoder = copy.deepcopy(strategy.state_dict()), None
@@ -114,9 +121,18 @@ def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[
     return Trained(strategy, candidate, best_loss, 0.0, best_s, 0.0, curve, {}, 0)
 
 
+def groups(strategy: nn.Module, encoder: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
+    """All that is trained, with its learning rate: the strategy, and the encoder where it is not frozen."""
+    own = settings.learning_rate if settings.encoder_learning_rate is None else settings.encoder_learning_rate
+    pairs = ((strategy, settings.learning_rate), (encoder, own))
+    found = [{"params": [p for p in part.parameters() if p.requires_grad], "lr": lr} for part, lr in pairs]
+    return [group for group in found if group["params"]]
+
+
 def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: torch.optim.Optimizer,
            settings: TrainSettings, generator: Generator, dropped: dict[str, str]) -> dict[str, float]:  # fmt: skip
     strategy.train()
+    desk.encoder.train()  # a frozen one stays in evaluation mode
     items = [item for item in items if item.slide.id not in dropped]
     order = torch.randperm(len(items), generator=generator, device=generator.device).tolist()
     total, p_sum, p_count = 0.0, None, 0
@@ -129,7 +145,8 @@ def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: tor
             labels = torch.tensor([item.label for item in batch], device=desk.device)
             loss = cross_entropy(torch.stack([o.logits for o in outcomes]), labels)
             total += float(loss.detach()) * len(batch)
-            penalties = [o.penalty for o in outcomes if o.penalty is not None]
+            added = [o.penalty_of(item.label) for o, item in zip(outcomes, batch, strict=True)]
+            penalties = [penalty for penalty in added if penalty is not None]
             if penalties:
                 loss = loss + torch.stack(penalties).mean()
         with desk.meter.stage("backward"):
@@ -171,6 +188,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Validation loss and accuracy; the draws depend on `seed` only, so that epochs are comparable."""
     strategy.eval()
+    desk.encoder.eval()
     generator = Generator(device=desk.device).manual_seed(seed + 1_000_003)
     dropped = {} if dropped is None else dropped
     items = [item for item in items if item.slide.id not in dropped]

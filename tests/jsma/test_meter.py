@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from torch.autograd.graph import saved_tensors_hooks
 
 from jsma.encoder import EncoderSettings, build_encoder
 from jsma.meter import STAGES, Counters, Meter
@@ -106,12 +107,39 @@ def test_store_charges_a_second_run_exactly_what_the_first_read(small, encoder):
     assert meter.total().store_hits == 3 and meter.total().tiles == totals[0].tiles
 
 
+def test_a_bag_read_in_blocks_is_charged_as_it_was_read(small, encoder, monkeypatch):
+    monkeypatch.setattr("jsma.metered.BLOCK_CELLS", 1)  # a coarse cell lies in several blocks: tiles are decoded again
+    store, totals = FeatureStore(encoder.dim), []
+    for _ in range(2):
+        slide, meter = look(small, encoder, store)
+        slide.features(torch.arange(10))
+        totals.append(meter.total())
+    assert totals[0] == totals[1] and totals[0].calls > 2
+
+
 def test_features_are_those_of_the_pixels_in_the_order_asked(small, encoder):
     slide, _ = look(small, encoder, None)
     cells = torch.tensor([8, 0, 3, 0])
     both = slide.features(cells)
     singly = torch.stack([slide.features(c[None])[0] for c in cells])
     torch.testing.assert_close(both, singly, rtol=1e-4, atol=1e-5)
+
+
+def test_a_trained_encoder_holds_pixels_of_a_large_bag_and_not_its_activations(small, monkeypatch):
+    monkeypatch.setattr("jsma.metered.BLOCK_CELLS", 1)  # every block is smaller than a chunk
+    found, cells = {}, torch.arange(10)
+    for chunk in (64, 2):
+        encoder = build_encoder(EncoderSettings("test_resnet", pretrained=None, frozen=False, chunk=chunk), seed=0)
+        slide, held = look(small, encoder.double(), None)[0], []
+        with saved_tensors_hooks(lambda t, held=held: held.append(t.numel()) or t, lambda t: t):
+            features = slide.features(cells)
+        features.square().matmul(torch.arange(encoder.dim).double()).sum().backward()
+        found[chunk] = features, [p.grad for p in encoder.parameters()], sum(held)
+    (plain, plain_grads, plain_held), (features, grads, held) = found[64], found[2]
+    torch.testing.assert_close(features, plain, rtol=1e-12, atol=1e-12)
+    for a, b in zip(grads, plain_grads, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+    assert held < 10 * (64 * 64 * 3 + 10 * encoder.dim) < 0.1 * plain_held
 
 
 def test_no_tissue_is_said(tmp_path, encoder):

@@ -1,0 +1,99 @@
+"""Iterative patch selection: every patch is read, a few at a time, and only the M that score best are kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Generator, Tensor, nn
+
+from baselines.contract import Outcome, StrategySettings
+from baselines.everything import Everything, OneMagnification
+from baselines.weighted import magnification_of
+from jsma.meter import Meter
+from jsma.metered import MeteredSlide
+
+
+class IPSAll(Everything):
+    """All tissue patches at all magnifications in constant memory.
+
+    Bergner et al., ICLR 2023. Without gradient: a memory of M = `n_patches` patches; `ips_load` more are read and
+    encoded; the attention of one learnt query over all M + I, averaged over its heads, scores them; the M best stay.
+    Then the M left are encoded with gradient and pooled by the same attention, followed by the residual and the
+    feed-forward layer of a transformer. All pixels are read, and the M once more where the encoder is trained
+    (charged); a frozen encoder gives the same feature again, so that it is kept.
+    With one head the M are the best of all patches, in any order of reading. With several the softmax is over the
+    M + I at hand, so that what is kept can depend on the order, as published.
+    """
+
+    name = "ips-all"
+    source = "Bergner, Lippert & Mahendran, ICLR 2023, arXiv 2210.13007"
+
+    def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
+        super().__init__(settings, feature_dim, n_classes, meter)
+        dim, heads = self.dim, settings.bag.heads
+        if dim % heads:
+            raise ValueError(f"ips: heads is {heads}; allowed: divisors of the {dim} features a patch")
+        self.query = nn.Parameter(torch.randn(1, dim) / math.sqrt(dim))
+        self.attention = nn.MultiheadAttention(dim, heads, bias=False)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2))
+        self.feed_forward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.ReLU(), nn.Linear(4 * dim, dim))
+        self.head = nn.Linear(dim, n_classes)
+
+    def tokens(self, slide: MeteredSlide, cells: Tensor, features: Tensor) -> Tensor:
+        """Encoder features [n, feature_dim] of cells [n] through the layer of their magnification, [n, dim]."""
+        if len(self.pool_mpps()) == 1:
+            return self.through_layer(features, 0)
+        return self.adapted(features, magnification_of(slide, cells).to(features.device)) * math.sqrt(self.dim)
+
+    def scores(self, tokens: Tensor) -> Tensor:
+        """Attention [n] of the query over tokens [n, dim], mean over the heads; sums to 1."""
+        return self.attention(self.query, tokens, tokens)[1][0]
+
+    def pool(self, tokens: Tensor) -> Tensor:
+        """Tokens [n, dim] to a vector [dim]."""
+        x = self.norms[0](self.query + self.attention(self.query, tokens, tokens, need_weights=False)[0])
+        return self.norms[1](x + self.feed_forward(x))[0]
+
+    def order(self, slide: MeteredSlide, cells: Tensor, generator: Generator) -> Tensor:
+        """`cells` [n] in the order of reading."""
+        if self.settings.bag.ips_shuffle:
+            return cells[torch.randperm(len(cells), generator=generator, device=generator.device).to(cells.device)]
+        # squares of about `ips_load` of the smallest cells: row by row, each read would decode its tiles anew
+        flat, grid = cells.cpu().numpy(), slide.view.grid
+        side0 = min(grid.cell0[m] for m in set(grid.decode(flat)[0].tolist())) * math.sqrt(self.settings.bag.ips_load)
+        column, row = (grid.centres0(flat) // side0).T
+        return cells[torch.from_numpy(np.lexsort((column, row))).to(cells.device)]
+
+    @torch.no_grad()
+    def select(self, slide: MeteredSlide, order: Tensor) -> tuple[Tensor, Tensor]:
+        """(cells, encoder features) of the M patches that are left once all of `order` have been read."""
+        n = self.settings.method.n_patches
+        cells, features = order[:n], slide.features(order[:n])
+        for part in order[n:].split(self.settings.bag.ips_load):
+            cells, features = torch.cat([cells, part]), torch.cat([features, slide.features(part)])
+            with self.meter.stage("aggregate"):
+                best = self.scores(self.tokens(slide, cells, features)).topk(n).indices
+                cells, features = cells[best.to(cells.device)], features[best]
+        return cells, features
+
+    def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
+        """See `Strategy`; the outcome's cells are all that were read."""
+        return [self._one(slide, generator) for slide in slides]
+
+    def _one(self, slide: MeteredSlide, generator: Generator) -> Outcome:
+        cells = torch.cat(self.cells(slide))
+        kept, features = self.select(slide, self.order(slide, cells, generator))
+        if slide.trains_encoder:
+            features = slide.features(kept)
+        with self.meter.stage("aggregate"):
+            logits = self.head(self.pool(self.tokens(slide, kept, features)))
+        return Outcome(logits, cells=cells)
+
+
+class IPS(OneMagnification, IPSAll):
+    """The same at the one magnification `settings.mpp` (Bergner, Lippert & Mahendran, ICLR 2023)."""
+
+    name = "ips"
