@@ -72,7 +72,7 @@ class IPSAll(Everything):
         """(cells, encoder features) of the M patches that are left once all of `order` have been read."""
         n = self.settings.method.n_patches
         cells, features = order[:n], slide.features(order[:n])
-        for part in order[n:].split(self.settings.bag.ips_load):
+        for part in order[n:].split(self.settings.bag.ips_load) if len(order) > n else ():
             cells, features = torch.cat([cells, part]), torch.cat([features, slide.features(part)])
             with self.meter.stage("aggregate"):
                 best = self.scores(self.tokens(slide, cells, features)).topk(n).indices

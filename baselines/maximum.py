@@ -9,7 +9,7 @@ from baselines.everything import OneMagnification, Pooled
 
 
 class MaxAll(Pooled):
-    """All tissue patches at all magnifications; z_d = max_i h_id for each, concatenated (Wang et al., 2018; torchmil)."""
+    """All tissue, all magnifications: z_d = max_i h_id for each, concatenated (Wang et al., 2018; torchmil)."""
 
     name = "max-all"
     source = "Wang et al., Pattern Recognition 74, 2018, arXiv 1610.02501 (embeddings, maximum)"

@@ -9,7 +9,7 @@ from baselines.everything import OneMagnification, Pooled
 
 
 class MeanAll(Pooled):
-    """All tissue patches at all magnifications; z = 1/n sum_i h_i for each, concatenated (Wang et al., 2018; torchmil)."""
+    """All tissue, all magnifications: z = 1/n sum_i h_i for each, concatenated (Wang et al., 2018; torchmil)."""
 
     name = "mean-all"
     source = "Wang et al., Pattern Recognition 74, 2018, arXiv 1610.02501 (embeddings, mean)"
