@@ -138,7 +138,7 @@ def test_finetuned_trains_the_encoder_and_saves_and_restores_it(folder, finetune
 
 def test_each_regime_has_its_row(frozen, finetuned, folder):
     rows = {(row["strategy"], row["regime"]): row for row in compare(load_runs(folder / "runs"))}
-    assert len(rows) == 4 + 2
+    assert len(rows) == 4 + 2 and all(row["runs"] == 1 for row in rows.values())
     assert cells(rows["mean", "finetuned"])[1] == "mean, finetuned" and cells(rows["mean", "frozen"])[1] == "mean"
 
 
