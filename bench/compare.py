@@ -12,6 +12,7 @@ from bench.datasets.panda import GRADES as PANDA_GRADES
 from bench.finished import Arm, FinishedRun, arms, load_runs, stacked
 from bench.metrics import accuracy_interval, auc, class_metrics
 from bench.statistics.costs import ratio_interval
+from bench.where import LOOKED
 
 __all__ = ["FinishedRun", "bottleneck", "compare", "load_runs", "magnification_by_class", "rows_of"]
 
@@ -55,7 +56,7 @@ def _row(arm: Arm, times: _Times) -> dict[str, Any]:
         **_interval("train_speedup_vs_search", times.training(arm, "search")),
         **_interval("inference_speedup_vs_exhaustive", times.inference(arm, "exhaustive")),
         **class_metrics(rows, GRADES.get(arm.dataset)),
-        "in_evidence": _mean(rows, "in_evidence"),
+        **{key: _mean(rows, key) for key in LOOKED},
         "bottleneck": bottleneck(rows),
     }  # fmt: skip
 
@@ -85,13 +86,14 @@ class _Times:
 
     def __init__(self, own: list[Arm]):
         self.arms = own
-        slides = pd.Index(pd.concat([arm.rows["slide"] for arm in own]).unique())
+        named: Any = pd.concat([arm.rows["slide"] for arm in own])
+        slides = pd.Index(named.unique())
         groups = {g: i for i, g in enumerate(dict.fromkeys(run.group for arm in own for run in arm.runs))}
-        self._seconds: dict[str, pd.DataFrame] = {}
+        self._seconds: dict[str, Any] = {}
         for arm in own:
             slide = slides.get_indexer(arm.rows["slide"])
             group = np.array([groups[run.group] for run in arm.runs])[arm.rows["run"].to_numpy(int)]
-            frame = pd.DataFrame(
+            frame: Any = pd.DataFrame(
                 {"seconds": arm.rows["seconds"].to_numpy(float), "slide": slide}, index=group * len(slides) + slide
             )
             self._seconds[arm.name] = frame[~frame.index.duplicated(keep="last")]
@@ -108,7 +110,8 @@ class _Times:
         if not others:
             return None
         own = self._seconds[arm.name]
-        return ratio_interval(pd.concat(others), own["seconds"], own["slide"])
+        reference: Any = pd.concat(others)
+        return ratio_interval(reference, own["seconds"], own["slide"])
 
 
 def bottleneck(rows: pd.DataFrame) -> str:

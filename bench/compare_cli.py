@@ -55,6 +55,8 @@ def compare(
         print(tables.markdown(found.rows))
         if found.against:
             print("\n" + tables.markdown_against(found.against))
+        if looked := tables.markdown_where(found.rows):
+            print("\n" + looked)
     else:
         print_table(tables.terminal(found.rows))
         if found.against:

@@ -13,7 +13,7 @@ from torch import Generator
 
 from baselines.contract import Outcome, Strategy
 from bench.datasets import Dataset, SlideRecord
-from bench.evidence import annotation_exists, load_evidence
+from bench.where import evidence_of, where_looked
 from jsma.encoder import Encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
@@ -108,20 +108,9 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
             "area0_px": slide.view.grid.width0_px * slide.view.grid.height0_px,
             "cache": "warm",
             "tissue_cells": int(slide.view.mask.sum()),
-            "in_evidence": _in_evidence(record, slide, outcome),
+            **where_looked(slide.view, outcome, evidence_of(record, slide.view.grid)),
         }
     )
     if outcome.p_magnification is not None:
         row.update({f"p_m{m}": float(p) for m, p in enumerate(outcome.p_magnification)})
     return row
-
-
-def _in_evidence(record: SlideRecord, slide: MeteredSlide, outcome: Outcome) -> float | None:
-    """Share of the patches used whose centre lies in evidence; None without annotation or evidence."""
-    if record.mask is None or outcome.cells is None or not annotation_exists(record.mask):
-        return None
-    grid = slide.view.grid
-    evidence = load_evidence(record.mask, grid.width0_px, grid.height0_px, record.scheme)
-    if evidence.empty:
-        return None
-    return float(evidence.contains(grid.centres0(outcome.cells.cpu().numpy())).mean())

@@ -75,6 +75,31 @@ def cells_against(row: dict[str, Any]) -> list[str]:
     return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in AGAINST.items()]
 
 
+WHERE: dict[str, tuple[str, str]] = {
+    "dataset": ("dataset", "{}"),
+    "name": ("strategy", "{}"),
+    "in_evidence": ("patches in evidence", "{:.3f}"),
+    "hit_evidence": ("slides with a hit", "{:.3f}"),
+    "attention_in_evidence": ("attention in evidence", "{:.3f}"),
+    "attention_slide_edge": ("attention at the slide's edge", "{:.3f}"),
+    "attention_tissue_edge": ("attention at the tissue's edge", "{:.3f}"),
+    "attention_background": ("attention on background", "{:.3f}"),
+}
+"""Columns of where strategies looked (`bench.where`)."""
+
+
+def markdown_where(rows: list[dict[str, Any]]) -> str | None:
+    """Where strategies looked as a Markdown table; None where nothing is known of any."""
+    keys = [key for key in WHERE if key not in ("dataset", "name")]
+    known = [{**row, "name": name_of(row)} for row in rows if any(row.get(key) is not None for key in keys)]
+    lines = [["-" if r.get(k) is None else f.format(r[k]) for k, (_, f) in WHERE.items()] for r in known]
+    return _markdown([heading for heading, _ in WHERE.values()], lines) if known else None
+
+
+def _markdown(headings: list[str], lines: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in [headings, ["---"] * len(headings), *lines])
+
+
 def terminal(rows: list[dict[str, Any]]) -> Table:
     """A rich table."""
     columns = columns_of(rows)
@@ -86,10 +111,13 @@ def terminal_against(rows: list[dict[str, Any]]) -> Table:
     return _table(AGAINST, [cells_against(row) for row in rows], "accuracy minus that of the reference")
 
 
+_WORDS = ("dataset", "strategy", "settings", "name", "reference")
+
+
 def _table(columns: dict[str, tuple[str, str]], lines: list[list[str]], title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left")
     for key, (heading, _) in columns.items():
-        table.add_column(heading, justify="left" if key in ("dataset", "strategy", "settings", "name", "reference") else "right")
+        table.add_column(heading, justify="left" if key in _WORDS else "right")
     for line in lines:
         table.add_row(*line)
     return table
@@ -97,9 +125,7 @@ def _table(columns: dict[str, tuple[str, str]], lines: list[list[str]], title: s
 
 def markdown_against(rows: list[dict[str, Any]]) -> str:
     """The comparison with a reference as a Markdown table."""
-    headings = [heading for heading, _ in AGAINST.values()]
-    lines = [headings, ["---"] * len(headings), *(cells_against(row) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return _markdown([heading for heading, _ in AGAINST.values()], [cells_against(row) for row in rows])
 
 
 def latex(rows: list[dict[str, Any]]) -> str:
@@ -126,9 +152,7 @@ def latex(rows: list[dict[str, Any]]) -> str:
 def markdown(rows: list[dict[str, Any]]) -> str:
     """A Markdown table."""
     columns = columns_of(rows)
-    headings = [heading for heading, _ in columns.values()]
-    lines = [headings, ["---"] * len(headings), *(cells(row, columns) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return _markdown([heading for heading, _ in columns.values()], [cells(row, columns) for row in rows])
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:

@@ -35,7 +35,7 @@ def name_of(row: dict[str, Any]) -> str:
 
 
 def pareto(rows: list[dict[str, Any]], cost: str) -> list[str]:
-    """Names of the rows that no other beats in accuracy at the same or a lower `cost` (a key of the rows), cheapest first."""
+    """Names of the rows that no other beats in accuracy at the same or a lower cost (a key), cheapest first."""
     known = sorted((r for r in rows if r.get(cost) is not None), key=lambda r: (r[cost], -r["accuracy"]))
     front: list[str] = []
     best = -math.inf

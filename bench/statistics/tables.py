@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -114,19 +114,25 @@ def _training(run: FinishedRun) -> tuple[str, str, int, int]:
     return run.data_hash, str(run.settings.get("split")), run.fold, run.seed
 
 
+def _accuracies(rows: pd.DataFrame, runs: list[int]) -> np.ndarray:
+    """Accuracy of each of `runs`."""
+    right = rows["label"].to_numpy() == rows["predicted"].to_numpy()
+    run = rows["run"].to_numpy(int)
+    return (np.bincount(run, right) / np.maximum(np.bincount(run), 1))[runs]
+
+
 def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
     mine, theirs = ({_training(run): i for i, run in enumerate(arm.runs)} for arm in (own, reference))
     shared = [key for key in mine if key in theirs]
     if not shared:
         return None
-    rows, others = (arm.rows for arm in (own, reference))
+    rows, others = (cast(Any, arm.rows) for arm in (own, reference))
     rows = rows[rows["run"].isin([mine[key] for key in shared])]
     others = others[others["run"].isin([theirs[key] for key in shared])]
     found = difference(rows, others)
     if found is None:
         return None
-    right, other_right = ((r["label"] == r["predicted"]).groupby(r["run"]).mean() for r in (rows, others))
-    gaps = np.array([right[mine[key]] - other_right[theirs[key]] for key in shared], float)
+    gaps = _accuracies(rows, [mine[key] for key in shared]) - _accuracies(others, [theirs[key] for key in shared])
     first = own.runs[mine[shared[0]]]
     n_train, n_test = first.train.get("n_train"), first.table.num_rows
     t_p = corrected_t(gaps, n_train, n_test)[1] if n_train and len(shared) > 1 else None

@@ -9,7 +9,7 @@ import pytest
 
 from bench.compare import compare
 from bench.finished import arms, load_runs, stacked
-from bench.statistics.tables import all_pairs, against, compared
+from bench.statistics.tables import against, all_pairs, compared
 from bench.tables import as_json, markdown
 
 STRATEGIES = ("exhaustive", "jsma", "search")
