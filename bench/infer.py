@@ -13,6 +13,7 @@ from torch import Generator
 
 from baselines.contract import Outcome, Strategy
 from bench.datasets import Dataset, SlideRecord
+from bench.energy import meter_of
 from bench.where import evidence_of, where_looked
 from jsma.encoder import Encoder
 from jsma.meter import Meter
@@ -90,8 +91,10 @@ def _predict(contestant: Contestant, record: SlideRecord, view: ViewSettings, op
 
 def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: ViewSettings, open_record: Open,
          seed: int) -> dict[str, Any]:  # fmt: skip
+    energy = meter_of(str(next(contestant.strategy.parameters()).device))
+    energy.start()
     outcome, meter, slide = _predict(contestant, record, view, open_record, seed)
-    stages = meter.seconds()
+    stages, joules = meter.seconds(), energy.stop()
     row: dict[str, Any] = {
         "slide": record.id,
         "patient": record.patient,
@@ -103,6 +106,7 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
     row.update({f"prob_{name}": p for name, p in zip(dataset.classes, probabilities, strict=True)})
     row.update(asdict(meter.total()))
     row.update({"seconds": sum(stages.values()), **{f"{name}_s": s for name, s in stages.items()}})
+    row["joules"] = joules
     row.update(
         {
             "area0_px": slide.view.grid.width0_px * slide.view.grid.height0_px,

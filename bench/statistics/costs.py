@@ -29,6 +29,16 @@ def ratio_interval(
     return math.exp(float(logs.mean())), math.exp(low), math.exp(high)
 
 
+COSTS: dict[str, str] = {
+    "patches": "patches_per_slide",
+    "Mpx": "megapixels_decoded_per_slide",
+    "MB": "megabytes_read_per_slide",
+    "seconds": "inference_s_per_slide",
+    "joules": "inference_j_per_slide",
+}
+"""Name of a cost -> key of the rows of `compare`."""
+
+
 def name_of(row: dict[str, Any]) -> str:
     """Strategy of a row of `compare`, with the settings that tell it from others in brackets."""
     return row["strategy"] if row.get("settings") is None else f"{row['strategy']}[{row['settings']}]"
@@ -59,6 +69,25 @@ def hypervolume(rows: list[dict[str, Any]], cost: str) -> float:
     ends = [math.log(r[cost]) for r in points[1:]] + [high]
     widths = [end - math.log(r[cost]) for r, end in zip(points, ends, strict=True)]
     return sum(w * r["accuracy"] for w, r in zip(widths, points, strict=True)) / (high - low)
+
+
+def mark_fronts(rows: list[dict[str, Any]]) -> None:
+    """Set `pareto` of each row: names of the costs on whose front it is, among the rows of its dataset."""
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        own = [row for row in rows if row["dataset"] == dataset]
+        fronts = {name: set(pareto(own, key)) for name, key in COSTS.items()}
+        for row in own:
+            row["pareto"] = [name for name, front in fronts.items() if name_of(row) in front]
+
+
+def hypervolumes(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Dataset -> name of cost -> `hypervolume`; None where fewer than two rows have such a cost above 0."""
+    found: dict[str, dict[str, float | None]] = {}
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        own = [row for row in rows if row["dataset"] == dataset]
+        known = {name: sum((r.get(key) or 0) > 0 for r in own) for name, key in COSTS.items()}
+        found[dataset] = {name: hypervolume(own, key) if known[name] > 1 else None for name, key in COSTS.items()}
+    return found
 
 
 def best_under(rows: list[dict[str, Any]], cost: str, budget: float) -> dict[str, Any] | None:
