@@ -13,8 +13,9 @@ from torch import Generator
 
 from baselines.contract import Outcome, Strategy
 from bench.datasets import Dataset, SlideRecord
-from bench.evidence import annotation_exists, load_evidence
+from bench.energy import meter_of
 from bench.evidence.shares import evidence_for
+from bench.where import evidence_of, where_looked
 from jsma.encoder import Encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
@@ -93,8 +94,10 @@ def _predict(contestant: Contestant, record: SlideRecord, view: ViewSettings, op
 
 def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: ViewSettings, open_record: Open,
          seed: int) -> dict[str, Any]:  # fmt: skip
+    energy = meter_of(str(next(contestant.strategy.parameters()).device))
+    energy.start()
     outcome, meter, slide = _predict(contestant, record, view, open_record, seed)
-    stages = meter.seconds()
+    stages, joules = meter.seconds(), energy.stop()
     row: dict[str, Any] = {
         "slide": record.id,
         "patient": record.patient,
@@ -106,25 +109,15 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
     row.update({f"prob_{name}": p for name, p in zip(dataset.classes, probabilities, strict=True)})
     row.update(asdict(meter.total()))
     row.update({"seconds": sum(stages.values()), **{f"{name}_s": s for name, s in stages.items()}})
+    row["joules"] = joules
     row.update(
         {
             "area0_px": slide.view.grid.width0_px * slide.view.grid.height0_px,
             "cache": "warm",
             "tissue_cells": int(slide.view.mask.sum()),
-            "in_evidence": _in_evidence(record, slide, outcome),
+            **where_looked(slide.view, outcome, evidence_of(record, slide.view.grid)),
         }
     )
     if outcome.p_magnification is not None:
         row.update({f"p_m{m}": float(p) for m, p in enumerate(outcome.p_magnification)})
     return row
-
-
-def _in_evidence(record: SlideRecord, slide: MeteredSlide, outcome: Outcome) -> float | None:
-    """Share of the patches used whose centre lies in evidence; None without annotation or evidence."""
-    if record.mask is None or outcome.cells is None or not annotation_exists(record.mask):
-        return None
-    grid = slide.view.grid
-    evidence = load_evidence(record.mask, grid.width0_px, grid.height0_px, record.scheme)
-    if evidence.empty:
-        return None
-    return float(evidence.contains(grid.centres0(outcome.cells.cpu().numpy())).mean())

@@ -14,6 +14,7 @@ from baselines import STRATEGIES
 from baselines.contract import Strategy, StrategySettings
 from bench.calibrate import Calibration, calibrate
 from bench.datasets import Dataset, SlideRecord
+from bench.energy import meter_of
 from bench.errors import UsageError
 from bench.evidence.shares import evidence_for, need_annotation
 from bench.infer import Contestant, infer
@@ -29,6 +30,7 @@ from jsma.slides import Slide, SlideError, open_slide
 from jsma.store import FeatureStore
 
 Report = Callable[[str, int, int], None]  # (what, done, total)
+SHARED = "features are shared by a store and charged in seconds: joules of training need --set features=fresh"
 
 
 @dataclass(frozen=True)
@@ -159,16 +161,13 @@ class Runner:
         if saved.is_file():
             return self.restored(name, saved, seed)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
+        energy = meter_of(self.settings.device)
+        energy.start()
         trained, counters, scale = self.train(name, encoder, parts, seed)
-        directory.write_json(
-            "train.json",
-            {
-                **settings_record(trained),
-                "counters": counters,
-                "n_train": len(parts["train"]),
-                "uses_evidence": cls.uses_evidence,
-            },
-        )
+        shared = None if self._store(encoder) is None else SHARED
+        kept = {"counters": counters, "n_train": len(parts["train"]), "uses_evidence": cls.uses_evidence}
+        kept["energy"] = energy.record(energy.stop(), shared)
+        directory.write_json("train.json", {**settings_record(trained), **kept})
         directory.write_table("curve.parquet", trained.curve)
         candidate = cls.candidates(self.settings.of(name).strategy).index(trained.settings)
         torch.save(

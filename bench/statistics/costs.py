@@ -8,37 +8,50 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-RESAMPLES = 2000
+from bench.statistics.pairs import cluster_interval
 
 
-def ratio_interval(reference: pd.Series, own: pd.Series) -> tuple[float, float, float] | None:
+def ratio_interval(
+    reference: pd.Series, own: pd.Series, cluster: pd.Series | None = None
+) -> tuple[float, float, float] | None:
     """Geometric mean of reference / own over the index they share, with its 95 % interval; None where none is shared.
 
-    Bootstrap of the paired log ratios, for both were measured in turns on the same slide or the same training. With
-    one pair there is no spread to see: the interval is (0, inf).
+    Bootstrap of the paired log ratios, for both were measured in turns on the same slide or the same training.
+    cluster: with the index of `own`, what is resampled together (the slide, whose seeds are no new slides); None: each
+    pair alone. With one cluster there is no spread to see: the interval is (0, inf).
     """
     both = pd.concat([reference, own], axis=1, join="inner").dropna()
     if both.empty:
         return None
     logs = np.log(both.iloc[:, 0].to_numpy(float) / both.iloc[:, 1].to_numpy(float))
-    centre = float(logs.mean())
-    if len(logs) < 2:
-        return math.exp(centre), 0.0, math.inf
-    n = len(logs)
-    means = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES) @ logs / n
-    factor = math.sqrt(n / (n - 1))
-    low, high = (math.exp(centre + (float(q) - centre) * factor) for q in np.percentile(means, [2.5, 97.5]))
-    return math.exp(centre), low, high
+    member = np.arange(len(logs)) if cluster is None else pd.factorize(cluster.loc[both.index])[0]
+    low, high = cluster_interval(np.stack([np.bincount(member, logs), np.bincount(member)], 1))
+    return math.exp(float(logs.mean())), math.exp(low), math.exp(high)
+
+
+COSTS: dict[str, str] = {
+    "patches": "patches_per_slide",
+    "Mpx": "megapixels_decoded_per_slide",
+    "MB": "megabytes_read_per_slide",
+    "seconds": "inference_s_per_slide",
+    "joules": "inference_j_per_slide",
+}
+"""Name of a cost -> key of the rows of `compare`."""
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """Strategy of a row of `compare`, with the settings that tell it from others in brackets."""
+    return row["strategy"] if row.get("settings") is None else f"{row['strategy']}[{row['settings']}]"
 
 
 def pareto(rows: list[dict[str, Any]], cost: str) -> list[str]:
-    """Strategies that no other beats in accuracy at the same or a lower `cost` (a key of the rows), cheapest first."""
+    """Names of the rows that no other beats in accuracy at the same or a lower cost (a key), cheapest first."""
     known = sorted((r for r in rows if r.get(cost) is not None), key=lambda r: (r[cost], -r["accuracy"]))
     front: list[str] = []
     best = -math.inf
     for row in known:
         if row["accuracy"] > best:
-            front.append(row["strategy"])
+            front.append(name_of(row))
             best = row["accuracy"]
     return front
 
@@ -48,7 +61,7 @@ def hypervolume(rows: list[dict[str, Any]], cost: str) -> float:
     known = [r for r in rows if r.get(cost) is not None and r[cost] > 0]
     if len(known) < 2:
         return 0.0
-    by = {r["strategy"]: r for r in known}
+    by = {name_of(r): r for r in known}
     points = [by[name] for name in pareto(known, cost)]
     low, high = (math.log(f(r[cost] for r in known)) for f in (min, max))
     if high == low:
@@ -56,6 +69,25 @@ def hypervolume(rows: list[dict[str, Any]], cost: str) -> float:
     ends = [math.log(r[cost]) for r in points[1:]] + [high]
     widths = [end - math.log(r[cost]) for r, end in zip(points, ends, strict=True)]
     return sum(w * r["accuracy"] for w, r in zip(widths, points, strict=True)) / (high - low)
+
+
+def mark_fronts(rows: list[dict[str, Any]]) -> None:
+    """Set `pareto` of each row: names of the costs on whose front it is, among the rows of its dataset."""
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        own = [row for row in rows if row["dataset"] == dataset]
+        fronts = {name: set(pareto(own, key)) for name, key in COSTS.items()}
+        for row in own:
+            row["pareto"] = [name for name, front in fronts.items() if name_of(row) in front]
+
+
+def hypervolumes(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Dataset -> name of cost -> `hypervolume`; None where fewer than two rows have such a cost above 0."""
+    found: dict[str, dict[str, float | None]] = {}
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        own = [row for row in rows if row["dataset"] == dataset]
+        known = {name: sum((r.get(key) or 0) > 0 for r in own) for name, key in COSTS.items()}
+        found[dataset] = {name: hypervolume(own, key) if known[name] > 1 else None for name, key in COSTS.items()}
+    return found
 
 
 def best_under(rows: list[dict[str, Any]], cost: str, budget: float) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.statistics.costs import best_under, hypervolume, pareto, ratio_interval
+from bench.statistics.costs import best_under, hypervolume, hypervolumes, mark_fronts, pareto, ratio_interval
 
 ROWS = [
     {"strategy": "a", "accuracy": 0.5, "cost": 1.0},
@@ -40,3 +40,26 @@ def test_front_hypervolume_and_budget():
     assert pareto(ROWS, "cost") == ["a", "b", "d"]
     assert hypervolume(ROWS, "cost") == pytest.approx((0.5 + 0.8) / 2)  # a decade each
     assert best_under(ROWS, "cost", 50) is ROWS[1] and best_under(ROWS, "cost", 0.5) is None
+
+
+def test_fronts_are_marked_within_a_dataset_and_by_settings():
+    common = {"megapixels_decoded_per_slide": 2.0, "megabytes_read_per_slide": 0.0, "inference_s_per_slide": None}
+    rows = [
+        {**common, "dataset": "x", "strategy": "a", "settings": "n=1", "accuracy": 0.5, "patches_per_slide": 0.0},
+        {**common, "dataset": "x", "strategy": "a", "settings": "n=4", "accuracy": 0.8, "patches_per_slide": 4.0},
+        {**common, "dataset": "x", "strategy": "b", "settings": None, "accuracy": 0.7, "patches_per_slide": 40.0},
+        {**common, "dataset": "y", "strategy": "b", "settings": None, "accuracy": 0.1, "patches_per_slide": 90.0},
+    ]
+    mark_fronts(rows)
+    assert [row["pareto"] for row in rows] == [["patches"], ["patches", "Mpx", "MB"], [], ["patches", "Mpx", "MB"]]
+    found = hypervolumes(rows)
+    assert found["x"]["patches"] == pytest.approx(0.8)  # from 4 to 40, for 0 has no logarithm
+    assert found["x"]["MB"] is None and found["x"]["joules"] is None and found["y"]["patches"] is None
+
+
+def test_pairs_of_one_cluster_are_resampled_together():
+    logs = [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
+    own, reference = pd.Series(1.0, range(6)), pd.Series(np.exp(logs))
+    alone, together = ratio_interval(reference, own), ratio_interval(reference, own, pd.Series([0, 0, 1, 1, 2, 2]))
+    once = ratio_interval(reference[::2], own[::2])
+    assert alone is not None and together == pytest.approx(once) and together[2] > alone[2]
