@@ -15,6 +15,7 @@ from bench.baseline_cli import baseline_app
 from bench.compare_cli import compare, print_table
 from bench.data_cli import data_app
 from bench.errors import INTERRUPTED, NOT_COMPARABLE, PARTIAL, USAGE, NotComparableError, UsageError
+from bench.report_cli import report
 from bench.settings import PRESETS
 from bench.sweep_cli import sweep
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.command()(sweep)
 app.command()(compare)
+app.command()(report)
 app.add_typer(baseline_app, name="baseline")
 
 
