@@ -68,7 +68,7 @@ def sketches(material: Material, dataset: str) -> Iterator[Sketch]:
     yield _anytime(material, dataset)
     yield from _stages(parts, note, material.note)
     yield from _areas(parts, note, material.note)
-    yield _curves(parts, note, material.note)
+    yield _curves(parts, dataset, material.note)
     yield from _magnifications(parts)
 
 
@@ -163,14 +163,15 @@ def _areas(parts: Sequence[Part], note: str, no_seconds: str | None) -> Iterator
         )  # fmt: skip
 
 
-def _curves(parts: Sequence[Part], note: str, no_seconds: str | None) -> Sketch:
+def _curves(parts: Sequence[Part], dataset: str, no_seconds: str | None) -> Sketch:
     section, name = "Training against the clock", "training"
     found = [] if no_seconds else frames.curves(parts)
     if not found:
         return Sketch(section, name, "Training curves", reason=NO_SECONDS if no_seconds else "no run has a curve")
     fewer = ", ".join(f"{label} {used} of {there}" for label, _, _, used, there in found if used < there)
+    note = f"{dataset}: n = {sum(used for *_, used, _ in found)} trainings"
     caption = (
-        "Validation accuracy, mean over trainings, against seconds as charged; n is the number of trainings"
+        f"Validation accuracy, mean over trainings, against seconds as charged ({note}; those of each in the legend)"
         + (f" (evenly chosen: {fewer})" if fewer else "")
         + ". Strategies with several candidates train them one after the other."
     )

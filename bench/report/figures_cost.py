@@ -21,7 +21,7 @@ def draw_speedups(table: pd.DataFrame, axis_label: str, note: str) -> Figure:
     axis.set_xscale("log")
     colours = palette(table["strategy"].tolist())
     for y, row in enumerate(table.to_dict("records")):
-        axis.barh(y, row["value"] - 1, left=1, color=colours[row["strategy"]], height=0.7)
+        axis.barh(y, row["value"] - 1, left=1, color=colours[row["strategy"]], ec=PAPER, height=0.7)
         high = row["value"]
         if not np.isnan(row["high"]):
             error = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
@@ -69,13 +69,13 @@ def draw_stages(table: pd.DataFrame, column: str, axis_label: str, note: str) ->
     labels = list(dict.fromkeys(table["label"].tolist()))
     figure, axis = sheet(note, 1.9 + 0.34 * len(labels))
     present = [stage for stage in STAGES if stage in set(table["stage"])]
-    tones = [matplotlib.colormaps["viridis"](v) for v in np.linspace(0.0, 1.0, max(len(present), 2))]
+    tones = [matplotlib.colormaps["viridis"](v) for v in np.linspace(0.12, 1.0, max(len(present), 2))]
     left = dict.fromkeys(labels, 0.0)
     for stage, tone in zip(present, tones, strict=False):
         own = {row["label"]: row[column] for row in table.to_dict("records") if row["stage"] == stage}
         widths = [own.get(label, 0.0) for label in labels]
         starts = list(left.values())
-        axis.barh(range(len(labels)), widths, left=starts, color=tone, edgecolor=PAPER, lw=0.5, label=stage)
+        axis.barh(range(len(labels)), widths, left=starts, color=tone, ec=INK, lw=0.5, label=stage)
         left = {label: left[label] + width for label, width in zip(labels, widths, strict=True)}
     if column == "seconds":
         for y, total in enumerate(left.values()):

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.report.figures_cost import plain_ticks
-from bench.report.style import PAPER, legend_below, marker, palette, sheet
+from bench.report.style import INK, PAPER, legend_below, marker, palette, sheet
 
 
 def draw_anytime(table: pd.DataFrame, note: str) -> Figure:
@@ -48,10 +48,12 @@ def draw_curves(found: list[tuple[str, str, pd.DataFrame, int, int]], note: str)
     for label, name, table, used, _ in found:
         x: Any = table["seconds"]
         said = f"{label} (n = {used})"
-        axis.plot(x, table["mean"], color=colours[name], drawstyle="steps-post", lw=1.6, label=said)
+        axis.plot(
+            x, table["mean"], color=colours[name], drawstyle="steps-post", lw=1.6, label=said,
+            marker=marker(name), markevery=[len(table) - 1], ms=7, mec=PAPER, mew=0.6,
+        )  # fmt: skip
         if used > 1:
             axis.fill_between(x, table["low"], table["high"], color=colours[name], alpha=0.12, lw=0, step="post")
-        axis.plot(x.iloc[-1], table["mean"].iloc[-1], color=colours[name], marker=marker(name), ms=5, mec=PAPER)
     axis.set_xscale("log")
     plain_ticks(axis, "x")
     axis.set_xlabel("training, seconds of wall clock (charged in full)")
@@ -64,13 +66,13 @@ def draw_magnifications(table: pd.DataFrame, note: str) -> Figure:
     """Grouped bars: mean p(magnification) of each class, finest first."""
     classes, mpps = (list(dict.fromkeys(table[c].tolist())) for c in ("class", "mpp"))
     figure, axis = sheet(note, 3.5)
-    tones = [matplotlib.colormaps["viridis"](v) for v in np.linspace(0.0, 0.95, max(len(mpps), 2))]
+    tones = [matplotlib.colormaps["viridis"](v) for v in np.linspace(0.12, 0.95, max(len(mpps), 2))]
     width = 0.8 / len(mpps)
     for k, (mpp, tone) in enumerate(zip(mpps, tones, strict=False)):
         own: Any = table[table["mpp"] == mpp].set_index("class")["p"]
         heights = [float(own[c]) for c in classes]
         places = np.arange(len(classes)) - 0.4 + (k + 0.5) * width
-        axis.bar(places, heights, width, color=tone, edgecolor=PAPER, lw=0.5, label=f"{mpp:g} um/px")
+        axis.bar(places, heights, width, color=tone, ec=INK, lw=0.5, label=f"{mpp:g} um/px")
     axis.set_xticks(range(len(classes)), classes)
     if max(map(len, classes)) * len(classes) > 44:
         axis.tick_params(axis="x", labelrotation=20)

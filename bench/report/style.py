@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import matplotlib
 import seaborn as sns
@@ -18,23 +19,28 @@ from baselines import STRATEGIES
 
 INK, PAPER, RULE = "#1b1c1d", "#fefdfc", "#d5d6d7"  # told apart from every other colour: the page exchanges them
 WIDTH_IN, HEIGHT_IN, DPI = 4.8, 3.5, 200
-MARKERS = "osD^vPX*<>"
+MARKERS, OWN_MARKERS = "osD^vPX*<>", "hpH8d"
 _STRONG = ("jsma", "exhaustive", "exhaustive-all", "fixed", "search", "random", "overview")
+_KNOWN = (*_STRONG, *(name for name in STRATEGIES if name not in _STRONG))
 _ORDER = (0, 3, 1, 2, 4, 7, 9, 5, 6, 8)  # of seaborn's colorblind palette: the pale ones last
 
 
 def palette(strategies: Sequence[str]) -> dict[str, str]:
-    """Colour of each strategy: always the same for those in the registry, whatever else is shown."""
+    """Colour of each strategy: always the same, whatever else is shown; one's own takes one of the last by its name."""
     colours = [sns.color_palette("colorblind").as_hex()[k] for k in _ORDER]
-    known = [*_STRONG, *(name for name in STRATEGIES if name not in _STRONG)]
-    order = [*known, *sorted(set(strategies) - set(known))]
-    return {name: colours[order.index(name) % len(colours)] for name in strategies}
+    return {name: colours[_place(name, len(_STRONG), len(colours))] for name in strategies}
 
 
 def marker(strategy: str) -> str:
     """A second sign for those who do not see the colours."""
-    known = [*_STRONG, *(name for name in STRATEGIES if name not in _STRONG)]
-    return MARKERS[known.index(strategy) % len(MARKERS)] if strategy in known else "h"
+    known = strategy in _KNOWN
+    return MARKERS[_place(strategy, 0, len(MARKERS))] if known else OWN_MARKERS[_place(strategy, 0, len(OWN_MARKERS))]
+
+
+def _place(strategy: str, first: int, n: int) -> int:
+    if strategy in _KNOWN:
+        return _KNOWN.index(strategy) % n
+    return first + crc32(strategy.encode()) % (n - first)
 
 
 @contextmanager

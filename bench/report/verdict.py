@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bench.report.material import Material
@@ -11,53 +12,68 @@ from bench.statistics.costs import pareto
 ALPHA = 0.05
 
 
-def verdicts(material: Material) -> list[str]:
+@dataclass(frozen=True)
+class Verdict:
+    """One line. subject: the strategy, or the dataset and settings; says: in words; numbers: what that rests on."""
+
+    subject: str
+    says: str
+    numbers: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.says}" + (f": {self.numbers}" if self.numbers else "")
+
+
+def verdicts(material: Material) -> list[Verdict]:
     """Lines over all parts: the most accurate, then each strategy against the reference."""
     lines = []
     for part in material.parts:
-        where = f"{part.dataset}{'' if part.settings is None else f' [{part.settings}]'}"
-        lines.append(f"{where}: {_best(part.rows)}")
+        where = "" if len(material.parts) == 1 else f"{part.label(part.dataset)}: "
+        lines += _best(where, part.rows)
         rows = {row["strategy"]: row for row in part.rows}
-        lines += [f"{where}: {against_line(row, rows[row['strategy']])}" for row in part.against]
+        lines += [_against(where, row, rows[row["strategy"]]) for row in part.against]
         if not part.against and len(part.rows) > 1:
             missing = material.reference or "exhaustive"
-            lines.append(f"{where}: no run of {missing} to set the others against")
+            lines.append(Verdict(f"{where}{missing}", "was not run with these settings: nothing is set against it"))
     return lines
 
 
-def _best(rows: Sequence[dict[str, Any]]) -> str:
+def _best(where: str, rows: Sequence[dict[str, Any]]) -> list[Verdict]:
     best = max(rows, key=lambda row: row["accuracy"])
-    text = (
-        f"highest accuracy {best['strategy']}, {best['accuracy']:.3f} "
-        f"({best['accuracy_low']:.3f} to {best['accuracy_high']:.3f})"
-    )
-    seconds = pareto(list(rows), "inference_s_per_slide")
-    return f"{text}; nothing more accurate in less inference time than {', '.join(seconds)}" if seconds else text
+    value = f"{best['accuracy']:.3f} (95 % interval {best['accuracy_low']:.3f} to {best['accuracy_high']:.3f})"
+    found = [Verdict(f"{where}{best['strategy']}", "has the highest accuracy", value)]
+    if cheapest := pareto(list(rows), "inference_s_per_slide"):
+        lie = "lies" if len(cheapest) == 1 else "lie"
+        said = f"{lie} on the front: no other is more accurate in the same inference time or less"
+        found.append(Verdict(f"{where}{', '.join(cheapest)}", said))
+    return found
 
 
-def against_line(row: dict[str, Any], own: dict[str, Any]) -> str:
+def _against(where: str, row: dict[str, Any], own: dict[str, Any]) -> Verdict:
     """One strategy against the reference. row: of `bench.statistics.tables.against`; own: its row of the table."""
-    sure = f"Holm p {row['holm_p']:.2g}"
-    if row["difference_low"] > 0 and row["holm_p"] < ALPHA:
-        word = f"is more accurate than {row['reference']}"
-    elif row["difference_high"] < 0 and row["holm_p"] < ALPHA:
-        word = f"is less accurate than {row['reference']}"
-    elif row["non_inferior"]:
-        word = f"is not worse than {row['reference']} by more than the margin of {row['margin']:g}"
-    elif row["difference_low"] > 0 or row["difference_high"] < 0:
-        more = "more" if row["difference"] > 0 else "less"
-        word = f"seems {more} accurate than {row['reference']} (by its interval; the corrected test does not confirm it)"
-    else:
-        word = f"does not surely differ from {row['reference']}, and may lose more than the margin of {row['margin']:g}"
-    gap = f"{row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f}), {sure}"
-    key = f"inference_speedup_vs_{row['reference']}"
-    return f"{row['strategy']} {word}: {gap}{_times(own, key)}"
+    gap = f"{row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f})"
+    numbers = f"{gap}, Holm p {row['holm_p']:.2g}{_times(own, row['reference'])}"
+    return Verdict(f"{where}{row['strategy']}", against_words(row), numbers)
 
 
-def _times(own: dict[str, Any], key: str) -> str:
+def against_words(row: dict[str, Any]) -> str:
+    """Sure only where the interval and the corrected test agree; else non-inferiority, or that nothing is known."""
+    reference, margin = row["reference"], f"the margin of {row['margin']:g}"
+    more = "more" if row["difference"] > 0 else "less"
+    apart = row["difference_low"] > 0 or row["difference_high"] < 0
+    if apart and row["holm_p"] < ALPHA:
+        return f"is {more} accurate than {reference}"
+    if row["non_inferior"]:
+        return f"is not worse than {reference} by more than {margin}"
+    if apart:
+        return f"seems {more} accurate than {reference}, by its interval; the corrected test does not confirm it"
+    return f"does not surely differ from {reference}; a loss above {margin} is not excluded"
+
+
+def _times(own: dict[str, Any], reference: str) -> str:
+    key = f"inference_speedup_vs_{reference}"
     if own.get(key) is None:
         return ""
     low, high = own.get(f"{key}_low"), own.get(f"{key}_high")
     sure = "" if low is None or high is None else f" ({low:.3g} to {high:.3g})"
     return f"; inference {own[key]:.3g} times as fast{sure}"
-
