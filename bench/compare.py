@@ -2,117 +2,71 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.datasets.panda import GRADES as PANDA_GRADES
-from bench.errors import UsageError
+from bench.finished import Arm, FinishedRun, arms, load_runs, stacked
 from bench.metrics import accuracy_interval, auc, class_metrics
 from bench.statistics.costs import ratio_interval
+from bench.where import LOOKED
+
+__all__ = ["FinishedRun", "bottleneck", "compare", "load_runs", "magnification_by_class", "rows_of"]
 
 GRADES: dict[str, list[str]] = {"panda": list(PANDA_GRADES)}
 """Dataset -> its classes from the lowest to the highest grade, where quadratic kappa is the field's metric."""
 
 
-@dataclass(frozen=True)
-class FinishedRun:
-    """A complete run directory, read back."""
+def compare(runs: Sequence[FinishedRun]) -> list[dict[str, Any]]:
+    """One row per dataset, strategy and settings (`bench.finished.arms`).
 
-    path: Path
-    dataset: str
-    strategy: str
-    fold: int
-    seed: int
-    group: str  # runs of one group saw the same data, settings, fold and seed
-    data_hash: str
-    settings: dict[str, Any]
-    environment: dict[str, Any]
-    train: dict[str, Any]
-    predictions: pd.DataFrame
-
-
-def load_runs(out: Path) -> list[FinishedRun]:
-    """Every complete run under `out`; UsageError where there is none."""
-    if not out.is_dir():
-        raise UsageError(f"no results folder {out}; run `jsma-bench run --out {out}` first")
-    runs = [
-        _load(status.parent)
-        for status in sorted(out.glob("*/status.json"))
-        if not status.parent.name.endswith(".partial")
-    ]
-    if not runs:
-        raise UsageError(f"no finished run in {out}; run `jsma-bench run --out {out}` first")
-    return runs
-
-
-def _load(path: Path) -> FinishedRun:
-    try:
-        key = json.loads((path / "settings.json").read_text())
-        train = json.loads((path / "train.json").read_text())
-        rows = pd.read_parquet(path / "predictions.parquet")
-        environment = json.loads((path / "environment.json").read_text())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: damaged run ({error}); delete this folder and run again") from error
-    group = json.dumps([key["data_hash"], key["fold"], key["seed"], key["settings"]], sort_keys=True)
-    return FinishedRun(
-        path,
-        key["dataset"],
-        key["strategy"],
-        key["fold"],
-        key["seed"],
-        group,
-        key["data_hash"],
-        key["settings"],
-        environment,
-        train,
-        rows,
-    )
-
-
-def compare(runs: list[FinishedRun]) -> list[dict[str, Any]]:
-    """One row per dataset and strategy.
-
-    Speed-ups are geometric means of paired ratios: training by (data, fold, seed), inference by slide
+    Speed-ups are geometric means of paired ratios: training by (data, settings, fold, seed), inference by slide
     within the interleaved inference of one run. Null where the opponent was not run beside it.
     """
+    return rows_of(arms(runs))
+
+
+def rows_of(found: Sequence[Arm]) -> list[dict[str, Any]]:
+    """`compare` of runs that are sorted into arms already."""
     rows = []
-    for dataset in sorted({run.dataset for run in runs}):
-        own = [run for run in runs if run.dataset == dataset]
-        for strategy in dict.fromkeys(run.strategy for run in own):
-            rows.append(_row(dataset, strategy, own))
+    for dataset in dict.fromkeys(arm.dataset for arm in found):
+        own = [arm for arm in found if arm.dataset == dataset]
+        times = _Times(own)
+        rows += [_row(arm, times) for arm in own]
     return rows
 
 
-def _row(dataset: str, strategy: str, runs: list[FinishedRun]) -> dict[str, Any]:
-    own = [run for run in runs if run.strategy == strategy]
-    rows = pd.concat([run.predictions for run in own], ignore_index=True)
+def _row(arm: Arm, times: _Times) -> dict[str, Any]:
+    rows = arm.rows
     accuracy, low, high = accuracy_interval(rows)
     return {
-        "dataset": dataset, "strategy": strategy, "runs": len(own), "slides": len(set(rows["slide"].tolist())),
+        "dataset": arm.dataset, "strategy": arm.strategy, "settings": arm.differing,
+        "runs": len(arm.runs), "slides": int(rows["slide"].nunique()),
         "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high, "auc": auc(rows),
         "patches_per_slide": _mean(rows, "patches"),
         "megapixels_decoded_per_slide": (_mean(rows, "decoded_px") or 0.0) / 1e6,
         "megabytes_read_per_slide": (_mean(rows, "compressed_bytes") or 0.0) / 1e6,
-        "train_s": float(np.mean([run.train["train_s"] for run in own])),
-        "train_charged_s": float(np.mean([run.train["charged_s"] for run in own])),
+        "train_s": float(np.mean([run.train["train_s"] for run in arm.runs])),
+        "train_charged_s": float(np.mean([run.train["charged_s"] for run in arm.runs])),
         "inference_s_per_slide": _mean(rows, "seconds"),
-        **_interval("train_speedup_vs_exhaustive", _training(runs, own, "exhaustive")),
-        **_interval("train_speedup_vs_search", _training(runs, own, "search")),
-        **_interval("inference_speedup_vs_exhaustive", _inference(runs, own, "exhaustive")),
-        **class_metrics(rows, GRADES.get(dataset)),
-        "in_evidence": _mean(rows, "in_evidence"),
+        **_interval("train_speedup_vs_exhaustive", times.training(arm, "exhaustive")),
+        **_interval("train_speedup_vs_search", times.training(arm, "search")),
+        **_interval("inference_speedup_vs_exhaustive", times.inference(arm, "exhaustive")),
+        **class_metrics(rows, GRADES.get(arm.dataset)),
+        **{key: _mean(rows, key) for key in LOOKED},
         "bottleneck": bottleneck(rows),
     }  # fmt: skip
 
 
 def _mean(rows: pd.DataFrame, column: str) -> float | None:
     """Mean of the values that are present; None where there is none."""
-    values = np.array([v for v in rows[column].tolist() if v is not None and v == v] if column in rows else [], float)
+    if column not in rows:
+        return None
+    values = rows[column].to_numpy(float, na_value=np.nan)
+    values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else None
 
 
@@ -127,20 +81,37 @@ def _interval(key: str, ratio: Ratio) -> dict[str, float | None]:
     return {key: value, f"{key}_low": low, f"{key}_high": high}
 
 
-def _training(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) -> Ratio:
-    reference = pd.Series({r.group: r.train["train_s"] for r in runs if r.strategy == opponent}, dtype=float)
-    return ratio_interval(reference, pd.Series({r.group: r.train["train_s"] for r in own}, dtype=float))
+class _Times:
+    """Seconds of the arms of one dataset, indexed so that what ran beside each other is paired."""
 
+    def __init__(self, own: list[Arm]):
+        self.arms = own
+        named: Any = pd.concat([arm.rows["slide"] for arm in own])
+        slides = pd.Index(named.unique())
+        groups = {g: i for i, g in enumerate(dict.fromkeys(run.group for arm in own for run in arm.runs))}
+        self._seconds: dict[str, Any] = {}
+        for arm in own:
+            slide = slides.get_indexer(arm.rows["slide"])
+            group = np.array([groups[run.group] for run in arm.runs])[arm.rows["run"].to_numpy(int)]
+            frame: Any = pd.DataFrame(
+                {"seconds": arm.rows["seconds"].to_numpy(float), "slide": slide}, index=group * len(slides) + slide
+            )
+            self._seconds[arm.name] = frame[~frame.index.duplicated(keep="last")]
 
-def _inference(runs: list[FinishedRun], own: list[FinishedRun], opponent: str) -> Ratio:
-    def seconds(some: list[FinishedRun]) -> pd.Series:
-        found = {}
-        for r in some:
-            for slide, s in zip(r.predictions["slide"], r.predictions["seconds"], strict=True):
-                found[r.group, slide] = s
-        return pd.Series(found, dtype=float)
+    def training(self, arm: Arm, opponent: str) -> Ratio:
+        """Training seconds of the opponent over those of the arm."""
+        reference = {r.group: r.train["train_s"] for o in self.arms if o.strategy == opponent for r in o.runs}
+        own = {r.group: r.train["train_s"] for r in arm.runs}
+        return ratio_interval(pd.Series(reference, dtype=float), pd.Series(own, dtype=float))
 
-    return ratio_interval(seconds([r for r in runs if r.strategy == opponent]), seconds(own))
+    def inference(self, arm: Arm, opponent: str) -> Ratio:
+        """Inference seconds a slide of the opponent over those of the arm; slides are resampled with their seeds."""
+        others = [self._seconds[o.name]["seconds"] for o in self.arms if o.strategy == opponent]
+        if not others:
+            return None
+        own = self._seconds[arm.name]
+        reference: Any = pd.concat(others)
+        return ratio_interval(reference, own["seconds"], own["slide"])
 
 
 def bottleneck(rows: pd.DataFrame) -> str:
@@ -150,8 +121,8 @@ def bottleneck(rows: pd.DataFrame) -> str:
     return f"{name} {stages[name] / max(sum(stages.values()), 1e-12):.0%}"
 
 
-def magnification_by_class(runs: list[FinishedRun], strategy: str) -> pd.DataFrame:
+def magnification_by_class(runs: Sequence[FinishedRun], strategy: str) -> pd.DataFrame:
     """Mean p(magnification) by label over the runs of `strategy`; columns p_m0 (finest) and up."""
-    rows = pd.concat([r.predictions for r in runs if r.strategy == strategy], ignore_index=True)
+    rows = stacked([r for r in runs if r.strategy == strategy])
     columns = [c for c in rows.columns if c.startswith("p_m") and c[3:].isdigit()]
     return pd.DataFrame(rows.groupby("label")[columns].mean())

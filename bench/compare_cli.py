@@ -21,6 +21,7 @@ def compare(
     reference: Annotated[
         str | None, typer.Option(help="Strategy that others are set against; default exhaustive.")
     ] = None,
+    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Each with each, in place of --reference.")] = False,
     margin: Annotated[float, typer.Option(help="Of non-inferiority, in accuracy.")] = 0.02,
     budget_seconds: Annotated[float | None, typer.Option(help="Best within so many seconds a slide.")] = None,
     budget_patches: Annotated[float | None, typer.Option(help="Best within so many patches a slide.")] = None,
@@ -36,16 +37,16 @@ def compare(
     from bench import tables
     from bench.statistics.tables import compared
 
-    found = compared(out or [Path("runs")], reference, margin)
-    if found.note:
-        print(f"note: {found.note}", file=sys.stderr)
+    found = compared(out or [Path("runs")], reference, margin, all_pairs)
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
     if save is not None:
         from bench.publish import publish
 
         for path in publish(found.runs, save, produced_by):
             print(f"wrote {path}", file=sys.stderr)
     if as_json:
-        print(tables.as_json(found.rows))
+        print(tables.as_json(found.rows, found.against))
     elif csv:
         print(tables.as_csv(found.rows), end="")
     elif tex:
@@ -54,6 +55,8 @@ def compare(
         print(tables.markdown(found.rows))
         if found.against:
             print("\n" + tables.markdown_against(found.against))
+        if looked := tables.markdown_where(found.rows):
+            print("\n" + looked)
     else:
         print_table(tables.terminal(found.rows))
         if found.against:

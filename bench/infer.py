@@ -14,8 +14,8 @@ from torch import Generator
 
 from baselines.contract import Outcome, Strategy
 from bench.datasets import Dataset, SlideRecord
-from bench.evidence import annotation_exists, load_evidence
 from bench.looks import Album, keep, wanted
+from bench.where import evidence_of, where_looked
 from jsma.encoder import Encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
@@ -121,7 +121,7 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
             "area0_px": slide.view.grid.width0_px * slide.view.grid.height0_px,
             "cache": "warm",
             "tissue_cells": int(slide.view.mask.sum()),
-            "in_evidence": _in_evidence(record, slide, outcome),
+            **where_looked(slide.view, outcome, evidence_of(record, slide.view.grid)),
         }
     )
     if outcome.p_magnification is not None:
@@ -129,14 +129,3 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
     if contestant.album is not None:
         contestant.album.note(slide.view, outcome, row)
     return row
-
-
-def _in_evidence(record: SlideRecord, slide: MeteredSlide, outcome: Outcome) -> float | None:
-    """Share of the patches used whose centre lies in evidence; None without annotation or evidence."""
-    if record.mask is None or outcome.cells is None or not annotation_exists(record.mask):
-        return None
-    grid = slide.view.grid
-    evidence = load_evidence(record.mask, grid.width0_px, grid.height0_px, record.scheme)
-    if evidence.empty:
-        return None
-    return float(evidence.contains(grid.centres0(outcome.cells.cpu().numpy())).mean())

@@ -11,7 +11,7 @@ import pandas as pd
 from bench.compare import FinishedRun, compare, magnification_by_class
 from bench.rundir import writable
 from bench.statistics.tables import against
-from bench.tables import as_csv, markdown, markdown_against
+from bench.tables import as_csv, markdown, markdown_against, markdown_where
 
 REFERENCE, MARGIN = "exhaustive-all", 0.02  # the strongest opponent, and a loss of accuracy that does not matter
 
@@ -38,11 +38,10 @@ def page(rows: list[dict[str, Any]], runs: list[FinishedRun], command: str) -> s
         beside = against(runs, REFERENCE, MARGIN)
         parts.append(f"\nAccuracy minus that of {REFERENCE} on the same slides (docs/statistics.md):\n")
         parts.append(markdown_against(beside))
-    looked = [r for r in rows if r["in_evidence"] is not None]
+    looked = markdown_where(rows)
     if looked:
-        parts.append("\nShare of the patches read that lie inside an evidence mask (slides that have evidence):\n")
-        parts.append("| strategy | share |\n| --- | --- |")
-        parts += [f"| {r['strategy']} | {r['in_evidence']:.3f} |" for r in looked]
+        parts.append("\nWhere it looked: shares, mean over slides (docs/statistics.md):\n")
+        parts.append(looked)
     drawing = [n for n in ("jsma",) if any(r.strategy == n for r in runs)]
     for name in drawing:
         table = magnification_by_class(runs, name)

@@ -29,7 +29,7 @@ def report(
     files = build(material, to, Commands(shlex.join(["jsma-bench", *sys.argv[1:]]), produced_by))
     for line in verdicts(material):
         print(line)
-    for line in filter(None, [material.note, *material.left_out]):
+    for line in [*material.notes, *material.left_out]:
         print(f"note: {line}", file=sys.stderr)
     size_mb = files[0].stat().st_size / 1e6
     print(f"wrote {files[0]} ({size_mb:.1f} MB, {len(material.runs)} runs) and {len(files) - 1} files beside it")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pandas as pd
 from rich.table import Table
 
+from bench.statistics.costs import name_of
+
 COLUMNS: dict[str, tuple[str, str]] = {
     "dataset": ("dataset", "{}"),
     "strategy": ("strategy", "{}"),
+    "settings": ("settings", "{}"),
     "runs": ("runs", "{}"),
     "slides": ("slides", "{}"),
     "accuracy": ("accuracy", "{:.3f}"),
@@ -26,21 +30,29 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "inference_speedup_vs_exhaustive": ("infer x exhaustive", "{:.2f}"),
 }
 """Key -> (heading, format)."""
+OPTIONAL = ("settings",)
+"""Columns that are left out where no row has a value."""
 
 
-def cells(row: dict[str, Any]) -> list[str]:
+def columns_of(rows: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
+    """The columns that these rows need."""
+    return {k: v for k, v in COLUMNS.items() if k not in OPTIONAL or any(row.get(k) is not None for row in rows)}
+
+
+def cells(row: dict[str, Any], columns: dict[str, tuple[str, str]] = COLUMNS) -> list[str]:
     """The row as text, "-" where a value does not apply."""
     shown = {
         **row,
         "interval": f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
         "inference_ms": None if row["inference_s_per_slide"] is None else row["inference_s_per_slide"] * 1000,
     }
-    return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in COLUMNS.items()]
+    return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in columns.items()]
 
 
 AGAINST: dict[str, tuple[str, str]] = {
     "dataset": ("dataset", "{}"),
-    "strategy": ("strategy", "{}"),
+    "name": ("strategy", "{}"),
+    "reference": ("reference", "{}"),
     "difference": ("difference", "{:+.3f}"),
     "interval": ("95 % interval", "{}"),
     "discordant": ("only right: own/ref.", "{}"),
@@ -63,20 +75,49 @@ def cells_against(row: dict[str, Any]) -> list[str]:
     return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in AGAINST.items()]
 
 
+WHERE: dict[str, tuple[str, str]] = {
+    "dataset": ("dataset", "{}"),
+    "name": ("strategy", "{}"),
+    "in_evidence": ("patches in evidence", "{:.3f}"),
+    "hit_evidence": ("slides with a hit", "{:.3f}"),
+    "attention_in_evidence": ("attention in evidence", "{:.3f}"),
+    "attention_slide_edge": ("attention at the slide's edge", "{:.3f}"),
+    "attention_tissue_edge": ("attention at the tissue's edge", "{:.3f}"),
+    "attention_background": ("attention on background", "{:.3f}"),
+}
+"""Columns of where strategies looked (`bench.where`)."""
+
+
+def markdown_where(rows: list[dict[str, Any]]) -> str | None:
+    """Where strategies looked as a Markdown table; None where nothing is known of any."""
+    keys = [key for key in WHERE if key not in ("dataset", "name")]
+    known = [{**row, "name": name_of(row)} for row in rows if any(row.get(key) is not None for key in keys)]
+    lines = [["-" if r.get(k) is None else f.format(r[k]) for k, (_, f) in WHERE.items()] for r in known]
+    return _markdown([heading for heading, _ in WHERE.values()], lines) if known else None
+
+
+def _markdown(headings: list[str], lines: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in [headings, ["---"] * len(headings), *lines])
+
+
 def terminal(rows: list[dict[str, Any]]) -> Table:
     """A rich table."""
-    return _table(COLUMNS, [cells(row) for row in rows])
+    columns = columns_of(rows)
+    return _table(columns, [cells(row, columns) for row in rows])
 
 
 def terminal_against(rows: list[dict[str, Any]]) -> Table:
     """The comparison with a reference as a rich table."""
-    return _table(AGAINST, [cells_against(row) for row in rows], f"accuracy minus that of {rows[0]['reference']}")
+    return _table(AGAINST, [cells_against(row) for row in rows], "accuracy minus that of the reference")
+
+
+_WORDS = ("dataset", "strategy", "settings", "name", "reference")
 
 
 def _table(columns: dict[str, tuple[str, str]], lines: list[list[str]], title: str | None = None) -> Table:
     table = Table(title=title, title_justify="left")
     for key, (heading, _) in columns.items():
-        table.add_column(heading, justify="left" if key in ("dataset", "strategy") else "right")
+        table.add_column(heading, justify="left" if key in _WORDS else "right")
     for line in lines:
         table.add_row(*line)
     return table
@@ -84,14 +125,13 @@ def _table(columns: dict[str, tuple[str, str]], lines: list[list[str]], title: s
 
 def markdown_against(rows: list[dict[str, Any]]) -> str:
     """The comparison with a reference as a Markdown table."""
-    headings = [heading for heading, _ in AGAINST.values()]
-    lines = [headings, ["---"] * len(headings), *(cells_against(row) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return _markdown([heading for heading, _ in AGAINST.values()], [cells_against(row) for row in rows])
 
 
 def latex(rows: list[dict[str, Any]]) -> str:
     """A LaTeX tabular (booktabs)."""
-    return _latex(COLUMNS, [cells(row) for row in rows])
+    columns = columns_of(rows)
+    return _latex(columns, [cells(row, columns) for row in rows])
 
 
 def latex_against(rows: list[dict[str, Any]]) -> str:
@@ -119,9 +159,8 @@ def _latex(columns: dict[str, tuple[str, str]], lines: list[list[str]]) -> str:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """A Markdown table."""
-    headings = [heading for heading, _ in COLUMNS.values()]
-    lines = [headings, ["---"] * len(headings), *(cells(row) for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    columns = columns_of(rows)
+    return _markdown([heading for heading, _ in columns.values()], [cells(row, columns) for row in rows])
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:
@@ -129,6 +168,14 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
     return pd.DataFrame(rows).to_csv(index=False)
 
 
-def as_json(rows: list[dict[str, Any]]) -> str:
-    """A JSON list, null where a value does not apply."""
+def as_json(rows: list[dict[str, Any]], beside: list[dict[str, Any]] | None = None) -> str:
+    """A JSON list, null where a value does not apply; `against`: what each row was set against, infinities as null."""
+    by: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for other in beside or []:
+        by.setdefault((other["dataset"], other["name"]), []).append({k: _finite(v) for k, v in other.items()})
+    rows = [{**row, "against": by.get((row["dataset"], name_of(row)), [])} for row in rows]
     return json.dumps(rows, indent=1, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -16,7 +16,7 @@ from bench.errors import UsageError
 from bench.publish import provenance
 from bench.report.figures import drawn
 from bench.report.material import Material
-from bench.report.page import Commands, html, labelled_against, labelled_rows
+from bench.report.page import Commands, html
 
 PAGE, INDEX = "report.html", "report.json"
 
@@ -43,25 +43,26 @@ def build(material: Material, to: Path, commands: Commands) -> list[Path]:
 
 def _write(material: Material, folder: Path, commands: Commands) -> None:
     (folder / "figures").mkdir()
-    figures = {name: drawn(material, name, folder / "figures") for name in material.datasets}
+    figures = {part.dataset: drawn(material, part, folder / "figures") for part in material.parts}
     _write_tables(material, folder)
     (folder / PAGE).write_text(html(material, figures, commands))
     names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
     about: dict[str, Any] = {
         **provenance(material.runs, commands.runs), "page": commands.page, "reference": material.reference,
-        "note": material.note, "failed": material.failed, "left_out": material.left_out, "files": names,
+        "notes": material.notes, "failed": material.failed, "left_out": material.left_out, "files": names,
     }  # fmt: skip
     (folder / INDEX).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
 
 
 def _write_tables(material: Material, folder: Path) -> None:
     """Numbers as CSV (every key), and as shown in Markdown and LaTeX."""
-    rows, beside = labelled_rows(material.parts), labelled_against(material.parts)
-    (folder / "table.csv").write_text(tables.as_csv([row for part in material.parts for row in part.rows]))
+    rows = [row for part in material.parts for row in part.rows]
+    beside = [row for part in material.parts for row in part.against]
+    (folder / "table.csv").write_text(tables.as_csv(rows))
     (folder / "table.md").write_text(tables.markdown(rows) + "\n")
     (folder / "table.tex").write_text(tables.latex(rows) + "\n")
     if beside:
-        (folder / "against.csv").write_text(tables.as_csv([row for part in material.parts for row in part.against]))
+        (folder / "against.csv").write_text(tables.as_csv(beside))
         (folder / "against.md").write_text(tables.markdown_against(beside) + "\n")
         (folder / "against.tex").write_text(tables.latex_against(beside) + "\n")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +40,11 @@ class Sketch:
     reason: str = ""
 
 
-def drawn(material: Material, dataset: str, folder: Path) -> list[Shown]:
+def drawn(material: Material, part: Part, folder: Path) -> list[Shown]:
     """Every figure of one dataset, saved into `folder`."""
-    prefix = "" if len(material.datasets) == 1 else f"{plain(dataset)}-"
+    prefix = "" if len(material.parts) == 1 else f"{plain(part.dataset)}-"
     found = []
-    for sketch in sketches(material, dataset):
+    for sketch in sketches(material, part):
         if sketch.draw is None:
             found.append(Shown(sketch.section, sketch.name, sketch.caption, reason=sketch.reason))
             continue
@@ -59,28 +59,27 @@ def plain(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "-", text).strip("-") or "x"
 
 
-def sketches(material: Material, dataset: str) -> Iterator[Sketch]:
+def sketches(material: Material, part: Part) -> Iterator[Sketch]:
     """What is to be drawn of a dataset, section by section."""
-    parts = material.datasets[dataset]
-    note = f"{dataset}: {parts[0].n}" if len(parts) == 1 else f"{dataset}: {len(parts)} settings; {parts[0].n}"
-    yield from _speedups(parts, note, material.note)
-    yield from _fronts(parts, note, material.note)
-    yield _anytime(material, dataset)
-    yield from _stages(parts, note, material.note)
-    yield from _areas(parts, note, material.note)
-    yield _curves(parts, dataset, material.note)
-    yield from _magnifications(parts)
+    note = f"{part.dataset}: {part.n}"
+    yield from _speedups(part, note, material.no_seconds)
+    yield from _fronts(part, note, material.no_seconds)
+    yield _anytime(material, part.dataset)
+    yield from _stages(part, note, material.no_seconds)
+    yield from _areas(part, note, material.no_seconds)
+    yield _curves(part, material.no_seconds)
+    yield from _magnifications(part)
 
 
-def _speedups(parts: Sequence[Part], note: str, no_seconds: str | None) -> Iterator[Sketch]:
-    section, keys = "How much faster", frames.speedup_keys(parts)
+def _speedups(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
+    section, keys = "How much faster", frames.speedup_keys(part)
     if not keys:
         reason = NO_SECONDS if no_seconds else "no opponent (exhaustive, search) was run beside the others"
         yield Sketch(section, "speedup", "Speed-ups", reason=reason)
     for key in keys:
         what, _, opponent = key.partition("_speedup_vs_")
         what = {"train": "training"}.get(what, what)
-        table = frames.speedups(parts, key)
+        table = frames.speedups(part, key)
         yield Sketch(
             section, f"speedup-{what}-{opponent}",
             f"{what.capitalize()}: seconds of {opponent} divided by the strategy's, geometric mean of paired ratios "
@@ -91,10 +90,10 @@ def _speedups(parts: Sequence[Part], note: str, no_seconds: str | None) -> Itera
         )  # fmt: skip
 
 
-def _fronts(parts: Sequence[Part], note: str, no_seconds: str | None) -> Iterator[Sketch]:
+def _fronts(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
     section = "Accuracy for its cost"
     for key, (name, axis_label) in frames.COSTS.items():
-        table = frames.front(parts, key)
+        table = frames.front(part, key)
         if table.empty:
             reason = NO_SECONDS if no_seconds else f"no run has {key}"
             yield Sketch(section, f"front-{name}", f"Accuracy against {name}", reason=reason)
@@ -125,8 +124,8 @@ def _anytime(material: Material, dataset: str) -> Sketch:
     return Sketch(section, name, caption, lambda: draw_anytime(table, note))
 
 
-def _stages(parts: Sequence[Part], note: str, no_seconds: str | None) -> Iterator[Sketch]:
-    section, table = "Where the time goes", frames.stages(parts)
+def _stages(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
+    section, table = "Where the time goes", frames.stages(part)
     if no_seconds or table.empty:
         yield Sketch(section, "stages", "Stages", reason=NO_SECONDS if no_seconds else "no stage was timed")
         return
@@ -140,7 +139,7 @@ def _stages(parts: Sequence[Part], note: str, no_seconds: str | None) -> Iterato
         )  # fmt: skip
 
 
-def _areas(parts: Sequence[Part], note: str, no_seconds: str | None) -> Iterator[Sketch]:
+def _areas(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
     section = "Cost against the size of the slide"
     for cost, name, axis_label in (
         ("seconds", "area-seconds", "inference, seconds a slide"),
@@ -149,7 +148,7 @@ def _areas(parts: Sequence[Part], note: str, no_seconds: str | None) -> Iterator
         if cost == "seconds" and no_seconds:
             yield Sketch(section, name, "Seconds against area", reason=NO_SECONDS)
             continue
-        found = frames.area(parts, cost)
+        found = frames.area(part, cost)
         sizes = max((table["area_mpx"].nunique() for *_, table, _ in found), default=0)
         if all(slope is None for *_, slope in found):
             reason = f"a slope needs slides of at least 3 sizes, the largest twice the smallest; {sizes} here"
@@ -163,13 +162,13 @@ def _areas(parts: Sequence[Part], note: str, no_seconds: str | None) -> Iterator
         )  # fmt: skip
 
 
-def _curves(parts: Sequence[Part], dataset: str, no_seconds: str | None) -> Sketch:
+def _curves(part: Part, no_seconds: bool) -> Sketch:
     section, name = "Training against the clock", "training"
-    found = [] if no_seconds else frames.curves(parts)
+    found = [] if no_seconds else frames.curves(part)
     if not found:
         return Sketch(section, name, "Training curves", reason=NO_SECONDS if no_seconds else "no run has a curve")
     fewer = ", ".join(f"{label} {used} of {there}" for label, _, _, used, there in found if used < there)
-    note = f"{dataset}: n = {sum(used for *_, used, _ in found)} trainings"
+    note = f"{part.dataset}: n = {sum(used for *_, used, _ in found)} trainings"
     caption = (
         f"Validation accuracy, mean over trainings, against seconds as charged ({note}; those of each in the legend)"
         + (f" (evenly chosen: {fewer})" if fewer else "")
@@ -178,21 +177,19 @@ def _curves(parts: Sequence[Part], dataset: str, no_seconds: str | None) -> Sket
     return Sketch(section, name, caption, lambda: draw_curves(found, note))
 
 
-def _magnifications(parts: Sequence[Part]) -> Iterator[Sketch]:
+def _magnifications(part: Part) -> Iterator[Sketch]:
     section, any_drawn = "Magnification by class", False
-    for k, part in enumerate(parts):
-        for strategy in part.by_strategy:
-            table = frames.magnifications(part, strategy)
-            if table is None:
-                continue
-            any_drawn = True
-            label, predictions = part.label(strategy), len(part.predictions[strategy])
-            note = f"{label}: n = {predictions:,} predictions"
-            yield Sketch(
-                section, f"magnification-{plain(strategy)}" + (f"-{k}" if len(parts) > 1 else ""),
-                f"Mean probability of each magnification by true class, {label} (n = {predictions:,} predictions of "
-                f"{part.dataset}).",
-                lambda table=table, note=note: draw_magnifications(table, note),
-            )  # fmt: skip
+    for arm in part.arms:
+        table = frames.magnifications(arm)
+        if table is None:
+            continue
+        any_drawn = True
+        note = f"{arm.name}: n = {len(arm.rows):,} predictions"
+        yield Sketch(
+            section, f"magnification-{plain(arm.name)}",
+            f"Mean probability of each magnification by true class, {arm.name} (n = {len(arm.rows):,} predictions of "
+            f"{part.dataset}).",
+            lambda table=table, note=note: draw_magnifications(table, note),
+        )  # fmt: skip
     if not any_drawn:
         yield Sketch(section, "magnification", section, reason="no strategy here draws from several magnifications")

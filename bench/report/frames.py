@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.compare import FinishedRun, magnification_by_class
+from bench.compare import magnification_by_class
+from bench.finished import Arm, FinishedRun
 from bench.report.material import Part
 from bench.statistics.breakdown import Slope, area_slope, by_slide, mean_curve, stage_seconds
 from bench.statistics.costs import pareto
@@ -24,68 +24,61 @@ COSTS: dict[str, tuple[str, str]] = {
 MOST_CURVES = 20  # curves that are read for a strategy
 
 
-def _labelled(parts: Sequence[Part]) -> list[tuple[str, dict[str, Any]]]:
-    return [(part.label(row["strategy"]), row) for part in parts for row in part.rows]
-
-
-def speedup_keys(parts: Sequence[Part]) -> list[str]:
+def speedup_keys(part: Part) -> list[str]:
     """Keys of the rows that are speed-ups and known for some row."""
-    keys = dict.fromkeys(key for _, row in _labelled(parts) for key in row if "speedup_vs_" in key)
+    keys = dict.fromkeys(key for row in part.rows for key in row if "speedup_vs_" in key)
     keys = [key for key in keys if not key.endswith(("_low", "_high"))]
-    return [key for key in keys if any(row[key] is not None for _, row in _labelled(parts))]
+    return [key for key in keys if any(row[key] is not None for row in part.rows)]
 
 
-def speedups(parts: Sequence[Part], key: str) -> pd.DataFrame:
+def speedups(part: Part, key: str) -> pd.DataFrame:
     """label, strategy, value, low, high (NaN without an interval) of the rows that have the speed-up `key`."""
     return pd.DataFrame([
-        {"label": label, "strategy": row["strategy"], "value": row[key],
+        {"label": arm.name, "strategy": arm.strategy, "value": row[key],
          "low": row.get(f"{key}_low"), "high": row.get(f"{key}_high")}
-        for label, row in _labelled(parts) if row[key] is not None
+        for arm, row in part.pairs if row[key] is not None
     ]).astype({"low": float, "high": float})  # fmt: skip
 
 
-def front(parts: Sequence[Part], cost: str) -> pd.DataFrame:
+def front(part: Part, cost: str) -> pd.DataFrame:
     """label, strategy, cost, accuracy, low, high, on_front of the rows that have the `cost`, cheapest first."""
-    rows = [{**row, "name": row["strategy"], "strategy": label} for label, row in _labelled(parts)]
-    best = set(pareto(rows, cost))
+    best = set(pareto(part.rows, cost))
     found = [
-        {"label": row["strategy"], "strategy": row["name"], "cost": row[cost], "accuracy": row["accuracy"],
-         "low": row["accuracy_low"], "high": row["accuracy_high"], "on_front": row["strategy"] in best}
-        for row in rows if row.get(cost) is not None
+        {"label": arm.name, "strategy": arm.strategy, "cost": row[cost], "accuracy": row["accuracy"],
+         "low": row["accuracy_low"], "high": row["accuracy_high"], "on_front": arm.name in best}
+        for arm, row in part.pairs if row.get(cost) is not None
     ]  # fmt: skip
     columns = ["label", "strategy", "cost", "accuracy", "low", "high", "on_front"]
     return pd.DataFrame(found, columns=columns).sort_values("cost", kind="stable", ignore_index=True)
 
 
-def stages(parts: Sequence[Part]) -> pd.DataFrame:
+def stages(part: Part) -> pd.DataFrame:
     """label, strategy, stage, seconds (mean a slide), share (of the label's seconds)."""
     found = []
-    for part in parts:
-        for name, rows in part.predictions.items():
-            seconds = stage_seconds(rows)
-            total = sum(seconds.values())
-            found += [
-                {"label": part.label(name), "strategy": name, "stage": stage, "seconds": s, "share": s / total}
-                for stage, s in seconds.items()
-            ]
+    for arm in part.arms:
+        seconds = stage_seconds(arm.rows)
+        total = sum(seconds.values())
+        found += [
+            {"label": arm.name, "strategy": arm.strategy, "stage": stage, "seconds": s, "share": s / total}
+            for stage, s in seconds.items()
+        ]
     return pd.DataFrame(found)
 
 
-def area(parts: Sequence[Part], cost: str) -> list[tuple[str, str, pd.DataFrame, Slope | None]]:
+def area(part: Part, cost: str) -> list[tuple[str, str, pd.DataFrame, Slope | None]]:
     """(label, strategy, one row a slide with area_mpx and cost, fitted slope) of each strategy; area in level-0
     megapixels. cost: seconds or decoded_px."""
     found = []
-    for part in parts:
-        for name, rows in part.predictions.items():
-            slides = by_slide(rows)
-            if not {"area0_px", cost} <= set(slides.columns):
-                continue
-            table = pd.DataFrame({
-                "area_mpx": slides["area0_px"].to_numpy(float) / 1e6,
-                "cost": slides[cost].to_numpy(float) / (1e6 if cost.endswith("_px") else 1.0),
-            })  # fmt: skip
-            slope = area_slope(table["area_mpx"].to_numpy(float), table["cost"].to_numpy(float))
-            found.append((part.label(name), name, table, slope))
+    for arm in part.arms:
+        slides = by_slide(arm.rows)
+        if not {"area0_px", cost} <= set(slides.columns):
+            continue
+        table = pd.DataFrame({
+            "area_mpx": slides["area0_px"].to_numpy(float) / 1e6,
+            "cost": slides[cost].to_numpy(float) / (1e6 if cost.endswith("_px") else 1.0),
+        })  # fmt: skip
+        slope = area_slope(table["area_mpx"].to_numpy(float), table["cost"].to_numpy(float))
+        found.append((arm.name, arm.strategy, table, slope))
     return found
 
 
@@ -96,26 +89,25 @@ def shown_runs(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
     return [runs[k] for k in np.linspace(0, len(runs) - 1, MOST_CURVES).round().astype(int)]
 
 
-def curves(parts: Sequence[Part]) -> list[tuple[str, str, pd.DataFrame, int, int]]:
+def curves(part: Part) -> list[tuple[str, str, pd.DataFrame, int, int]]:
     """(label, strategy, mean curve, curves used, runs there are) of each strategy that has curves."""
     found = []
-    for part in parts:
-        for name, runs in part.by_strategy.items():
-            paths = [run.path / "curve.parquet" for run in shown_runs(runs)]
-            read = [pd.read_parquet(p, columns=["seconds", "val_accuracy"]) for p in paths if p.is_file()]
-            table = mean_curve(read)
-            if len(table):
-                found.append((part.label(name), name, table, len(read), len(runs)))
+    for arm in part.arms:
+        paths = [run.path / "curve.parquet" for run in shown_runs(arm.runs)]
+        read = [pd.read_parquet(p, columns=["seconds", "val_accuracy"]) for p in paths if p.is_file()]
+        table = mean_curve(read)
+        if len(table):
+            found.append((arm.name, arm.strategy, table, len(read), len(arm.runs)))
     return found
 
 
-def magnifications(part: Part, strategy: str) -> pd.DataFrame | None:
+def magnifications(arm: Arm) -> pd.DataFrame | None:
     """class, mpp, p: mean p(magnification) by class; None where nothing is drawn, or always at one magnification."""
-    drawn = [c for c in part.predictions[strategy].columns if c.startswith("p_m") and c[3:].isdigit()]
-    mpps = part.by_strategy[strategy][0].settings.get("strategy", {}).get("method", {}).get("mpps")
+    drawn = [c for c in arm.rows.columns if c.startswith("p_m") and c[3:].isdigit()]
+    mpps = arm.runs[0].settings.get("strategy", {}).get("method", {}).get("mpps")
     if not drawn or mpps is None:
         return None
-    table = magnification_by_class(part.by_strategy[strategy], strategy)
+    table = magnification_by_class(list(arm.runs), arm.strategy)
     if len(drawn) < 2 or table.isna().to_numpy().any() or float(table.max().max()) > 0.999:
         return None
     return pd.DataFrame([

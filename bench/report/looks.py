@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -77,11 +76,10 @@ def gathered(material: Material) -> tuple[list[SlideLooks], str]:
 
 def _stored(material: Material) -> Iterator[tuple[str, str, Look]]:
     for part in material.parts:
-        for strategy, runs in part.by_strategy.items():
-            for run in runs:
-                path: Path = run.path / FILE
-                for look in load(path):
-                    yield part.dataset, part.label(strategy), look
+        for arm in part.arms:
+            for run in arm.runs:
+                for look in load(run.path / FILE):
+                    yield part.dataset, arm.name, look
 
 
 def _slide(dataset: str, look: Look) -> SlideLooks:

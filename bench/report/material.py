@@ -1,9 +1,9 @@
-"""What a report is made of: finished runs by dataset and settings, their rows, sweeps, looks and failures."""
+"""What a report is made of: finished runs by dataset, their rows, sweeps, looks and failures."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,62 +11,53 @@ from typing import Any
 
 import pandas as pd
 
-from bench.compare import FinishedRun, compare, load_runs
-from bench.errors import NotComparableError, UsageError
-from bench.statistics.tables import SECONDS, against, check_comparable
-
-NOT_SETTINGS = ("split",)  # differs from fold to fold
+from bench.errors import NotComparableError
+from bench.finished import Arm, FinishedRun, arms
+from bench.statistics.tables import compared
 
 
 @dataclass(frozen=True)
 class Part:
-    """Runs of one dataset with the same settings. settings: those in which the parts of a dataset differ, or None.
-
-    rows: `bench.compare.compare` of these runs; against: each strategy beside the reference, empty without one.
-    """
+    """Runs of one dataset. arms: runs of one strategy and settings each; rows: theirs of `bench.compare`, in the same
+    order; against: rows beside the reference, empty without one."""
 
     dataset: str
-    settings: str | None
-    runs: list[FinishedRun]
+    arms: list[Arm]
     rows: list[dict[str, Any]]
     against: list[dict[str, Any]]
 
-    def label(self, strategy: str) -> str:
-        """What the strategy is called in figures."""
-        return strategy if self.settings is None else f"{strategy} [{self.settings}]"
+    @property
+    def pairs(self) -> list[tuple[Arm, dict[str, Any]]]:
+        """Each arm with its row."""
+        return list(zip(self.arms, self.rows, strict=True))
 
-    @cached_property
-    def by_strategy(self) -> dict[str, list[FinishedRun]]:
-        """Runs of each strategy, strategies in the order of the rows."""
-        found: dict[str, list[FinishedRun]] = {row["strategy"]: [] for row in self.rows}
-        for run in self.runs:
-            found[run.strategy].append(run)
-        return found
+    @property
+    def runs(self) -> list[FinishedRun]:
+        """Every run of the dataset."""
+        return [run for arm in self.arms for run in arm.runs]
 
-    @cached_property
-    def predictions(self) -> dict[str, pd.DataFrame]:
-        """All predictions of each strategy."""
-        return {
-            name: pd.concat([run.predictions for run in own], ignore_index=True)
-            for name, own in self.by_strategy.items()
-        }
+    @property
+    def settings(self) -> list[str]:
+        """The different settings, empty where all agree."""
+        return list(dict.fromkeys(arm.differing for arm in self.arms if arm.differing is not None))
 
     @cached_property
     def n(self) -> str:
         """How many slides and trainings the figures of this part are over, in words."""
         slides, runs = (_span([row[key] for row in self.rows]) for key in ("slides", "runs"))
-        return f"n = {slides} test slides, {runs} training{'' if runs == '1' else 's'} a strategy"
+        return f"n = {slides} test slides, {runs} training{'' if runs == '1' else 's'} a row"
 
 
 @dataclass(frozen=True)
 class Material:
-    """All that goes into a report. note: why seconds are not compared, or None; sweeps: dataset -> rows of a sweep's
-    table; failed: slide -> reason; unfinished: folders of runs that are not complete; left_out: what was found and not
-    used, with the reason."""
+    """All that goes into a report. notes: what was not compared and why; no_seconds: whether the runs are of several
+    machines; sweeps: dataset -> rows of a sweep's table; failed: slide -> reason; unfinished: folders of runs that are
+    not complete; left_out: what was found and not used, with the reason."""
 
     parts: list[Part]
     reference: str | None
-    note: str | None
+    notes: list[str]
+    no_seconds: bool
     sweeps: dict[str, pd.DataFrame]
     failed: dict[str, str]
     unfinished: list[str]
@@ -77,14 +68,6 @@ class Material:
         """Every run."""
         return [run for part in self.parts for run in part.runs]
 
-    @property
-    def datasets(self) -> dict[str, list[Part]]:
-        """The parts of each dataset."""
-        found: dict[str, list[Part]] = {}
-        for part in self.parts:
-            found.setdefault(part.dataset, []).append(part)
-        return found
-
 
 def _span(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
@@ -93,63 +76,31 @@ def _span(values: Sequence[int]) -> str:
 
 def gather(folders: Sequence[Path], reference: str | None, margin: float) -> Material:
     """Load and compare. UsageError: no runs, an unknown reference; NotComparableError: runs that must not be."""
-    runs = list({run.path.resolve(): run for folder in folders for run in load_runs(folder)}.values())
-    note = check_comparable(runs)
-    known = list(dict.fromkeys(run.strategy for run in runs))
-    if reference is not None and reference not in known:
-        raise UsageError(f"--reference {reference!r}: no finished run of it; there are: {', '.join(known)}")
-    asked = reference or ("exhaustive" if "exhaustive" in known else None)
-    parts = [_part(dataset, text, own, asked, margin, note) for dataset, text, own in _parts(runs)]
-    sweeps, left_out = _sweeps(folders, runs)
+    found = compared(list(folders), reference, margin)
+    by_dataset: dict[str, list[tuple[Arm, dict[str, Any]]]] = {}
+    for arm, row in zip(arms(found.runs), found.rows, strict=True):
+        _check_once(arm)
+        by_dataset.setdefault(arm.dataset, []).append((arm, row))
+    parts = [
+        Part(name, [a for a, _ in pairs], [r for _, r in pairs], [r for r in found.against if r["dataset"] == name])
+        for name, pairs in by_dataset.items()
+    ]
+    sweeps, left_out = _sweeps(folders, found.runs)
     unfinished = [p.name for folder in folders for p in sorted(folder.glob("*.partial")) if p.is_dir()]
-    return Material(parts, asked, note, sweeps, _failed(runs), unfinished, left_out)
+    asked = reference or ("exhaustive" if found.against else None)
+    no_seconds = all(row["inference_s_per_slide"] is None for row in found.rows)
+    return Material(parts, asked, found.notes, no_seconds, sweeps, _failed(found.runs), unfinished, left_out)
 
 
-def _part(
-    dataset: str, settings: str | None, runs: list[FinishedRun], reference: str | None, margin: float, note: str | None
-) -> Part:
-    _check_once(runs)
-    rows = compare(runs)
-    for row in rows:
-        row["settings"] = settings
-        if note:
-            row.update({key: None for key in row if key in SECONDS or "speedup" in key})
-    beside = against(runs, reference, margin) if any(run.strategy == reference for run in runs) and reference else []
-    return Part(dataset, settings, runs, rows, [{**row, "settings": settings} for row in beside])
-
-
-def _check_once(runs: list[FinishedRun]) -> None:
-    seen: dict[tuple[str, int, int], FinishedRun] = {}
-    for run in runs:
-        other = seen.setdefault((run.strategy, run.fold, run.seed), run)
+def _check_once(arm: Arm) -> None:
+    seen: dict[tuple[int, int], FinishedRun] = {}
+    for run in arm.runs:
+        other = seen.setdefault((run.fold, run.seed), run)
         if other is not run:
             raise NotComparableError(
-                f"{other.path.name} and {run.path.name} are of one strategy, fold, seed and settings (a copy, or "
-                "another version of its code) and must not be counted as two; give one of them"
+                f"{other.path} and {run.path} are of one strategy, fold, seed and settings and must not be counted as "
+                "two; give one of them"
             )
-
-
-def _parts(runs: list[FinishedRun]) -> Iterator[tuple[str, str | None, list[FinishedRun]]]:
-    """(dataset, settings in which its parts differ, runs), in order of appearance."""
-    for dataset in sorted({run.dataset for run in runs}):
-        groups: dict[str, list[FinishedRun]] = {}
-        for run in runs:
-            if run.dataset == dataset:
-                kept = {k: v for k, v in run.settings.items() if k not in NOT_SETTINGS}
-                groups.setdefault(json.dumps(kept, sort_keys=True), []).append(run)
-        flat = [dict(_flat(json.loads(text))) for text in groups]
-        differ = [key for key in dict.fromkeys(k for one in flat for k in one) if len({o.get(key) for o in flat}) > 1]
-        for own, settings in zip(groups.values(), flat, strict=True):
-            text = ", ".join(f"{key.rsplit('.', 1)[-1]}={settings.get(key, 'unset')}" for key in differ)
-            yield dataset, text or None, own
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, json.dumps(value)
 
 
 def _failed(runs: list[FinishedRun]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -14,7 +13,7 @@ from bench import tables
 from bench.report.figures import Shown
 from bench.report.looks import NUMBERED, gathered, legend_of
 from bench.report.material import Material, Part
-from bench.report.style import palette
+from bench.report.style import colour
 from bench.report.verdict import verdicts
 
 MOST_FAILED = 50
@@ -53,9 +52,9 @@ def html(material: Material, figures: dict[str, list[Shown]], commands: Commands
         loader=PackageLoader("bench.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     ).get_template("template.html.j2")
     return template.render(
-        title=f"Strategies on {', '.join(material.datasets)}", compared=_compared(material), note=material.note,
-        left_out=material.left_out, verdicts=verdicts(material),
-        datasets=[_dataset(name, parts, figures[name]) for name, parts in material.datasets.items()],
+        title=f"Strategies on {', '.join(part.dataset for part in material.parts)}", compared=_compared(material),
+        notes=[*material.notes, *(f"Left out: {line}" for line in material.left_out)], verdicts=verdicts(material),
+        datasets=[_dataset(part, figures[part.dataset]) for part in material.parts],
         looks=looks, looks_note=looks_note, legend=legend_of(looks), numbered=NUMBERED,
         failed=failed[:MOST_FAILED], failed_more=max(0, len(failed) - MOST_FAILED),
         unfinished=", ".join(material.unfinished), command=commands.page, produced_by=commands.runs,
@@ -64,50 +63,33 @@ def html(material: Material, figures: dict[str, list[Shown]], commands: Commands
 
 
 def _compared(material: Material) -> str:
-    names = list(dict.fromkeys(row["strategy"] for part in material.parts for row in part.rows))
-    where = "; ".join(
-        f"{part.dataset}{'' if part.settings is None else f' [{part.settings}]'}: {part.n}" for part in material.parts
-    )
+    names = list(dict.fromkeys(arm.strategy for part in material.parts for arm in part.arms))
+    where = "; ".join(f"{part.dataset}: {part.n}" for part in material.parts)
     beside = f", each against {material.reference}" if material.reference else ""
     return f"{len(names)} strategies ({', '.join(names)}){beside}. {where}. jsma-bench {version('jsma-bench')}."
 
 
-def _dataset(name: str, parts: Sequence[Part], figures: list[Shown]) -> dict[str, Any]:
+def _dataset(part: Part, figures: list[Shown]) -> dict[str, Any]:
     sections: dict[str, list[Shown]] = {}
     for figure in figures:
         sections.setdefault(figure.section, []).append(figure)
-    beside = labelled_against(parts)
-    title = f"Accuracy minus that of {beside[0]['reference']}, same slides" if beside else ""
+    shown = {key: value for key, value in tables.COLUMNS.items() if key not in ("dataset", "settings")}
+    beside = {key: value for key, value in tables.AGAINST.items() if key != "dataset"}
+    lines = [Line([arm.name, *tables.cells(row, shown)[1:]], colour(arm.strategy)) for arm, row in part.pairs]
+    against = [
+        Line([cell for key, cell in zip(tables.AGAINST, tables.cells_against(row), strict=True) if key in beside],
+             colour(row["strategy"]))
+        for row in part.against
+    ]  # fmt: skip
     return {
-        "name": name,
-        "several_settings": len(parts) if len(parts) > 1 else 0,
-        "table": _table("All strategies", tables.COLUMNS, [(r, tables.cells(r)) for r in labelled_rows(parts)]),
-        "against": _table(title, tables.AGAINST, [(r, tables.cells_against(r)) for r in beside]) if beside else None,
+        "name": part.dataset,
+        "several_settings": len(part.settings),
+        "table": PageTable("All strategies", [heading for heading, _ in shown.values()], lines),
+        "against": PageTable(
+            "Accuracy minus that of the reference, same slides", [heading for heading, _ in beside.values()], against
+        ) if against else None,
         "sections": list(sections.items()),
-    }
-
-
-def labelled_rows(parts: Sequence[Part]) -> list[dict[str, Any]]:
-    """The rows of `compare`, strategies called as in the figures."""
-    return [{**row, "strategy": part.label(row["strategy"]), "name": row["strategy"]} for part in parts
-            for row in part.rows]  # fmt: skip
-
-
-def labelled_against(parts: Sequence[Part]) -> list[dict[str, Any]]:
-    """The rows of `against`, strategies called as in the figures."""
-    return [{**row, "strategy": part.label(row["strategy"]), "name": row["strategy"]} for part in parts
-            for row in part.against]  # fmt: skip
-
-
-def _table(
-    title: str, columns: dict[str, tuple[str, str]], rows: list[tuple[dict[str, Any], list[str]]]
-) -> PageTable:
-    """Without the columns dataset (the heading says it) and settings (the label says it)."""
-    shown = [k for k, key in enumerate(columns) if key not in ("dataset", "settings")]
-    headings = [heading for heading, _ in columns.values()]
-    colours = palette([row["name"] for row, _ in rows])
-    lines = [Line([cells[k] for k in shown], colours[row["name"]]) for row, cells in rows]
-    return PageTable(title, [headings[k] for k in shown], lines)
+    }  # fmt: skip
 
 
 def _origin(material: Material) -> dict[str, Any]:
@@ -124,10 +106,10 @@ def _origin(material: Material) -> dict[str, Any]:
             for e in environments.values()
         ],
         "settings": [
-            {
-                "name": f" of {part.dataset}" + (f" [{part.settings}]" if part.settings else ""),
-                "text": json.dumps(part.runs[0].settings, indent=1, sort_keys=True),
-            }
-            for part in material.parts
+            {"name": name, "text": json.dumps(settings, indent=1, sort_keys=True)}
+            for name, settings in {
+                f" of {arm.dataset}" + ("" if arm.differing is None else f" [{arm.differing}]"): arm.runs[0].settings
+                for part in material.parts for arm in part.arms
+            }.items()
         ],
-    }
+    }  # fmt: skip

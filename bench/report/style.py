@@ -27,8 +27,13 @@ _ORDER = (0, 3, 1, 2, 4, 7, 9, 5, 6, 8)  # of seaborn's colorblind palette: the 
 
 def palette(strategies: Sequence[str]) -> dict[str, str]:
     """Colour of each strategy: always the same, whatever else is shown; one's own takes one of the last by its name."""
+    return {name: colour(name) for name in strategies}
+
+
+def colour(strategy: str) -> str:
+    """Of one strategy, as in `palette`."""
     colours = [sns.color_palette("colorblind").as_hex()[k] for k in _ORDER]
-    return {name: colours[_place(name, len(_STRONG), len(colours))] for name in strategies}
+    return colours[_place(strategy, len(_STRONG), len(colours))]
 
 
 def marker(strategy: str) -> str:

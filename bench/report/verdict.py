@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.report.material import Material
+from bench.report.material import Material, Part
 from bench.statistics.costs import pareto
 
 ALPHA = 0.05
@@ -28,21 +27,21 @@ def verdicts(material: Material) -> list[Verdict]:
     """Lines over all parts: the most accurate, then each strategy against the reference."""
     lines = []
     for part in material.parts:
-        where = "" if len(material.parts) == 1 else f"{part.label(part.dataset)}: "
-        lines += _best(where, part.rows)
-        rows = {row["strategy"]: row for row in part.rows}
-        lines += [_against(where, row, rows[row["strategy"]]) for row in part.against]
+        where = "" if len(material.parts) == 1 else f"{part.dataset}: "
+        lines += _best(where, part)
+        rows = {arm.name: row for arm, row in part.pairs}
+        lines += [_against(where, row, rows[row["name"]]) for row in part.against]
         if not part.against and len(part.rows) > 1:
             missing = material.reference or "exhaustive"
-            lines.append(Verdict(f"{where}{missing}", "was not run with these settings: nothing is set against it"))
+            lines.append(Verdict(f"{where}{missing}", "was not run beside the others: nothing is set against it"))
     return lines
 
 
-def _best(where: str, rows: Sequence[dict[str, Any]]) -> list[Verdict]:
-    best = max(rows, key=lambda row: row["accuracy"])
+def _best(where: str, part: Part) -> list[Verdict]:
+    arm, best = max(part.pairs, key=lambda pair: pair[1]["accuracy"])
     value = f"{best['accuracy']:.3f} (95 % interval {best['accuracy_low']:.3f} to {best['accuracy_high']:.3f})"
-    found = [Verdict(f"{where}{best['strategy']}", "has the highest accuracy", value)]
-    if cheapest := pareto(list(rows), "inference_s_per_slide"):
+    found = [Verdict(f"{where}{arm.name}", "has the highest accuracy", value)]
+    if cheapest := pareto(part.rows, "inference_s_per_slide"):
         lie = "lies" if len(cheapest) == 1 else "lie"
         said = f"{lie} on the front: no other is more accurate in the same inference time or less"
         found.append(Verdict(f"{where}{', '.join(cheapest)}", said))
@@ -53,7 +52,7 @@ def _against(where: str, row: dict[str, Any], own: dict[str, Any]) -> Verdict:
     """One strategy against the reference. row: of `bench.statistics.tables.against`; own: its row of the table."""
     gap = f"{row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f})"
     numbers = f"{gap}, Holm p {row['holm_p']:.2g}{_times(own, row['reference'])}"
-    return Verdict(f"{where}{row['strategy']}", against_words(row), numbers)
+    return Verdict(f"{where}{row['name']}", against_words(row), numbers)
 
 
 def against_words(row: dict[str, Any]) -> str:

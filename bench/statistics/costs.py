@@ -8,37 +8,40 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-RESAMPLES = 2000
+from bench.statistics.pairs import cluster_interval
 
 
-def ratio_interval(reference: pd.Series, own: pd.Series) -> tuple[float, float, float] | None:
+def ratio_interval(
+    reference: pd.Series, own: pd.Series, cluster: pd.Series | None = None
+) -> tuple[float, float, float] | None:
     """Geometric mean of reference / own over the index they share, with its 95 % interval; None where none is shared.
 
-    Bootstrap of the paired log ratios, for both were measured in turns on the same slide or the same training. With
-    one pair there is no spread to see: the interval is (0, inf).
+    Bootstrap of the paired log ratios, for both were measured in turns on the same slide or the same training.
+    cluster: with the index of `own`, what is resampled together (the slide, whose seeds are no new slides); None: each
+    pair alone. With one cluster there is no spread to see: the interval is (0, inf).
     """
     both = pd.concat([reference, own], axis=1, join="inner").dropna()
     if both.empty:
         return None
     logs = np.log(both.iloc[:, 0].to_numpy(float) / both.iloc[:, 1].to_numpy(float))
-    centre = float(logs.mean())
-    if len(logs) < 2:
-        return math.exp(centre), 0.0, math.inf
-    n = len(logs)
-    means = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES) @ logs / n
-    factor = math.sqrt(n / (n - 1))
-    low, high = (math.exp(centre + (float(q) - centre) * factor) for q in np.percentile(means, [2.5, 97.5]))
-    return math.exp(centre), low, high
+    member = np.arange(len(logs)) if cluster is None else pd.factorize(cluster.loc[both.index])[0]
+    low, high = cluster_interval(np.stack([np.bincount(member, logs), np.bincount(member)], 1))
+    return math.exp(float(logs.mean())), math.exp(low), math.exp(high)
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """Strategy of a row of `compare`, with the settings that tell it from others in brackets."""
+    return row["strategy"] if row.get("settings") is None else f"{row['strategy']}[{row['settings']}]"
 
 
 def pareto(rows: list[dict[str, Any]], cost: str) -> list[str]:
-    """Strategies that no other beats in accuracy at the same or a lower `cost` (a key of the rows), cheapest first."""
+    """Names of the rows that no other beats in accuracy at the same or a lower cost (a key), cheapest first."""
     known = sorted((r for r in rows if r.get(cost) is not None), key=lambda r: (r[cost], -r["accuracy"]))
     front: list[str] = []
     best = -math.inf
     for row in known:
         if row["accuracy"] > best:
-            front.append(row["strategy"])
+            front.append(name_of(row))
             best = row["accuracy"]
     return front
 
@@ -48,7 +51,7 @@ def hypervolume(rows: list[dict[str, Any]], cost: str) -> float:
     known = [r for r in rows if r.get(cost) is not None and r[cost] > 0]
     if len(known) < 2:
         return 0.0
-    by = {r["strategy"]: r for r in known}
+    by = {name_of(r): r for r in known}
     points = [by[name] for name in pareto(known, cost)]
     low, high = (math.log(f(r[cost] for r in known)) for f in (min, max))
     if high == low:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
 
 RESAMPLES = 2000
 
@@ -94,5 +93,14 @@ def corrected_t(gaps: np.ndarray, n_train: int, n_test: int) -> tuple[float, flo
 
 
 def holm(p: list[float]) -> list[float]:
-    """Holm's step-down correction of p values, for all pairs that are tested together."""
-    return [float(v) for v in np.asarray(multipletests(p, method="holm")[1])] if p else []
+    """Holm's step-down correction of p values, for all pairs that are tested together (Holm, 1979).
+
+    The same as statsmodels' multipletests(method="holm"), which collects garbage each time: seconds for many runs.
+    """
+    if not p:
+        return []
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(np.asarray(p, float)[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(stepped, 1.0)
+    return corrected.tolist()

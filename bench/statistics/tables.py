@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from bench.compare import FinishedRun, compare, load_runs
+from bench.compare import rows_of
 from bench.errors import NotComparableError, UsageError
-from bench.statistics.costs import best_under
-from bench.statistics.pairs import correct_table, corrected_t, difference, holm
+from bench.finished import Arm, FinishedRun, arms, load_runs
+from bench.statistics.costs import best_under, name_of
+from bench.statistics.pairs import corrected_t, difference, holm
 
 MACHINE = ("cpu", "cores", "platform")
 """Keys of a run's environment that must agree for seconds to be compared."""
@@ -24,12 +27,16 @@ def check_comparable(runs: list[FinishedRun]) -> str | None:
 
     Returns the reason why seconds must not be compared (other machines), or None where they may.
     """
-    for name in sorted({run.dataset for run in runs}):
-        own = [run for run in runs if run.dataset == name]
+    by_dataset: dict[str, list[FinishedRun]] = {}
+    for run in runs:
+        by_dataset.setdefault(run.dataset, []).append(run)
+    for name, own in sorted(by_dataset.items()):
         if len({run.data_hash for run in own}) > 1:
             raise NotComparableError(_other(name, own, "data hash", lambda run: run.data_hash))
-        for fold in sorted({run.fold for run in own}):
-            of_fold = [run for run in own if run.fold == fold]
+        by_fold: dict[int, list[FinishedRun]] = {}
+        for run in own:
+            by_fold.setdefault(run.fold, []).append(run)
+        for _, of_fold in sorted(by_fold.items()):
             if len({str(run.settings.get("split")) for run in of_fold}) > 1:
                 raise NotComparableError(_other(name, of_fold, "split", lambda run: str(run.settings.get("split"))))
     machines = {tuple(str(run.environment.get(key)) for key in MACHINE) for run in runs}
@@ -49,50 +56,89 @@ def _other(name: str, runs: list[FinishedRun], what: str, key: Any) -> str:
     )
 
 
-def against(runs: list[FinishedRun], reference: str, margin: float) -> list[dict[str, Any]]:
-    """One row per dataset and strategy but the reference: difference of accuracy, tests, non-inferiority.
+def against(runs: Sequence[FinishedRun], reference: str, margin: float) -> list[dict[str, Any]]:
+    """One row per dataset, strategy and settings but the reference: difference of accuracy, tests, non-inferiority.
 
-    mcnemar_p is exact; holm_p corrects it over all rows of the dataset; t_p is Nadeau and Bengio's corrected t-test
-    over the trainings (folds and seeds) that both have. UsageError where the reference was not run.
+    reference: a strategy, set against each other in the same settings, or in the only ones it was run in; or one row
+    of the table by name, `exhaustive[epochs=80]`. mcnemar_p is exact; holm_p corrects it over all rows of the dataset;
+    t_p is Nadeau and Bengio's corrected t-test over the trainings (folds and seeds) that both have. UsageError where
+    the reference was not run.
     """
-    if not 0 < margin < 1:
-        raise UsageError(f"--margin {margin}; allowed: above 0 and below 1, in accuracy")
-    known = list(dict.fromkeys(run.strategy for run in runs))
+    return _against(arms(runs), reference, margin)
+
+
+def _against(found: Sequence[Arm], reference: str, margin: float) -> list[dict[str, Any]]:
+    known = list(dict.fromkeys(name for arm in found for name in (arm.strategy, arm.name)))
     if reference not in known:
         raise UsageError(f"--reference {reference!r}: no finished run of it; there are: {', '.join(known)}")
-    table: list[dict[str, Any]] = []
-    for dataset in sorted({run.dataset for run in runs}):
-        own = [run for run in runs if run.dataset == dataset]
-        rows = [
-            row
-            for name in dict.fromkeys(run.strategy for run in own)
-            if name != reference and (row := _row(own, name, reference, margin)) is not None
-        ]
-        for row, p in zip(rows, holm([row["mcnemar_p"] for row in rows]), strict=True):
+    pairs = []
+    for arm in found:
+        other = _reference_of(arm, found, reference)
+        if other is not None and other is not arm:
+            pairs.append((arm, other))
+    return tested(pairs, margin)
+
+
+def all_pairs(runs: Sequence[FinishedRun], margin: float) -> list[dict[str, Any]]:
+    """As `against`, every row of a dataset with every row before it: holm_p corrects over all pairs."""
+    return _all_pairs(arms(runs), margin)
+
+
+def _all_pairs(found: Sequence[Arm], margin: float) -> list[dict[str, Any]]:
+    return tested([(b, a) for a, b in combinations(found, 2) if a.dataset == b.dataset], margin)
+
+
+def _reference_of(arm: Arm, found: Sequence[Arm], reference: str) -> Arm | None:
+    """The reference in the same settings, else the only one; None where there are several others, or none."""
+    known = [a for a in found if a.dataset == arm.dataset and reference in (a.strategy, a.name)]
+    same = [a for a in known if a.differing == arm.differing]
+    if same:
+        return same[0]
+    return known[0] if len(known) == 1 and arm not in known else None
+
+
+def tested(pairs: list[tuple[Arm, Arm]], margin: float) -> list[dict[str, Any]]:
+    """A row for each (own, reference) that share slides, p values corrected by dataset; UsageError for the margin."""
+    if not 0 < margin < 1:
+        raise UsageError(f"--margin {margin}; allowed: above 0 and below 1, in accuracy")
+    rows = [row for own, reference in pairs if (row := _row(own, reference, margin)) is not None]
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        of_dataset = [row for row in rows if row["dataset"] == dataset]
+        for row, p in zip(of_dataset, holm([row["mcnemar_p"] for row in of_dataset]), strict=True):
             row["holm_p"] = p
-        table += [{"dataset": dataset, **row} for row in rows]
-    return table
+    return rows
 
 
-def _row(runs: list[FinishedRun], name: str, reference: str, margin: float) -> dict[str, Any] | None:
-    groups = {run.group: run for run in runs if run.strategy == name}
-    others = {run.group: run for run in runs if run.strategy == reference}
-    shared = [group for group in groups if group in others]
+def _training(run: FinishedRun) -> tuple[str, str, int, int]:
+    """What two runs share that trained and tested on the same slides with the same seed."""
+    return run.data_hash, str(run.settings.get("split")), run.fold, run.seed
+
+
+def _accuracies(rows: pd.DataFrame, runs: list[int]) -> np.ndarray:
+    """Accuracy of each of `runs`."""
+    right = rows["label"].to_numpy() == rows["predicted"].to_numpy()
+    run = rows["run"].to_numpy(int)
+    return (np.bincount(run, right) / np.maximum(np.bincount(run), 1))[runs]
+
+
+def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
+    mine, theirs = ({_training(run): i for i, run in enumerate(arm.runs)} for arm in (own, reference))
+    shared = [key for key in mine if key in theirs]
     if not shared:
         return None
-    found = difference(
-        pd.concat([groups[g].predictions for g in shared]), pd.concat([others[g].predictions for g in shared])
-    )
+    rows, others = (cast(Any, arm.rows) for arm in (own, reference))
+    rows = rows[rows["run"].isin([mine[key] for key in shared])]
+    others = others[others["run"].isin([theirs[key] for key in shared])]
+    found = difference(rows, others)
     if found is None:
         return None
-    gaps = [
-        correct_table(groups[g].predictions)["right"].mean() - correct_table(others[g].predictions)["right"].mean()
-        for g in shared
-    ]
-    n_train, n_test = groups[shared[0]].train.get("n_train"), len(groups[shared[0]].predictions)
-    t_p = corrected_t(np.array(gaps, float), n_train, n_test)[1] if n_train and len(shared) > 1 else None
+    gaps = _accuracies(rows, [mine[key] for key in shared]) - _accuracies(others, [theirs[key] for key in shared])
+    first = own.runs[mine[shared[0]]]
+    n_train, n_test = first.train.get("n_train"), first.table.num_rows
+    t_p = corrected_t(gaps, n_train, n_test)[1] if n_train and len(shared) > 1 else None
     return {
-        "strategy": name, "reference": reference, "difference": found.value, "difference_low": found.low,
+        "dataset": own.dataset, "strategy": own.strategy, "settings": own.differing, "name": own.name,
+        "reference": reference.name, "difference": found.value, "difference_low": found.low,
         "difference_high": found.high, "only_own": found.only_own, "only_reference": found.only_reference,
         "mcnemar_p": found.mcnemar_p, "t_p": t_p, "trainings": len(shared),
         "margin": margin, "non_inferior": found.non_inferior(margin),
@@ -101,24 +147,41 @@ def _row(runs: list[FinishedRun], name: str, reference: str, margin: float) -> d
 
 @dataclass(frozen=True)
 class Compared:
-    """All that `jsma-bench compare` prints. note: why seconds are not compared, or None."""
+    """All that `jsma-bench compare` prints. notes: what was not compared, and why."""
 
     runs: list[FinishedRun]
     rows: list[dict[str, Any]]
     against: list[dict[str, Any]]
-    note: str | None
+    notes: list[str]
 
 
-def compared(folders: list[Path], reference: str | None, margin: float) -> Compared:
-    """Runs of several folders as rows; refuses what must not be compared; no seconds where the machines differ."""
+def compared(folders: list[Path], reference: str | None, margin: float, every_pair: bool = False) -> Compared:
+    """Runs of several folders as rows; refuses what must not be compared; no seconds where the machines differ.
+
+    every_pair: compare each row with each other in place of the reference.
+    """
     runs = list({run.path.resolve(): run for folder in folders for run in load_runs(folder)}.values())
     note = check_comparable(runs)
-    rows = compare(runs)
+    found = arms(runs)
+    rows = rows_of(found)
+    notes = [note] if note else []
     if note:
         for row in rows:
             row.update({key: None for key in row if key in SECONDS or "speedup" in key})
     asked = reference or ("exhaustive" if any(run.strategy == "exhaustive" for run in runs) else None)
-    return Compared(runs, rows, [] if asked is None else against(runs, asked, margin), note)
+    if every_pair:
+        return Compared(runs, rows, _all_pairs(found, margin), notes)
+    if asked is None:
+        return Compared(runs, rows, [], notes)
+    beside = _against(found, asked, margin)
+    set_against = {(row["dataset"], row["name"]) for row in beside}
+    notes += [
+        f"{arm.dataset}: {arm.name} is not set against {asked}: no run of it on the same slides in these settings; "
+        "name one row, such as --reference 'exhaustive[epochs=80]'"
+        for arm in found
+        if asked not in (arm.strategy, arm.name) and (arm.dataset, arm.name) not in set_against
+    ]
+    return Compared(runs, rows, beside, notes)
 
 
 def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) -> list[str]:
@@ -130,20 +193,22 @@ def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) 
             lines.append(f"{dataset}: no strategy within {budget:g} {unit}")
             continue
         lines.append(
-            f"{dataset}: best within {budget:g} {unit}: {best['strategy']} at {best[cost]:.3g}, accuracy "
+            f"{dataset}: best within {budget:g} {unit}: {name_of(best)} at {best[cost]:.3g}, accuracy "
             f"{best['accuracy']:.3f} ({best['accuracy_low']:.3f}-{best['accuracy_high']:.3f})"
         )
     return lines
 
 
 def time_to_lines(runs: list[FinishedRun], accuracy: float) -> list[str]:
-    """One line a strategy: mean training seconds until validation reaches `accuracy`, and how many runs did."""
+    """One line a row of the table: mean training seconds until validation reaches `accuracy`, in how many runs."""
     lines = []
-    for dataset, name in dict.fromkeys((run.dataset, run.strategy) for run in runs):
-        own = [run for run in runs if (run.dataset, run.strategy) == (dataset, name)]
-        times = [s for run in own if (s := _time_to(run.path / "curve.parquet", accuracy)) is not None]
+    for arm in arms(runs):
+        times = [s for run in arm.runs if (s := _time_to(run.path / "curve.parquet", accuracy)) is not None]
         mean = f"{np.mean(times):.1f} s" if times else "never"
-        lines.append(f"{dataset} {name}: to validation accuracy {accuracy:g}: {mean} ({len(times)} of {len(own)} runs)")
+        lines.append(
+            f"{arm.dataset} {arm.name}: to validation accuracy {accuracy:g}: {mean} ({len(times)} of {len(arm.runs)} "
+            "runs)"
+        )
     return lines
 
 

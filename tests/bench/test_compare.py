@@ -72,7 +72,7 @@ def test_published_files_hold_the_rows_and_their_provenance(out, tmp_path):
     assert provenance["command"] == "the command" and provenance["data_hashes"] == ["d"]
     assert len(provenance["runs"]) == 3
     text = page(compare(runs), runs, "the command")
-    assert "| a | 0.25 | 0.75 |" in text and "| jsma | 0.500 |" in text
+    assert "| a | 0.25 | 0.75 |" in text and "| x | jsma | 0.500 | - |" in text
 
 
 def test_difference_pairs_slides_and_seeds(tmp_path):

@@ -6,10 +6,12 @@ import pytest
 
 from bench.compare import compare, magnification_by_class
 from bench.report import frames
+from bench.report.build import build
 from bench.report.figures import drawn, sketches
 from bench.report.figures_cost import draw_area, draw_front, draw_speedups, draw_stages
 from bench.report.figures_learning import draw_anytime, draw_curves, draw_magnifications
 from bench.report.material import gather
+from bench.report.page import Commands
 from bench.report.style import palette
 from bench.statistics.costs import pareto
 
@@ -24,10 +26,10 @@ def widths(axis):
 
 
 def test_speedup_bars_end_at_the_rows_value(material, rows):
-    keys = frames.speedup_keys(material.parts)
+    keys = frames.speedup_keys(material.parts[0])
     assert "train_speedup_vs_exhaustive" in keys and "inference_speedup_vs_exhaustive" in keys
     for key in keys:
-        table = frames.speedups(material.parts, key)
+        table = frames.speedups(material.parts[0], key)
         assert table["label"].tolist() == list(rows)
         assert table["value"].tolist() == [row[key] for row in rows.values()]
         axis = draw_speedups(table, "x", "n").axes[0]
@@ -39,7 +41,7 @@ def test_speedup_bars_end_at_the_rows_value(material, rows):
 
 @pytest.mark.parametrize("cost", frames.COSTS)
 def test_points_of_a_front_are_the_rows(material, rows, cost):
-    table = frames.front(material.parts, cost)
+    table = frames.front(material.parts[0], cost)
     assert {r["label"]: (r["cost"], r["accuracy"], r["low"], r["high"]) for r in table.to_dict("records")} == {
         name: (row[cost], row["accuracy"], row["accuracy_low"], row["accuracy_high"]) for name, row in rows.items()
     }
@@ -50,7 +52,7 @@ def test_points_of_a_front_are_the_rows(material, rows, cost):
 
 
 def test_stage_bars_sum_to_the_seconds_of_the_table(material, rows):
-    table = frames.stages(material.parts)
+    table = frames.stages(material.parts[0])
     for name, own in table.groupby("label"):
         assert own["seconds"].sum() == pytest.approx(rows[name]["inference_s_per_slide"])
         assert own["share"].sum() == pytest.approx(1)
@@ -60,7 +62,7 @@ def test_stage_bars_sum_to_the_seconds_of_the_table(material, rows):
 
 
 def test_area_dots_are_slides_and_the_line_is_the_fit(material):
-    found = frames.area(material.parts, "decoded_px")
+    found = frames.area(material.parts[0], "decoded_px")
     for _, name, table, slope in found:
         own = pd.concat([run.predictions for run in material.runs if run.strategy == name])
         assert table["cost"].mean() * 1e6 == pytest.approx(own.groupby("slide")["decoded_px"].mean().mean())
@@ -72,7 +74,7 @@ def test_area_dots_are_slides_and_the_line_is_the_fit(material):
 
 
 def test_training_curves_are_the_stored_ones(material):
-    found = frames.curves(material.parts)
+    found = frames.curves(material.parts[0])
     axis = draw_curves(found, "n").axes[0]
     for (_, name, table, used, there), line in zip(found, axis.lines, strict=True):
         stored = [pd.read_parquet(r.path / "curve.parquet") for r in material.runs if r.strategy == name]
@@ -87,9 +89,9 @@ def test_of_thousands_of_curves_a_few_are_read():
 
 
 def test_magnification_bars_are_the_means_by_class(material):
-    part = material.parts[0]
-    assert frames.magnifications(part, "exhaustive") is None
-    table = frames.magnifications(part, "jsma")
+    arms = {arm.name: arm for arm in material.parts[0].arms}
+    assert frames.magnifications(arms["exhaustive"]) is None
+    table = frames.magnifications(arms["jsma"])
     means = magnification_by_class(material.runs, "jsma")
     axis = draw_magnifications(table, "n").axes[0]
     heights = [bar.get_height() for bar in axis.patches]
@@ -106,13 +108,13 @@ def test_anytime_lines_are_the_sweeps_rows(material):
 
 
 def test_every_figure_says_n_and_names_its_axes(material):
-    names = []
-    for sketch in sketches(material, "synthetic"):
+    names, arms = [], {arm.name for arm in material.parts[0].arms}
+    for sketch in sketches(material, material.parts[0]):
         assert sketch.draw is not None, (sketch.name, sketch.reason)
         axis = sketch.draw().axes[0]
         names.append(sketch.name)
         assert "n = " in axis.get_title(loc="left") and "n = " in sketch.caption, sketch.name
-        named = axis.get_ylabel() or axis.get_yticklabels()[0].get_text() in material.parts[0].by_strategy
+        named = axis.get_ylabel() or axis.get_yticklabels()[0].get_text() in arms
         assert axis.get_xlabel() and named, sketch.name
     assert len(names) == len(set(names)) >= 14
 
@@ -122,22 +124,26 @@ def test_a_strategy_has_one_colour_whatever_is_beside_it():
     assert alone["jsma"] == together["jsma"] and len(set(together.values())) == 4
 
 
-def test_settings_are_rows_of_their_own(runs, other_settings, tmp_path):
+def test_settings_are_rows_of_their_own(runs, other_settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.report.build.drawn", lambda *_: [])
     both = gather([runs, other_settings], None, 0.02)
-    assert [part.settings for part in both.parts] == ["n_patches=8", "n_patches=16"]
-    table = frames.front(both.parts, "inference_s_per_slide")
-    assert {"jsma [n_patches=8]", "jsma [n_patches=16]"} <= set(table["label"]) and len(table) == 8
+    (part,) = both.parts
+    assert sorted(part.settings) == ["n_patches=16", "n_patches=8"]
+    table = frames.front(part, "inference_s_per_slide")
+    assert {"jsma[n_patches=8]", "jsma[n_patches=16]"} <= set(table["label"]) and len(table) == 8
     alone = {row["strategy"]: row for row in compare(gather([other_settings], None, 0.02).runs)}
-    own = next(r for r in table.to_dict("records") if r["label"] == "jsma [n_patches=16]")
+    own = next(r for r in table.to_dict("records") if r["label"] == "jsma[n_patches=16]")
     assert own["cost"] == alone["jsma"]["inference_s_per_slide"]
-    assert {row["settings"] for part in both.parts for row in part.against} == {"n_patches=8", "n_patches=16"}
+    assert {row["settings"] for row in part.against} == {"n_patches=8", "n_patches=16"}
+    build(both, tmp_path / "both", Commands("report", "run"))
+    page = (tmp_path / "both" / "report.html").read_text()
+    assert "2 different settings" in page and "jsma[n_patches=16]</th>" in page
 
 
 def test_slides_of_one_size_have_no_slope_and_the_page_says_so(material, tmp_path, monkeypatch):
-    part = material.parts[0]
-    same = {name: rows.assign(area0_px=100) for name, rows in part.predictions.items()}
-    monkeypatch.setitem(part.__dict__, "predictions", same)
-    shown = [s for s in sketches(material, "synthetic") if s.name.startswith("area")]
+    for arm in material.parts[0].arms:
+        monkeypatch.setitem(arm.__dict__, "rows", arm.rows.assign(area0_px=100))
+    shown = [s for s in sketches(material, material.parts[0]) if s.name.startswith("area")]
     assert [s.draw for s in shown] == [None, None] and "1 here" in shown[0].reason
     monkeypatch.setattr("bench.report.figures.sketches", lambda *_: shown)
-    assert [s.svg for s in drawn(material, "synthetic", tmp_path)] == ["", ""]
+    assert [s.svg for s in drawn(material, material.parts[0], tmp_path)] == ["", ""]

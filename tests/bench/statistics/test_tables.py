@@ -38,7 +38,7 @@ def out(tmp_path):
 
 def test_against_the_reference(out):
     found = compared([out], None, 0.02)
-    assert found.note is None and len(found.rows) == 2
+    assert found.notes == [] and len(found.rows) == 2
     (row,) = found.against
     assert row["strategy"] == "jsma" and row["difference"] == pytest.approx(3 / 8) and row["trainings"] == 2
     assert row["holm_p"] == row["mcnemar_p"] == pytest.approx(0.375) and row["t_p"] == 0.0
@@ -60,7 +60,7 @@ def test_another_split_is_refused(out):
 def test_other_machines_compare_accuracy_only(out):
     write(out, "fixed", [1] * 8, cpu="faster")
     found = compared([out, out], None, 0.02)
-    assert found.note is not None and "2 machines" in found.note and len(found.runs) == 5
+    assert "2 machines" in found.notes[0] and len(found.runs) == 5
     assert all(row["inference_s_per_slide"] is None and row["train_speedup_vs_search"] is None for row in found.rows)
     assert {row["accuracy"] for row in found.rows} == {0.375, 0.75, 1.0}
     assert check_comparable(found.runs[:1]) is None
