@@ -16,6 +16,7 @@ from bench.check_cli import check
 from bench.compare_cli import compare, print_table
 from bench.data_cli import data_app
 from bench.errors import INTERRUPTED, NOT_COMPARABLE, PARTIAL, USAGE, NotComparableError, UsageError
+from bench.report_cli import report
 from bench.settings import PRESETS
 from bench.sweep_cli import sweep
 
@@ -29,6 +30,7 @@ app.add_typer(data_app, name="data")
 app.command()(sweep)
 app.command()(compare)
 app.command()(check)
+app.command()(report)
 app.add_typer(baseline_app, name="baseline")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from baselines.contract import Outcome, Strategy
 from bench.datasets import Dataset, SlideRecord
 from bench.energy import meter_of
 from bench.evidence.shares import evidence_for
+from bench.looks import Album, keep, wanted
 from bench.where import evidence_of, where_looked
 from jsma.encoder import Encoder
 from jsma.meter import Meter
@@ -25,12 +27,14 @@ from jsma.slides import Slide, SlideError
 
 @dataclass
 class Contestant:
-    """A trained strategy with its encoder and the scale of its features, and the rows that inference writes."""
+    """A trained strategy with its encoder and the scale of its features, the rows that inference writes, and the
+    looks that are kept of it, if any."""
 
     strategy: Strategy
     encoder: Encoder
     rows: list[dict[str, Any]]
     scale: FeatureScale | None = None
+    album: Album | None = None
 
 
 Open = Callable[[SlideRecord], Slide]
@@ -58,8 +62,17 @@ def infer(contestants: dict[str, Contestant], records: list[SlideRecord], datase
         else:
             for position, (name, row) in enumerate(rows.items()):
                 contestants[name].rows.append({**row, "turn": position})
+            _keep_looks(contestants, record, open_record)
         report(number + 1, len(records))
     return failed
+
+
+def _keep_looks(contestants: dict[str, Contestant], record: SlideRecord, open_record: Open) -> None:
+    """After all were timed on this slide: read again, unmetered, what the report is to show."""
+    albums = [contestant.album for contestant in contestants.values()]
+    if wanted(albums):
+        with suppress(SlideError, OSError), open_record(record) as slide:  # a picture less, and no result
+            keep(albums, slide)
 
 
 def _warm_up(contestants: dict[str, Contestant], record: SlideRecord, view: ViewSettings, open_record: Open,
@@ -120,4 +133,6 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
     )
     if outcome.p_magnification is not None:
         row.update({f"p_m{m}": float(p) for m, p in enumerate(outcome.p_magnification)})
+    if contestant.album is not None:
+        contestant.album.note(slide.view, outcome, row)
     return row

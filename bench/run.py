@@ -18,6 +18,7 @@ from bench.energy import meter_of
 from bench.errors import UsageError
 from bench.evidence.shares import evidence_for, need_annotation
 from bench.infer import Contestant, infer
+from bench.looks import FILE, album, save
 from bench.plugin import own_class
 from bench.rundir import RunDirectory, RunKey
 from bench.settings import RunSettings
@@ -139,6 +140,8 @@ class Runner:
                     "add slides or change the split"
                 )
         contestants = {name: self._trained(name, d, parts, seed) for name, d in todo.items()}
+        for contestant in contestants.values():
+            contestant.album = album(parts["test"], seed)
         failed = infer(
             contestants,
             parts["test"],
@@ -151,6 +154,8 @@ class Runner:
         self.failed.update(failed)
         for name, directory in todo.items():
             directory.write_table("predictions.parquet", contestants[name].rows)
+            if (kept := contestants[name].album) is not None and kept.looks:
+                save(kept.looks, directory.start() / FILE)
             directory.finish({"status": "complete", "failed": self.failed})
 
     def _trained(

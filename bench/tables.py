@@ -146,9 +146,17 @@ def markdown_against(rows: list[dict[str, Any]]) -> str:
 def latex(rows: list[dict[str, Any]]) -> str:
     """A LaTeX tabular (booktabs)."""
     columns = columns_of(rows)
+    return _latex(columns, [cells(row, columns) for row in rows])
+
+
+def latex_against(rows: list[dict[str, Any]]) -> str:
+    """The comparison with a reference as a LaTeX tabular (booktabs)."""
+    return _latex(AGAINST, [cells_against(row) for row in rows])
+
+
+def _latex(columns: dict[str, tuple[str, str]], lines: list[list[str]]) -> str:
     headings = [heading for heading, _ in columns.values()]
-    lines = [headings, *(cells(row, columns) for row in rows)]
-    escaped = [[text.replace("%", r"\%").replace("_", r"\_") for text in line] for line in lines]
+    escaped = [[text.replace("%", r"\%").replace("_", r"\_") for text in line] for line in [headings, *lines]]
     body = [" & ".join(line) + r" \\" for line in escaped]
     left = "ll" + "r" * (len(headings) - 2)
     return "\n".join(

@@ -40,6 +40,7 @@ def test_links_lead_somewhere(document):
         [],
         ["run"],
         ["compare"],
+        ["report"],
         ["sweep"],
         ["check"],
         ["list"],

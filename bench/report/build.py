@@ -1,0 +1,88 @@
+"""The folder of a report, written aside and moved into place when it is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bench import tables
+from bench.errors import UsageError
+from bench.publish import provenance
+from bench.report.figures import drawn
+from bench.report.material import Material
+from bench.report.page import Commands, html
+
+PAGE, INDEX = "report.html", "report.json"
+
+
+def build(material: Material, to: Path, commands: Commands) -> list[Path]:
+    """Write the report to the folder `to`; returns its files, the page first. UsageError where `to` is not writable.
+
+    Until all is written nothing is seen under the final names. Other files in `to` stay; those of an earlier
+    report that this one does not have go.
+    """
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".report-", dir=to))
+    except OSError as error:
+        raise UsageError(f"--to {to}: cannot be written ({error.strerror}); choose another folder") from error
+    try:
+        _write(material, aside, commands)
+        return _move(aside, to)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(OSError):
+            to.rmdir()  # made for nothing, where it is still empty
+
+
+def _write(material: Material, folder: Path, commands: Commands) -> None:
+    (folder / "figures").mkdir()
+    figures = {part.dataset: drawn(material, part, folder / "figures") for part in material.parts}
+    _write_tables(material, folder)
+    (folder / PAGE).write_text(html(material, figures, commands))
+    names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    about: dict[str, Any] = {
+        **provenance(material.runs, commands.runs), "page": commands.page, "reference": material.reference,
+        "notes": material.notes, "failed": material.failed, "left_out": material.left_out, "files": names,
+    }  # fmt: skip
+    (folder / INDEX).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+
+
+def _write_tables(material: Material, folder: Path) -> None:
+    """Numbers as CSV (every key), and as shown in Markdown and LaTeX."""
+    rows = [row for part in material.parts for row in part.rows]
+    beside = [row for part in material.parts for row in part.against]
+    (folder / "table.csv").write_text(tables.as_csv(rows))
+    (folder / "table.md").write_text(tables.markdown(rows) + "\n")
+    (folder / "table.tex").write_text(tables.latex(rows) + "\n")
+    if beside:
+        (folder / "against.csv").write_text(tables.as_csv(beside))
+        (folder / "against.md").write_text(tables.markdown_against(beside) + "\n")
+        (folder / "against.tex").write_text(tables.latex_against(beside) + "\n")
+
+
+def _move(aside: Path, to: Path) -> list[Path]:
+    """Every file to its final name, the page last; then what an earlier report left is removed."""
+    stale = set(_earlier(to))
+    names = sorted((str(p.relative_to(aside)) for p in aside.rglob("*") if p.is_file()), key=lambda n: n == PAGE)
+    for name in names:
+        (to / name).parent.mkdir(exist_ok=True)
+        os.replace(aside / name, to / name)
+    for name in stale - set(names):
+        (to / name).unlink(missing_ok=True)
+    return [to / PAGE, *(to / name for name in names if name != PAGE)]
+
+
+def _earlier(to: Path) -> Sequence[str]:
+    """Files that the report before wrote, by its index; none where there is no readable one."""
+    try:
+        names = json.loads((to / INDEX).read_text())["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return [name for name in names if not name.startswith("/") and ".." not in Path(name).parts]

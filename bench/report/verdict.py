@@ -1,0 +1,78 @@
+"""The comparison in sentences: what the rows say, and no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bench.report.material import Material, Part
+from bench.statistics.costs import pareto
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line. subject: the strategy, or the dataset and settings; says: in words; numbers: what that rests on."""
+
+    subject: str
+    says: str
+    numbers: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.says}" + (f": {self.numbers}" if self.numbers else "")
+
+
+def verdicts(material: Material) -> list[Verdict]:
+    """Lines over all parts: the most accurate, then each strategy against the reference."""
+    lines = []
+    for part in material.parts:
+        where = "" if len(material.parts) == 1 else f"{part.dataset}: "
+        lines += _best(where, part)
+        rows = {arm.name: row for arm, row in part.pairs}
+        lines += [_against(where, row, rows[row["name"]]) for row in part.against]
+        if not part.against and len(part.rows) > 1:
+            missing = material.reference or "exhaustive"
+            lines.append(Verdict(f"{where}{missing}", "was not run beside the others: nothing is set against it"))
+    return lines
+
+
+def _best(where: str, part: Part) -> list[Verdict]:
+    arm, best = max(part.pairs, key=lambda pair: pair[1]["accuracy"])
+    value = f"{best['accuracy']:.3f} (95 % interval {best['accuracy_low']:.3f} to {best['accuracy_high']:.3f})"
+    found = [Verdict(f"{where}{arm.name}", "has the highest accuracy", value)]
+    if cheapest := pareto(part.rows, "inference_s_per_slide"):
+        lie = "lies" if len(cheapest) == 1 else "lie"
+        said = f"{lie} on the front: no other is more accurate in the same inference time or less"
+        found.append(Verdict(f"{where}{', '.join(cheapest)}", said))
+    return found
+
+
+def _against(where: str, row: dict[str, Any], own: dict[str, Any]) -> Verdict:
+    """One strategy against the reference. row: of `bench.statistics.tables.against`; own: its row of the table."""
+    gap = f"{row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f})"
+    numbers = f"{gap}, Holm p {row['holm_p']:.2g}{_times(own, row['reference'])}"
+    return Verdict(f"{where}{row['name']}", against_words(row), numbers)
+
+
+def against_words(row: dict[str, Any]) -> str:
+    """Sure only where the interval and the corrected test agree; else non-inferiority, or that nothing is known."""
+    reference, margin = row["reference"], f"the margin of {row['margin']:g}"
+    more = "more" if row["difference"] > 0 else "less"
+    apart = row["difference_low"] > 0 or row["difference_high"] < 0
+    if apart and row["holm_p"] < ALPHA:
+        return f"is {more} accurate than {reference}"
+    if row["non_inferior"]:
+        return f"is not worse than {reference} by more than {margin}"
+    if apart:
+        return f"seems {more} accurate than {reference}, by its interval; the corrected test does not confirm it"
+    return f"does not surely differ from {reference}; a loss above {margin} is not excluded"
+
+
+def _times(own: dict[str, Any], reference: str) -> str:
+    key = f"inference_speedup_vs_{reference}"
+    if own.get(key) is None:
+        return ""
+    low, high = own.get(f"{key}_low"), own.get(f"{key}_high")
+    sure = "" if low is None or high is None else f" ({low:.3g} to {high:.3g})"
+    return f"; inference {own[key]:.3g} times as fast{sure}"
