@@ -154,10 +154,12 @@ def our_arms(work: Work, slide: Slide) -> list[Arm]:
         ("ours", slide),
         ("ours, in process", open_slide(work.path, workers=work.threads, in_process=True, reader=slide.info.reader)),
     ]  # fmt: skip
+    if slide.info.reader == "cucim":
+        found.append(("ours, cuCIM decodes", open_slide(work.path, workers=work.threads, decoder="cucim")))
     if slide.info.reader != "tifffile":
         found.append(("ours, reader tifffile", open_slide(work.path, workers=work.threads, reader="tifffile")))
     return [
-        Arm(name, f"the same patches, one read; reader {one.info.reader}", number, True,
+        Arm(name, f"the same patches, one read; reader {one.info.reader}, decoder {one.info.decoder}", number, True,
             lambda one=one: one.read(work.regions)[0])
         for name, one in found
     ]  # fmt: skip
