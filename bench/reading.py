@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 from bench.errors import UsageError
-from bench.reading_arms import SIDE_PX, Arm, Work, cucim_arms, jpeg_arms, openslide_arm, our_arms, scattered
+from bench.reading_arms import SIDE_PX, Arm, Work, copies_arm, cucim_arms, jpeg_arms, openslide_arm, our_arms, scattered
 from jsma.slides import SlideError, open_slide
 from jsma.slides.client import client
 
@@ -80,7 +80,7 @@ def one_process(path: str, patches: int, threads: int, rounds: int, seed: int) -
         slide = open_slide(path, workers=threads)
         work = scattered(slide, patches, threads, seed)
         out = np.zeros((patches, SIDE_PX, SIDE_PX, 3), np.uint8)
-        arms = [*our_arms(work, slide), *jpeg_arms(work, slide, pool)]
+        arms = [*our_arms(work, slide), *jpeg_arms(work, slide, pool), copies_arm(work, slide, pool, out)]
         arms += cucim_arms(work, slide, pool, out) if find_spec("cucim") else []
         arms.append(openslide_arm(work, pool, out))
         same = same_pixels(arms, out)

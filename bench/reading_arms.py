@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from jsma.slides import Regions, Slide, open_slide
+from jsma.slides.execute import common_boxes
 from jsma.slides.plan import Plan, make_plan
 from jsma.slides.sources import SourceSpec, TifffileSource
 
@@ -106,6 +107,22 @@ def jpeg_arms(work: Work, slide: Slide, pool: ThreadPoolExecutor) -> list[Arm]:
         Arm("libjpeg-turbo, discarded", "the same tiles, each once, into one buffer a thread, pixels thrown away",
             number, False, spread(work, discard, number, pool)),
     ]  # fmt: skip
+
+
+def copies_arm(work: Work, slide: Slide, pool: ThreadPoolExecutor, out: np.ndarray) -> Arm:
+    """No decoding: the parts of every patch copied out of one tile that stays in the cache, as every reader must."""
+    first, plan = slide.info.levels[0], work.plan
+    tile = np.full((first.tile_height_px, first.tile_width_px, 3), 200, np.uint8)
+    boxes, starts = common_boxes(plan, slide.info.levels).tolist(), plan.pair_start.tolist()
+    regions = plan.pair_region.tolist()
+
+    def copy(index: int) -> None:
+        for pair in range(starts[index], starts[index + 1]):
+            top, bottom, left, right, y0, y1, x0, x1 = boxes[pair]
+            out[regions[pair], top:bottom, left:right] = tile[y0:y1, x0:x1]
+
+    return Arm("copies alone", "nothing decoded: every patch filled with parts of one tile in the cache", 0, False,
+               spread(work, copy, len(plan.tiles), pool))  # fmt: skip
 
 
 def cucim_arms(work: Work, slide: Slide, pool: ThreadPoolExecutor, out: np.ndarray) -> list[Arm]:

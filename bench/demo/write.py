@@ -123,9 +123,8 @@ def _tiles(bands: Iterator[np.ndarray], side: int, lower: np.ndarray | None) -> 
         if lower is not None:
             size = len(lower)
             rows = len(band) // STEP
-            block = band[: rows * STEP, : size * STEP].reshape(rows, STEP, size, STEP, 3).mean(axis=(1, 3))
             end = min(row + rows, size)
-            lower[row:end] = block[: end - row].round()
+            lower[row:end] = block_mean(band[: rows * STEP, : size * STEP])[: end - row]
             row += rows
         for y in range(0, len(band), TILE_PX):
             for x in range(0, side, TILE_PX):
@@ -133,6 +132,18 @@ def _tiles(bands: Iterator[np.ndarray], side: int, lower: np.ndarray | None) -> 
                 part = band[y : y + TILE_PX, x : x + TILE_PX]
                 tile[: part.shape[0], : part.shape[1]] = part
                 yield tile
+
+
+def block_mean(pixels: np.ndarray) -> np.ndarray:
+    """uint8 [h / STEP, w / STEP, 3]: means of blocks of STEP x STEP pixels, halves rounded to even; integers only."""
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height // STEP, STEP, width, 3)
+    total = sum((rows[:, k] for k in range(1, STEP)), rows[:, 0].astype(np.uint16))
+    columns = total.reshape(height // STEP, width // STEP, STEP, 3)
+    total = sum((columns[:, :, k] for k in range(1, STEP)), columns[:, :, 0].copy())
+    whole, rest = np.divmod(total, STEP * STEP)
+    half = STEP * STEP // 2
+    return (whole + ((rest > half) | ((rest == half) & (whole % 2 == 1)))).astype(np.uint8)
 
 
 def evidence_mask(scene: Scene) -> np.ndarray:

@@ -69,7 +69,7 @@ def _overlap(start: float, length: float, low: int, size: int) -> tuple[int, int
     return max(low, int(np.floor(start))), min(low + size, int(np.ceil(start + length)))
 
 
-def _common_boxes(plan: Plan, levels: tuple[Level, ...]) -> np.ndarray:
+def common_boxes(plan: Plan, levels: tuple[Level, ...]) -> np.ndarray:
     """Per (tile, region) pair: where the region and the tile have the same pixels, int32 [pairs, 8].
 
     Top, bottom, left, right of the region then of the tile; worked out for all pairs at once, since a pair is
@@ -126,7 +126,7 @@ def execute(source: TileSource, plan: Plan, out: np.ndarray, pool: ThreadPoolExe
     fill_white(plan, source.levels, out)
     resampler = _Resampler(plan, out)
     tiles, starts = plan.tiles.tolist(), plan.pair_start.tolist()
-    regions, copied, boxes = plan.pair_region.tolist(), plan.copy.tolist(), _common_boxes(plan, source.levels)
+    regions, copied, boxes = plan.pair_region.tolist(), plan.copy.tolist(), common_boxes(plan, source.levels)
     blocks = iter(range(0, len(tiles), BLOCK_TILES))  # `next` on it is atomic: threads share the tiles evenly
     stop = threading.Event()
 
