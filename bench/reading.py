@@ -137,7 +137,7 @@ def build(side0_px: int, folder: Path) -> str:
 
     try:
         settings = DemoSettings(slides=1, side0_px=side0_px, tissue_share=1.0, jpeg_quality=80)
-        return str(generate(settings, folder, workers=1) / slide_name(0))
+        return str(generate(settings, folder) / slide_name(0))
     except ValueError as error:
         raise UsageError(str(error)) from error
 

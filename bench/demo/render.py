@@ -114,9 +114,8 @@ def densities(scene: Scene, box: Box) -> tuple[np.ndarray, np.ndarray]:
     transmit would no longer be the same with and without evidence.
     """
     noise = textures(scene.texture_seed)
-    present = _wrapped(noise["mottle"], box, 7)
-    present *= 0.02
-    present += _field(scene.tissue, box)
+    present = _field(scene.tissue, box)
+    present += 0.02 * _wrapped(noise["mottle"], box, 7)
     present *= 40
     present += 0.5
     np.clip(present, 0, 1, out=present)
@@ -124,19 +123,18 @@ def densities(scene: Scene, box: Box) -> tuple[np.ndarray, np.ndarray]:
     mottle = _wrapped(noise["mottle"], box, scene.texture_shift + 300)
     eosin = 0.20 + 0.085 * fibres
     eosin += 0.03 * mottle
-    np.maximum(eosin, 0.015, out=eosin)
-    eosin *= present
+    eosin = present * np.maximum(eosin, 0.015, out=eosin)
     haematoxylin = 0.045 + 0.012 * fibres
     haematoxylin += 0.008 * mottle
-    np.maximum(haematoxylin, 0, out=haematoxylin)
-    haematoxylin *= present
+    haematoxylin = present * np.maximum(haematoxylin, 0, out=haematoxylin)
     covers, walls_h, walls_e = glands()
     for g, at, part in _overlaps(scene.glands, covers.shape[1], box):
         kind = scene.gland_kind[g]
         haematoxylin[at] = haematoxylin[at] * (1 - covers[kind][part]) + walls_h[kind][part]
         eosin[at] = eosin[at] * (1 - covers[kind][part]) + walls_e[kind][part]
     shade = _shade(scene, box)
-    haematoxylin, eosin = haematoxylin * shade, eosin * shade
+    haematoxylin *= shade
+    eosin *= shade
     fine = _wrapped(noise["fine"], box)
     fine *= 0.08
     fine += 1
