@@ -91,6 +91,7 @@ def one_process(path: str, patches: int, threads: int, rounds: int, seed: int) -
         "slide": {"side0_px": [info.width0_px, info.height0_px], "levels": list(work.downsamples)},
         "reader": info.reader,
         "reason": info.reader_reason,
+        "decoder": f"{info.decoder} ({info.decoder_reason})",
         "patches": patches,
         "threads": threads,
         "touches": len(work.plan.pair_region),
@@ -147,7 +148,8 @@ def show(found: dict[str, Any]) -> None:
     cost, width = found["cost"], max(len(arm["name"]) for arm in found["arms"])
     print(f"{found['patches']} patches of {SIDE_PX} px at mixed levels of a {found['slide']['side0_px']} px slide, "
           f"levels {found['slide']['levels']}, {found['threads']} threads, {found['rounds']} rounds")  # fmt: skip
-    print(f"reader {found['reader']} ({found['reason']}); {cost['tiles']} tiles touched {found['touches']} times, "
+    print(f"reader {found['reader']} ({found['reason']}), decoder {found['decoder']}")
+    print(f"{cost['tiles']} tiles touched {found['touches']} times, "
           f"{cost['decoded_px']} px, {cost['compressed_bytes']} bytes")  # fmt: skip
     for arm in found["arms"]:
         same = found["largest_difference"].get(arm["name"])

@@ -89,6 +89,13 @@ def rounds_of(text: str, sides: int) -> list[int]:
     return [int(part) for part in parts] * (sides if len(parts) == 1 else 1)
 
 
+def save(table: list[dict[str, Any]], made: dict[str, Any], out: Path) -> None:
+    """The table as CSV, and beside it how it was made."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(table).to_csv(out, index=False)
+    out.with_suffix(".json").write_text(json.dumps(made, indent=1, default=str))
+
+
 def main(
     sides: Annotated[str, typer.Option(help="Sides in level-0 pixels, comma-separated.")] = "2048,8192,16384",
     strategies: Annotated[str, typer.Option(help="The last one is the reference.")] = "jsma,random,exhaustive",
@@ -104,12 +111,14 @@ def main(
         load[side] = [before, os.getloadavg()[0]]
         for row in summary(rows[-1], names[-1]):
             typer.echo("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(summary(pd.concat(rows), names[-1])).to_csv(out, index=False)
-        command = f"python -m bench.scaling --sides {sides} --strategies {strategies} --rounds {rounds}"
-        made = {"command": command, "load_average_before_and_after": load, "settings": asdict(RunSettings())}
-        out.with_suffix(".json").write_text(json.dumps({**made, **environment()}, indent=1, default=str))
+        if out is not None:  # after every size: the largest takes longest
+            made = {
+                "command": f"python -m bench.scaling --sides {sides} --strategies {strategies} --rounds {rounds}",
+                "load_average_before_and_after": load,
+                "settings": asdict(RunSettings()),
+                **environment(),
+            }
+            save(summary(pd.concat(rows), names[-1]), made, out)
 
 
 if __name__ == "__main__":
