@@ -27,7 +27,7 @@ import numpy as np
 import psutil
 
 from bench.errors import UsageError
-from bench.reading_arms import SIDE_PX, Arm, Work, cucim_arms, jpeg_arms, openslide_arm, our_arms, scattered
+from bench.reading_arms import SIDE_PX, Arm, Work, copies_arm, cucim_arms, jpeg_arms, openslide_arm, our_arms, scattered
 from jsma.slides import SlideError, open_slide
 from jsma.slides.client import client
 
@@ -80,7 +80,7 @@ def one_process(path: str, patches: int, threads: int, rounds: int, seed: int) -
         slide = open_slide(path, workers=threads)
         work = scattered(slide, patches, threads, seed)
         out = np.zeros((patches, SIDE_PX, SIDE_PX, 3), np.uint8)
-        arms = [*our_arms(work, slide), *jpeg_arms(work, slide, pool)]
+        arms = [*our_arms(work, slide), *jpeg_arms(work, slide, pool), copies_arm(work, slide, pool, out)]
         arms += cucim_arms(work, slide, pool, out) if find_spec("cucim") else []
         arms.append(openslide_arm(work, pool, out))
         same = same_pixels(arms, out)
@@ -91,6 +91,7 @@ def one_process(path: str, patches: int, threads: int, rounds: int, seed: int) -
         "slide": {"side0_px": [info.width0_px, info.height0_px], "levels": list(work.downsamples)},
         "reader": info.reader,
         "reason": info.reader_reason,
+        "decoder": f"{info.decoder} ({info.decoder_reason})",
         "patches": patches,
         "threads": threads,
         "touches": len(work.plan.pair_region),
@@ -137,7 +138,7 @@ def build(side0_px: int, folder: Path) -> str:
 
     try:
         settings = DemoSettings(slides=1, side0_px=side0_px, tissue_share=1.0, jpeg_quality=80)
-        return str(generate(settings, folder, workers=1) / slide_name(0))
+        return str(generate(settings, folder) / slide_name(0))
     except ValueError as error:
         raise UsageError(str(error)) from error
 
@@ -147,7 +148,8 @@ def show(found: dict[str, Any]) -> None:
     cost, width = found["cost"], max(len(arm["name"]) for arm in found["arms"])
     print(f"{found['patches']} patches of {SIDE_PX} px at mixed levels of a {found['slide']['side0_px']} px slide, "
           f"levels {found['slide']['levels']}, {found['threads']} threads, {found['rounds']} rounds")  # fmt: skip
-    print(f"reader {found['reader']} ({found['reason']}); {cost['tiles']} tiles touched {found['touches']} times, "
+    print(f"reader {found['reader']} ({found['reason']}), decoder {found['decoder']}")
+    print(f"{cost['tiles']} tiles touched {found['touches']} times, "
           f"{cost['decoded_px']} px, {cost['compressed_bytes']} bytes")  # fmt: skip
     for arm in found["arms"]:
         same = found["largest_difference"].get(arm["name"])

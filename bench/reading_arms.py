@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.errors import UsageError
 from jsma.slides import Regions, Slide, open_slide
+from jsma.slides.execute import common_boxes
 from jsma.slides.plan import Plan, make_plan
 from jsma.slides.sources import SourceSpec, TifffileSource
 
@@ -108,6 +109,22 @@ def jpeg_arms(work: Work, slide: Slide, pool: ThreadPoolExecutor) -> list[Arm]:
     ]  # fmt: skip
 
 
+def copies_arm(work: Work, slide: Slide, pool: ThreadPoolExecutor, out: np.ndarray) -> Arm:
+    """No decoding: the parts of every patch copied out of one tile that stays in the cache, as every reader must."""
+    first, plan = slide.info.levels[0], work.plan
+    tile = np.full((first.tile_height_px, first.tile_width_px, 3), 200, np.uint8)
+    boxes, starts = common_boxes(plan, slide.info.levels).tolist(), plan.pair_start.tolist()
+    regions = plan.pair_region.tolist()
+
+    def copy(index: int) -> None:
+        for pair in range(starts[index], starts[index + 1]):
+            top, bottom, left, right, y0, y1, x0, x1 = boxes[pair]
+            out[regions[pair], top:bottom, left:right] = tile[y0:y1, x0:x1]
+
+    return Arm("copies alone", "nothing decoded: every patch filled with parts of one tile in the cache", 0, False,
+               spread(work, copy, len(plan.tiles), pool))  # fmt: skip
+
+
 def cucim_arms(work: Work, slide: Slide, pool: ThreadPoolExecutor, out: np.ndarray) -> list[Arm]:
     """cuCIM's own read_region: the same patches, and the same tiles once each."""
     from cucim import CuImage  # type: ignore[import-not-found]
@@ -154,10 +171,12 @@ def our_arms(work: Work, slide: Slide) -> list[Arm]:
         ("ours", slide),
         ("ours, in process", open_slide(work.path, workers=work.threads, in_process=True, reader=slide.info.reader)),
     ]  # fmt: skip
+    if slide.info.reader == "cucim":
+        found.append(("ours, cuCIM decodes", open_slide(work.path, workers=work.threads, decoder="cucim")))
     if slide.info.reader != "tifffile":
         found.append(("ours, reader tifffile", open_slide(work.path, workers=work.threads, reader="tifffile")))
     return [
-        Arm(name, f"the same patches, one read; reader {one.info.reader}", number, True,
+        Arm(name, f"the same patches, one read; reader {one.info.reader}, decoder {one.info.decoder}", number, True,
             lambda one=one: one.read(work.regions)[0])
         for name, one in found
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -50,9 +51,14 @@ def textures(seed: int) -> dict[str, np.ndarray]:
 
 
 def _wrapped(texture: np.ndarray, box: Box, shift: int = 0) -> np.ndarray:
-    rows = (np.arange(box.y0, box.y0 + box.height_px) + shift) % TEXTURE_PX
-    columns = (np.arange(box.x0, box.x0 + box.width_px) + 3 * shift) % TEXTURE_PX
-    return texture[np.ix_(rows, columns)]
+    rows = texture[(np.arange(box.y0, box.y0 + box.height_px) + shift) % TEXTURE_PX]
+    out = np.empty((box.height_px, box.width_px), texture.dtype)
+    x, at = 0, (box.x0 + 3 * shift) % TEXTURE_PX
+    while x < box.width_px:  # runs of whole rows: picking single pixels takes three times as long
+        run = min(TEXTURE_PX - at, box.width_px - x)
+        out[:, x : x + run] = rows[:, at : at + run]
+        x, at = x + run, 0
+    return out
 
 
 def _axes(box: Box) -> tuple[np.ndarray, np.ndarray]:
@@ -66,9 +72,15 @@ def _field(coarse: np.ndarray, box: Box) -> np.ndarray:
     x, y = (axis / FIELD_PX for axis in _axes(box))
     i, j = y.astype(int), x.astype(int)
     fy, fx = (y - i)[:, None], (x - j)[None]
-    top = coarse[np.ix_(i, j)] * (1 - fx) + coarse[np.ix_(i, j + 1)] * fx
-    bottom = coarse[np.ix_(i + 1, j)] * (1 - fx) + coarse[np.ix_(i + 1, j + 1)] * fx
-    return top * (1 - fy) + bottom * fy
+    samples = coarse[i[0] : i[-1] + 2]
+    across = samples[:, j] * (1 - fx) + samples[:, j + 1] * fx  # one row for each of the field's, not of the box's
+    i -= i[0]
+    out = across[i]
+    out *= 1 - fy
+    bottom = across[i + 1]
+    bottom *= fy
+    out += bottom
+    return out
 
 
 def _near(points: np.ndarray, box: Box, reach: float) -> np.ndarray:
@@ -81,14 +93,18 @@ def _near(points: np.ndarray, box: Box, reach: float) -> np.ndarray:
     )
 
 
-def _overlap(centre: np.ndarray, side: int, box: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]] | None:
-    """(slices of the box, slices of a stamp of `side` px around `centre`), or None where they do not meet."""
-    left, top = round(centre[0] - side / 2) - box.x0, round(centre[1] - side / 2) - box.y0
-    a, b = max(left, 0), min(left + side, box.width_px)
-    c, d = max(top, 0), min(top + side, box.height_px)
-    if a >= b or c >= d:
-        return None
-    return (slice(c, d), slice(a, b)), (slice(c - top, d - top), slice(a - left, b - left))
+def _overlaps(
+    centres: np.ndarray, side: int, box: Box
+) -> Iterator[tuple[int, tuple[slice, slice], tuple[slice, slice]]]:
+    """(index, slices of the box, slices of a stamp of `side` px) of each centre whose stamp meets the box."""
+    near = _near(centres, box, side)
+    corner = np.rint(centres[near] - side / 2).astype(int) - (box.x0, box.y0)
+    low = np.maximum(corner, 0)
+    high = np.minimum(corner + side, (box.width_px, box.height_px))
+    met = (low < high).all(axis=1)
+    edges = np.concatenate([near[:, None], low, high, low - corner, high - corner], axis=1)[met]
+    for index, x0, y0, x1, y1, left, top, right, bottom in edges.tolist():
+        yield index, (slice(y0, y1), slice(x0, x1)), (slice(top, bottom), slice(left, right))
 
 
 def densities(scene: Scene, box: Box) -> tuple[np.ndarray, np.ndarray]:
@@ -98,37 +114,50 @@ def densities(scene: Scene, box: Box) -> tuple[np.ndarray, np.ndarray]:
     transmit would no longer be the same with and without evidence.
     """
     noise = textures(scene.texture_seed)
-    outline = _field(scene.tissue, box) + 0.02 * _wrapped(noise["mottle"], box, 7)
-    present = np.clip(outline * 40 + 0.5, 0, 1)
+    present = _field(scene.tissue, box)
+    present += 0.02 * _wrapped(noise["mottle"], box, 7)
+    present *= 40
+    present += 0.5
+    np.clip(present, 0, 1, out=present)
     fibres = _wrapped(noise["fibres"], box, scene.texture_shift)
     mottle = _wrapped(noise["mottle"], box, scene.texture_shift + 300)
-    eosin = present * np.clip(0.20 + 0.085 * fibres + 0.03 * mottle, 0.015, None)
-    haematoxylin = present * np.clip(0.045 + 0.012 * fibres + 0.008 * mottle, 0, None)
+    eosin = 0.20 + 0.085 * fibres
+    eosin += 0.03 * mottle
+    eosin = present * np.maximum(eosin, 0.015, out=eosin)
+    haematoxylin = 0.045 + 0.012 * fibres
+    haematoxylin += 0.008 * mottle
+    haematoxylin = present * np.maximum(haematoxylin, 0, out=haematoxylin)
     covers, walls_h, walls_e = glands()
-    side = covers.shape[1]
-    for g in _near(scene.glands, box, side):
-        if where := _overlap(scene.glands[g], side, box):
-            at, part = where
-            kind = scene.gland_kind[g]
-            haematoxylin[at] = haematoxylin[at] * (1 - covers[kind][part]) + walls_h[kind][part]
-            eosin[at] = eosin[at] * (1 - covers[kind][part]) + walls_e[kind][part]
+    for g, at, part in _overlaps(scene.glands, covers.shape[1], box):
+        kind = scene.gland_kind[g]
+        haematoxylin[at] = haematoxylin[at] * (1 - covers[kind][part]) + walls_h[kind][part]
+        eosin[at] = eosin[at] * (1 - covers[kind][part]) + walls_e[kind][part]
     shade = _shade(scene, box)
-    haematoxylin, eosin = haematoxylin * shade, eosin * shade
-    eosin *= 1 + 0.08 * _wrapped(noise["fine"], box)
+    haematoxylin *= shade
+    eosin *= shade
+    fine = _wrapped(noise["fine"], box)
+    fine *= 0.08
+    fine += 1
+    eosin *= fine
     stamps = nuclei()
-    for n in _near(scene.nuclei, box, NUCLEUS_PX):
-        if where := _overlap(scene.nuclei[n], NUCLEUS_PX, box):
-            haematoxylin[where[0]] += stamps[scene.nucleus_kind[n]][where[1]]
+    kinds = scene.nucleus_kind
+    for n, at, part in _overlaps(scene.nuclei, NUCLEUS_PX, box):
+        haematoxylin[at] += stamps[kinds[n]][part]
     return haematoxylin, eosin
 
 
 def _shade(scene: Scene, box: Box) -> np.ndarray:
     """Factor on the density: darker candidate sites and folds."""
     x, y = _axes(box)
-    shade = np.ones((box.height_px, box.width_px), np.float32)
-    for spot in scene.dark[_near(scene.dark, box, DARK_RADIUS0)]:
-        r = np.sqrt((x[None] - spot[0]) ** 2 + (y[:, None] - spot[1]) ** 2)
-        shade = np.maximum(shade, 1 + 0.9 * spot[2] * np.clip((DARK_RADIUS0 - r) / 40, 0, 1))
+    spots = scene.dark[_near(scene.dark, box, DARK_RADIUS0)]
+    # the precision of a box's sums follows from this, and files of earlier versions are to come out the same
+    shade = np.ones((box.height_px, box.width_px), np.float64 if len(spots) else np.float32)
+    for spot in spots:
+        across, down = (np.flatnonzero(np.abs(axis - at) <= DARK_RADIUS0) for axis, at in ((x, spot[0]), (y, spot[1])))
+        if len(across) and len(down):
+            at = slice(down[0], down[-1] + 1), slice(across[0], across[-1] + 1)
+            r = np.sqrt((x[None, at[1]] - spot[0]) ** 2 + (y[at[0], None] - spot[1]) ** 2)
+            shade[at] = np.maximum(shade[at], 1 + 0.9 * spot[2] * np.clip((DARK_RADIUS0 - r) / 40, 0, 1))
     if scene.fold is not None:
         shade *= 1 + 0.8 * np.clip(scene.fold[3] - _line(scene.fold, x, y), 0, 4) / 4
     return shade
@@ -142,12 +171,20 @@ def _line(line: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def render(scene: Scene, box: Box) -> np.ndarray:
     """uint8 [h, w, 3]: light = glass x 10^-(density), pen over it, sensor noise."""
     haematoxylin, eosin = densities(scene, box)
-    planes = [np.clip(scene.light[c], 0, 255) * cv2.exp(
-        (-np.log(10) * (scene.stains[0, c] * haematoxylin + scene.stains[1, c] * eosin)).astype(np.float32))
-        for c in range(3)]  # fmt: skip
-    light = np.stack(planes, axis=-1)
+    sensor = 2.0 * _wrapped(textures(scene.texture_seed)["sensor"], box)
+    ink = None
     if scene.pen is not None:
-        ink = np.clip(scene.pen[3] - _line(scene.pen, *_axes(box)), 0, 3)[..., None] / 3 * 0.85
-        light = light * (1 - ink) + ink * scene.pen[4:]
-    light += 2.0 * _wrapped(textures(scene.texture_seed)["sensor"], box)[..., None]
-    return np.clip(light, 0, 255).round().astype(np.uint8)
+        ink = np.clip(scene.pen[3] - _line(scene.pen, *_axes(box)), 0, 3) / 3 * 0.85
+    out = np.empty((box.height_px, box.width_px, 3), np.uint8)
+    for c in range(3):
+        density = scene.stains[0, c] * haematoxylin
+        density += scene.stains[1, c] * eosin
+        density *= -np.log(10)
+        light = np.clip(scene.light[c], 0, 255) * cv2.exp(density.astype(np.float32))
+        if scene.pen is not None and ink is not None:
+            light *= 1 - ink
+            light += ink * scene.pen[4 + c]
+        light += sensor
+        np.clip(light, 0, 255, out=light)
+        out[..., c] = np.rint(light, out=light)
+    return out

@@ -7,8 +7,9 @@ import json
 import multiprocessing
 import os
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -42,7 +43,8 @@ def generate(
     if todo:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
-            for _ in pool.map(partial(write_slide, settings, folder), todo):
+            one = partial(write_slide, settings, folder, workers=max(1, workers // len(todo)))
+            for _ in pool.map(one, todo):
                 done += 1
                 if progress:
                     progress(done, settings.slides)
@@ -60,8 +62,11 @@ def slide_name(index: int) -> str:
     return f"slide_{index:05d}.tif"
 
 
-def write_slide(settings: DemoSettings, folder: Path, index: int) -> None:
-    """Write one slide and its mask; the slide appears under its name only when it is complete."""
+def write_slide(settings: DemoSettings, folder: Path, index: int, workers: int = 1) -> None:
+    """Write one slide and its mask; the slide appears under its name only when it is complete.
+
+    With several workers its bands are rendered side by side, a few ahead of the one being written.
+    """
     cv2.setNumThreads(1)
     scene = make_scene(settings, index)
     target = folder / slide_name(index)
@@ -69,12 +74,15 @@ def write_slide(settings: DemoSettings, folder: Path, index: int) -> None:
         raise ValueError(f"{folder}: the mask of slide {index} cannot be written; free some space")
     temporary = target.with_name(target.name + f".{os.getpid()}.tmp")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        write_pyramid(scene, settings, temporary, Path(scratch))
+        write_pyramid(_rendered(scene, workers), settings, temporary, Path(scratch))
     os.replace(temporary, target)
 
 
-def write_pyramid(scene: Scene, settings: DemoSettings, target: Path, scratch: Path) -> None:
-    """Tiled JPEG levels 1, 1/4, 1/16 ...; the lower ones are block means of the light, kept in scratch files."""
+def write_pyramid(rendered: Iterator[np.ndarray], settings: DemoSettings, target: Path, scratch: Path) -> None:
+    """Tiled JPEG levels 1, 1/4, 1/16 ... from bands of level 0.
+
+    The lower levels are block means of the light, kept in scratch files.
+    """
     side = settings.side0_px
     sides = [side]
     while sides[-1] > TILE_PX and sides[-1] // STEP >= 64:
@@ -85,7 +93,7 @@ def write_pyramid(scene: Scene, settings: DemoSettings, target: Path, scratch: P
             lower = None
             if k + 1 < len(sides):
                 lower = np.memmap(scratch / f"{k}.raw", np.uint8, "w+", shape=(sides[k + 1], sides[k + 1], 3))
-            bands = _rendered(scene, level_side) if below is None else _stored(below)
+            bands = rendered if below is None else _stored(below)
             per_um = 1e4 / (settings.mpp * side / level_side)
             writer.write(
                 _tiles(bands, level_side, lower),
@@ -103,12 +111,40 @@ def write_pyramid(scene: Scene, settings: DemoSettings, target: Path, scratch: P
             below = lower
 
 
-def _rendered(scene: Scene, side: int) -> Iterator[np.ndarray]:
-    for y0 in range(0, side, BAND_PX):
-        rows = min(BAND_PX, side - y0)
-        yield np.concatenate(
-            [render(scene, Box(x0, y0, min(CHUNK_PX, side - x0), rows)) for x0 in range(0, side, CHUNK_PX)], axis=1
-        )
+def _band(scene: Scene, y0: int) -> np.ndarray:
+    """Rows y0 .. y0 + BAND_PX of level 0, over its whole width."""
+    side, rows = scene.side0_px, min(BAND_PX, scene.side0_px - y0)
+    return np.concatenate(
+        [render(scene, Box(x0, y0, min(CHUNK_PX, side - x0), rows)) for x0 in range(0, side, CHUNK_PX)], axis=1
+    )
+
+
+def _rendered(scene: Scene, workers: int) -> Iterator[np.ndarray]:
+    starts = range(0, scene.side0_px, BAND_PX)
+    if workers == 1 or len(starts) == 1:
+        yield from (_band(scene, y0) for y0 in starts)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_hold, initargs=(scene,)) as pool:
+        ahead: deque[Future[np.ndarray]] = deque()
+        for y0 in starts:
+            ahead.append(pool.submit(_held_band, y0))
+            if len(ahead) > workers:  # so many bands are in memory at most, and one that is being written
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+_held: list[Scene] = []  # in a process that renders bands: the scene, sent once
+
+
+def _hold(scene: Scene) -> None:
+    cv2.setNumThreads(1)
+    _held[:] = [scene]
+
+
+def _held_band(y0: int) -> np.ndarray:
+    return _band(_held[0], y0)
 
 
 def _stored(level: np.ndarray) -> Iterator[np.ndarray]:
@@ -123,9 +159,8 @@ def _tiles(bands: Iterator[np.ndarray], side: int, lower: np.ndarray | None) -> 
         if lower is not None:
             size = len(lower)
             rows = len(band) // STEP
-            block = band[: rows * STEP, : size * STEP].reshape(rows, STEP, size, STEP, 3).mean(axis=(1, 3))
             end = min(row + rows, size)
-            lower[row:end] = block[: end - row].round()
+            lower[row:end] = block_mean(band[: rows * STEP, : size * STEP])[: end - row]
             row += rows
         for y in range(0, len(band), TILE_PX):
             for x in range(0, side, TILE_PX):
@@ -133,6 +168,18 @@ def _tiles(bands: Iterator[np.ndarray], side: int, lower: np.ndarray | None) -> 
                 part = band[y : y + TILE_PX, x : x + TILE_PX]
                 tile[: part.shape[0], : part.shape[1]] = part
                 yield tile
+
+
+def block_mean(pixels: np.ndarray) -> np.ndarray:
+    """uint8 [h / STEP, w / STEP, 3]: means of blocks of STEP x STEP pixels, halves rounded to even; integers only."""
+    height, width = pixels.shape[:2]
+    rows = pixels.reshape(height // STEP, STEP, width, 3)
+    total = sum((rows[:, k] for k in range(1, STEP)), rows[:, 0].astype(np.uint16))
+    columns = total.reshape(height // STEP, width // STEP, STEP, 3)
+    total = sum((columns[:, :, k] for k in range(1, STEP)), columns[:, :, 0].copy())
+    whole, rest = np.divmod(total, STEP * STEP)
+    half = STEP * STEP // 2
+    return (whole + ((rest > half) | ((rest == half) & (whole % 2 == 1)))).astype(np.uint8)
 
 
 def evidence_mask(scene: Scene) -> np.ndarray:

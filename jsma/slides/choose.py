@@ -9,13 +9,12 @@ from importlib.util import find_spec
 import numpy as np
 
 from .tiffinfo import COMPRESSION_NAMES, TiffFacts
-from .types import READERS, SlideError
+from .types import DECODERS, READERS, SlideError
 
 TIFF_EXTENSIONS = (".svs", ".tif", ".tiff")
 PHOTO_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp")
 VENDOR_EXTENSIONS = (".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".dcm", ".svslide", ".czi")
 CUCIM_COMPRESSIONS = (1, 5, 7, 8, 32946, 33005)
-DECODERS = ("cpu", "gpu", "auto")
 
 
 def check_request(name: str, reader: str | None, mpp: float | None, decoder: str) -> str:
@@ -23,8 +22,8 @@ def check_request(name: str, reader: str | None, mpp: float | None, decoder: str
     extension = os.path.splitext(name)[1].lower()
     if reader is not None and reader not in READERS:
         raise SlideError(f"{name}: no reader {reader!r}; there are {', '.join(READERS)}")
-    if decoder not in DECODERS:
-        raise SlideError(f"{name}: no decoder {decoder!r}; there are {', '.join(DECODERS)}")
+    if decoder not in (*DECODERS, "auto"):
+        raise SlideError(f"{name}: no decoder {decoder!r}; there are {', '.join(DECODERS)}, auto")
     if mpp is not None and not (np.isfinite(mpp) and mpp > 0):
         raise SlideError(f"{name}: mpp={mpp!r} must be a number above 0 (micrometres per level-0 pixel)")
     if not os.path.exists(name):

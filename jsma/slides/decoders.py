@@ -1,4 +1,4 @@
-"""CPU or GPU decoding: what was asked for, or what a probe of this very slide shows. Not run on a GPU yet."""
+"""Who decodes: what was asked for, or what a probe of this very slide shows. The GPU has not been tried yet."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ def settle_decoder(
     read: Callable[[str], np.ndarray],
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[str, str]:
-    """("cpu" or "gpu", reason in words).
+    """One of `types.DECODERS`, and the reason in words.
 
     `read(decoder)` reads the same probe regions through that decoder and raises SlideError where it
     cannot. "gpu": pixels must agree with the CPU's, else SlideError. "auto": the GPU only if they
     agree and it is the faster one by the median of interleaved reads; otherwise the CPU and why.
     """
     if asked == "cpu":
-        return "cpu", "CPU decoding is the default"
+        direct = "; JPEG tiles by libjpeg-turbo itself, strictly, any other by cuCIM" if reader == "cucim" else ""
+        return "cpu", "CPU decoding is the default" + direct
     if reader != "cucim":
-        if asked == "gpu":
-            raise SlideError(f"{name}: decoder='gpu' works with reader 'cucim' only, this is {reader!r}; use 'cpu'")
+        if asked != "auto":
+            raise SlideError(f"{name}: decoder={asked!r} works with reader 'cucim' only, this is {reader!r}; use 'cpu'")
         return "cpu", f"reader {reader!r} decodes on the CPU only"
+    if asked == "cucim":
+        return "cucim", "asked for: every tile by cuCIM, on the CPU"
     try:
         ours, theirs = read("gpu"), read("cpu")
     except SlideError as error:

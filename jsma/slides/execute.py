@@ -69,22 +69,27 @@ def _overlap(start: float, length: float, low: int, size: int) -> tuple[int, int
     return max(low, int(np.floor(start))), min(low + size, int(np.ceil(start + length)))
 
 
-def _common_boxes(plan: Plan, levels: tuple[Level, ...]) -> list[list[int]]:
-    """Per (tile, region) pair: rows and columns of the region, rows and columns of the tile, that are the same pixels.
+def common_boxes(plan: Plan, levels: tuple[Level, ...]) -> np.ndarray:
+    """Per (tile, region) pair: where the region and the tile have the same pixels, int32 [pairs, 8].
 
-    [top, bottom, left, right] of the region then of the tile; worked out for all pairs at once, since a pair is
+    Top, bottom, left, right of the region then of the tile; worked out for all pairs at once, since a pair is
     copied in the time of a few Python statements. Meaningful only for regions that are copied.
     """
-    tile = plan.tiles[np.repeat(np.arange(len(plan.tiles)), np.diff(plan.pair_start))]
-    level_px = np.array([(lv.height_px, lv.width_px) for lv in levels], dtype=np.int64)[tile[:, 0]]
-    tile_px = np.array([(lv.tile_height_px, lv.tile_width_px) for lv in levels], dtype=np.int64)[tile[:, 0]]
-    corner = tile[:, 1:] * tile_px
-    start = plan.start[plan.pair_region, ::-1].astype(np.int64)
-    low = np.maximum(start, corner)
-    high = np.minimum(np.minimum(start + [plan.height_px, plan.width_px], corner + tile_px), level_px)
-    in_region, in_tile = (low - start, high - start), (low - corner, high - corner)
-    rows_columns = [ends[:, axis] for pair in (in_region, in_tile) for axis in (0, 1) for ends in pair]
-    return np.stack(rows_columns, axis=1).tolist()
+    tile = np.repeat(np.arange(len(plan.tiles)), np.diff(plan.pair_start))
+    level = plan.tiles[:, 0]
+    boxes = np.empty((8, len(tile)), dtype=np.int32)
+    sizes = ((plan.height_px, 1), (plan.width_px, 0))
+    for axis, (size_px, xy) in enumerate(sizes):
+        level_px = np.array([(lv.width_px, lv.height_px)[xy] for lv in levels])[level]
+        tile_px = np.array([(lv.tile_width_px, lv.tile_height_px)[xy] for lv in levels])[level]
+        low_of_tile = plan.tiles[:, 1 + axis] * tile_px
+        start = plan.start[:, xy].astype(np.int64)[plan.pair_region]
+        corner = low_of_tile[tile]
+        low = np.maximum(start, corner)
+        high = np.minimum(start + size_px, np.minimum(low_of_tile + tile_px, level_px)[tile])
+        boxes[2 * axis], boxes[2 * axis + 1] = low - start, high - start
+        boxes[4 + 2 * axis], boxes[5 + 2 * axis] = low - corner, high - corner
+    return np.ascontiguousarray(boxes.T)
 
 
 def fill_white(plan: Plan, levels: tuple[Level, ...], out: np.ndarray) -> None:
@@ -121,7 +126,7 @@ def execute(source: TileSource, plan: Plan, out: np.ndarray, pool: ThreadPoolExe
     fill_white(plan, source.levels, out)
     resampler = _Resampler(plan, out)
     tiles, starts = plan.tiles.tolist(), plan.pair_start.tolist()
-    regions, copied, boxes = plan.pair_region.tolist(), plan.copy.tolist(), _common_boxes(plan, source.levels)
+    regions, copied, boxes = plan.pair_region.tolist(), plan.copy.tolist(), common_boxes(plan, source.levels)
     blocks = iter(range(0, len(tiles), BLOCK_TILES))  # `next` on it is atomic: threads share the tiles evenly
     stop = threading.Event()
 
@@ -132,10 +137,10 @@ def execute(source: TileSource, plan: Plan, out: np.ndarray, pool: ThreadPoolExe
                     return
                 level, row, col = tiles[index]
                 tile = read_checked(source, level, row, col)
-                for pair in range(starts[index], starts[index + 1]):
-                    region = regions[pair]
+                pairs = slice(starts[index], starts[index + 1])
+                for region, box in zip(regions[pairs], boxes[pairs].tolist(), strict=True):
                     if copied[region]:
-                        top, bottom, left, right, y0, y1, x0, x1 = boxes[pair]
+                        top, bottom, left, right, y0, y1, x0, x1 = box
                         out[region, top:bottom, left:right] = tile[y0:y1, x0:x1]
                     else:
                         lv = source.levels[level]

@@ -85,12 +85,18 @@ def _tiles_of(
     across = count[region, 0]
     row = first[region, 1] + within // np.maximum(across, 1)
     col = first[region, 0] + within % np.maximum(across, 1)
-    order = np.lexsort((region, col, row, level[region]))
-    keys = np.stack([level[region], row, col], axis=1)[order].reshape(-1, 3)
-    new = np.ones(len(keys), dtype=bool)
-    new[1:] = (keys[1:] != keys[:-1]).any(axis=1)
-    starts = np.flatnonzero(new)
-    return keys[starts], np.append(starts, len(keys)), region[order]
+    across_level = np.array([lv.grid[1] for lv in levels], dtype=np.int64)
+    first_of_level = np.cumsum([0, *(lv.grid[0] * lv.grid[1] for lv in levels)])
+    owner = level[region]
+    number_of_tile = first_of_level[owner] + row * across_level[owner] + col
+    # one key a pair, tile first: sorting it takes a tenth of the time of sorting by four columns
+    pairs = np.sort(number_of_tile * max(len(level), 1) + region)
+    number_of_tile, region = np.divmod(pairs, max(len(level), 1))
+    starts = np.flatnonzero(np.diff(number_of_tile, prepend=-1))
+    number_of_tile = number_of_tile[starts]
+    of_level = np.searchsorted(first_of_level, number_of_tile, side="right") - 1
+    row, col = np.divmod(number_of_tile - first_of_level[of_level], across_level[of_level])
+    return np.stack([of_level, row, col], axis=1), np.append(starts, len(pairs)), region
 
 
 def cost_of(plan: Plan, levels: tuple[Level, ...], tile_bytes: tuple[np.ndarray, ...] | None) -> ReadCost:

@@ -50,7 +50,7 @@ def _check_jpeg_heads(path: str, index: int, offsets: np.ndarray) -> None:
 
 
 def compare_readers(spec: SourceSpec, decoder: Any, mpp: float, may_fall_back: bool) -> str:
-    """Three regions through the chosen reader and through tifffile must agree within 3 grey levels.
+    """Three regions through cuCIM, which `spec` names, and through tifffile must agree within 3 grey levels.
 
     Returns "", or, if `may_fall_back`, why the chosen reader fails where tifffile does not. Raises
     DamagedSlideError when tifffile fails too, or when the two return different pixels.
@@ -64,7 +64,7 @@ def compare_readers(spec: SourceSpec, decoder: Any, mpp: float, may_fall_back: b
     shape = (len(regions), side, side, 3)
     theirs = decoder.read(replace(spec, reader="tifffile"), plan, shape)
     try:
-        ours = decoder.read(spec, plan, shape).astype(np.int16)
+        ours = decoder.read(replace(spec, decoder="cucim"), plan, shape)  # its own pixels, of JPEG too.astype(np.int16)
     except SlideError as error:
         if not may_fall_back:
             raise

@@ -118,7 +118,7 @@ def open_slide(
 
     reader: one of `READERS`, taken or refused but never replaced; None picks one, and one that then
     fails where tifffile works is replaced by it. mpp: overrides the file's micrometres per level-0
-    pixel. decoder: "cpu", "gpu" or "auto" (a probe; see `settle_decoder`). in_process: decode here,
+    pixel. decoder: one of `types.DECODERS`, or "auto" (a probe; see `settle_decoder`). in_process: decode here,
     without protection from crashes. workers: decoding threads. preflight: check the file's structure
     and compare readers. What was chosen, and why, is in `Slide.info`. Raises SlideError.
     """

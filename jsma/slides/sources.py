@@ -226,6 +226,8 @@ def open_source(spec: SourceSpec, chatter: str | None = None) -> TileSource:
         return TifffileSource(spec)
     if spec.reader == "array":
         return ArraySource(load_photo(spec.path), spec.path)
-    from .native import CucimSource, OpenslideSource
+    from .native import CucimSource, DirectSource, OpenslideSource
 
-    return CucimSource(spec, chatter) if spec.reader == "cucim" else OpenslideSource(spec)
+    if spec.reader == "openslide":
+        return OpenslideSource(spec)
+    return CucimSource(spec, chatter) if spec.decoder == "gpu" else DirectSource(spec, chatter)

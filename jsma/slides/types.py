@@ -7,10 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 READERS: dict[str, str] = {
-    "cucim": "cuCIM: tiled 8-bit RGB TIFF and SVS (JPEG, raw, LZW, Deflate, Aperio JPEG 2000 RGB), fastest on Linux",
+    "cucim": "cuCIM: tiled 8-bit RGB TIFF and SVS (JPEG, raw, LZW, Deflate, Aperio JPEG 2000 RGB), default on Linux",
     "tifffile": "tifffile + imagecodecs: every tiled 8-bit RGB TIFF, any platform",
     "openslide": "OpenSlide: vendor formats (.ndpi, .mrxs, .scn, .vms, .bif, .dcm, ...)",
     "array": "Pillow or tifffile: a photo or a TIFF without tiles, decoded whole at the first read",
+}
+
+DECODERS: dict[str, str] = {
+    "cpu": "JPEG tiles by libjpeg-turbo, strictly; any other by the reader's own library on the CPU",
+    "cucim": "every tile by cuCIM on the CPU",
+    "gpu": "every tile by cuCIM on the GPU",
 }
 
 MAX_DIFFERENCE = 3.0  # mean absolute grey levels between two readers of the same pixels
@@ -47,7 +53,7 @@ class Level:
 
 @dataclass(frozen=True)
 class SlideInfo:
-    """What was opened and how; `mpp` = micrometres per level-0 pixel; `decoder` = "cpu" or "gpu", whichever runs."""
+    """What was opened and how; `mpp` = micrometres per level-0 pixel; `decoder` = the one of `DECODERS` that runs."""
 
     path: str
     reader: str

@@ -15,6 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,12 +67,14 @@ class Decoder:
 
     def source(self, spec: SourceSpec) -> TileSource:
         """The open source of a spec, opened when needed."""
-        if spec not in self.sources:
-            self.sources[spec] = open_source(spec, self.chatter)
+        key = replace(spec, decoder="cpu") if spec.decoder == "cucim" else spec  # one open file serves both
+        if key not in self.sources:
+            self.sources[key] = open_source(key, self.chatter)
             while len(self.sources) > 1 and (len(self.sources) > OPEN_HANDLES or self.held_bytes > MAX_HELD_BYTES):
                 self.sources.popitem(last=False)[1].close()
-        self.sources.move_to_end(spec)
-        return self.sources[spec]
+        self.sources.move_to_end(key)
+        found: Any = self.sources[key]
+        return found if key is spec else found.cucim
 
     def describe(self, spec: SourceSpec) -> dict[str, Any]:
         """Levels and properties as the reader itself reports them."""

@@ -12,7 +12,7 @@ from bench.demo import CLASSES, DemoSettings, generate
 from bench.demo.render import Box, render
 from bench.demo.scene import SITE_RADIUS0, make_scene
 from bench.demo.stamps import NUCLEUS_PX, VARIANTS, gland_outline, nuclei, transmitted
-from bench.demo.write import MASK_STEP, evidence_mask
+from bench.demo.write import MASK_STEP, block_mean, evidence_mask
 from jsma.slides import Regions, open_slide
 
 SMALL = DemoSettings(slides=4, side0_px=1024)
@@ -109,6 +109,19 @@ def test_generation_resumes_and_refuses_other_settings(made):
     assert json.loads((made / "settings.json").read_text())["side0_px"] == 1024
     with pytest.raises(ValueError, match="other settings"):
         generate(DemoSettings(slides=4, side0_px=1024, hint=0.1), made)
+
+
+def test_bands_rendered_side_by_side_make_the_same_file(made, tmp_path):
+    together = generate(DemoSettings(slides=1, side0_px=1024), tmp_path, workers=2)
+    assert (together / "slide_00000.tif").read_bytes() == (made / "slide_00000.tif").read_bytes()
+
+
+def test_block_means_round_halves_to_even():
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8)
+    pixels[:4, :4], pixels[:4, 4:8] = 0, 1
+    pixels[0, :8] += np.array([2, 2, 2, 2, 2, 2, 2, 2], np.uint8)[:, None]  # means of 0.5 and 1.5
+    mean = pixels.reshape(16, 4, 32, 4, 3).mean(axis=(1, 3)).round().astype(np.uint8)
+    assert mean[0, :2, 0].tolist() == [0, 2] and np.array_equal(block_mean(pixels), mean)
 
 
 @pytest.mark.parametrize("wrong", ({"hint": 2}, {"side0_px": 1000}, {"variant": "x"}, {"slides": 0}))

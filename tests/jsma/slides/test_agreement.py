@@ -96,7 +96,8 @@ def test_readers_agree_with_each_other_on_jpeg(tmp_path, shape, more):
     write(path, sizes, tile, compression="jpeg", **more)
     regions = scattered(*sizes[0])
     read = {reader: open_slide(path, reader=reader).read(regions)[0].astype(int) for reader in READERS}
-    for reader in READERS[1:]:
+    read["cuCIM decodes"] = open_slide(path, decoder="cucim").read(regions)[0].astype(int)
+    for reader in [*READERS[1:], "cuCIM decodes"]:
         assert np.abs(read[reader] - read["cucim"]).max() <= tolerance(reader, shape)
 
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from jsma.slides import DamagedSlideError, SlideError, open_slide
+from jsma.slides import DamagedSlideError, Regions, SlideError, open_slide
 from jsma.slides.client import InProcess
 from jsma.slides.decoders import settle_decoder
 from jsma.slides.scale import RULES, choose_mpp
@@ -73,8 +73,7 @@ def test_decoder_of_a_real_slide_without_gpu(jpeg):
     assert "\n" not in str(caught.value)
     info = open_slide(jpeg, decoder="auto").info
     assert info.decoder == "cpu" and "needs an NVIDIA GPU" in info.decoder_reason
-    assert open_slide(jpeg).info.decoder == "cpu"
-    with pytest.raises(SlideError, match="cpu, gpu, auto"):
+    with pytest.raises(SlideError, match="cpu, cucim, gpu, auto"):
         open_slide(jpeg, decoder="tpu")
 
 
@@ -138,6 +137,34 @@ def test_default_reader_that_fails_is_replaced_and_an_asked_one_is_not(jpeg, mon
     with pytest.raises(DamagedSlideError, match="died"):
         open_slide(jpeg, reader="cucim", in_process=True)
     slide._passed.clear()
+
+
+def test_who_decodes_is_recorded(jpeg, monkeypatch):
+    """JPEG tiles do not pass through cuCIM by default, and the record says so; they do where that is asked for."""
+    from cucim import CuImage
+
+    own, calls = CuImage.read_region, []
+    monkeypatch.setattr(CuImage, "read_region", lambda *a, **k: calls.append(a) or own(*a, **k))
+    regions = Regions(np.array([[300.0, 200.0]]), 0.5, 50, 50)
+    for decoder, words, through in (("cpu", "JPEG tiles by libjpeg-turbo", 0), ("cucim", "every tile by cuCIM", 1)):
+        opened = open_slide(jpeg, decoder=decoder, in_process=True, reader="cucim", preflight=False)
+        assert opened.info.decoder == decoder and words in opened.info.decoder_reason
+        calls.clear()
+        opened.read(regions)
+        assert len(calls) == through
+    with pytest.raises(SlideError, match="works with reader 'cucim' only"):
+        open_slide(jpeg, reader="tifffile", decoder="cucim")
+
+
+def test_preflight_compares_the_pixels_of_cucim_itself(jpeg, monkeypatch):
+    from cucim import CuImage
+
+    from jsma.slides import slide
+
+    slide._passed.clear()
+    monkeypatch.setattr(CuImage, "read_region", lambda self, at, size, level: np.full((*size[::-1], 3), 7, np.uint8))
+    with pytest.raises(DamagedSlideError, match="readers disagree"):
+        open_slide(jpeg, in_process=True, reader="cucim")
 
 
 def test_reader_and_reason_are_recorded(jpeg, tmp_path):

@@ -13,6 +13,7 @@ from jsma.slides import DamagedSlideError, Regions, SlideError, open_slide
 WHERE = Regions(np.array([[320.0, 192.0]]), 0.5, 100, 100)  # inside tile row 1, column 2
 TILE = 1 * 8 + 2
 READERS = ("cucim", "tifffile")
+WAYS = [{"reader": "cucim"}, {"reader": "cucim", "decoder": "cucim"}, {"reader": "tifffile"}]
 
 
 def speckled(seed: int = 0) -> list[np.ndarray]:
@@ -46,14 +47,14 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("in_process", [False, True])
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("way", WAYS, ids=str)
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_damaged_jpeg_tile(tmp_path, paint, damage, reader, in_process):
+def test_damaged_jpeg_tile(tmp_path, paint, damage, way, in_process):
     path = paint(tmp_path / "s.tif", speckled(), "jpeg")
-    whole = open_slide(path, reader=reader, preflight=False, in_process=in_process)
+    whole = open_slide(path, preflight=False, in_process=in_process, **way)
     whole.read(WHERE)
     patch(path, *DAMAGE[damage](*segment(path)))
-    opened = open_slide(path, reader=reader, preflight=False, in_process=in_process)
+    opened = open_slide(path, preflight=False, in_process=in_process, **way)
     elsewhere = Regions(np.array([[64.0, 64.0], [700, 600]]), 0.5, 100, 100)
     for _ in range(3):  # cuCIM's buffers then hold pixels of other tiles, which it would hand out
         opened.read(elsewhere)
@@ -87,17 +88,17 @@ def test_tile_that_was_never_written(tmp_path, paint, reader):
         open_slide(path, reader=reader, preflight=False).read(WHERE)
 
 
-@pytest.mark.parametrize("reader", [*READERS, "openslide"])
-def test_black_in_the_file_is_read_and_black_by_damage_is_not(tmp_path, paint, reader):
+@pytest.mark.parametrize("way", [*WAYS, {"reader": "openslide"}], ids=str)
+def test_black_in_the_file_is_read_and_black_by_damage_is_not(tmp_path, paint, way):
     levels = speckled()
     levels[0][128:256, 256:384] = 0  # a scanner's border, one whole tile
     path = paint(tmp_path / "s.tif", levels, "jpeg")
-    assert not open_slide(path, reader=reader).read(WHERE)[0].any()
+    assert not open_slide(path, **way).read(WHERE)[0].any()
     raw = paint(tmp_path / "raw.tif", speckled(), None)
     patch(raw, *DAMAGE["zeroed"](*segment(raw)))
-    if reader != "openslide":  # zeros stored as such: a border and a zeroed part of a file look the same
+    if way["reader"] != "openslide":  # zeros stored as such: a border and a zeroed part of a file look the same
         with pytest.raises(DamagedSlideError, match="black"):
-            open_slide(raw, reader=reader).read(WHERE)
+            open_slide(raw, **way).read(WHERE)
 
 
 @pytest.mark.parametrize("share", [0.999, 0.5, 0.01])
