@@ -64,7 +64,8 @@ def compare_readers(spec: SourceSpec, decoder: Any, mpp: float, may_fall_back: b
     shape = (len(regions), side, side, 3)
     theirs = decoder.read(replace(spec, reader="tifffile"), plan, shape)
     try:
-        ours = decoder.read(replace(spec, decoder="cucim"), plan, shape)  # its own pixels, of JPEG too.astype(np.int16)
+        # cuCIM's own pixels, of JPEG tiles too; signed, for a difference below 0
+        ours = decoder.read(replace(spec, decoder="cucim"), plan, shape).astype(np.int16)
     except SlideError as error:
         if not may_fall_back:
             raise

@@ -9,6 +9,9 @@ import pytest
 import tifffile
 
 from jsma.slides import DamagedSlideError, Regions, SlideError, open_slide
+from jsma.slides.preflight import compare_readers
+from jsma.slides.sources import SourceSpec
+from jsma.slides.types import Level
 
 WHERE = Regions(np.array([[320.0, 192.0]]), 0.5, 100, 100)  # inside tile row 1, column 2
 TILE = 1 * 8 + 2
@@ -144,3 +147,16 @@ def test_readers_that_disagree_stop_the_slide(tmp_path, paint, monkeypatch):
     monkeypatch.setattr(preflight, "MAX_DIFFERENCE", -1.0)
     with pytest.raises(DamagedSlideError, match="readers disagree"):
         open_slide(path)
+
+
+@pytest.mark.parametrize("step", (-1, 1))
+def test_readers_that_differ_by_one_grey_level_agree(tmp_path, step):
+    """Either way: unsigned pixels would make a difference of -1 one of 255."""
+
+    class Off:
+        def read(self, spec, plan, shape):
+            return np.full(shape, 100 + step * (spec.reader == "cucim"), np.uint8)
+
+    levels = (Level(1024, 768, 1.0, 128, 128),)
+    spec = SourceSpec(str(tmp_path / "s.tif"), "cucim", levels)
+    assert compare_readers(spec, Off(), 0.5, may_fall_back=False) == ""
