@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines import DEFAULT, STRATEGIES
 from bench.embed import embedded, first_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +33,14 @@ def test_links_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
         if "://" not in target:
             assert (document.parent / target).exists(), target
+
+
+def test_every_strategy_is_described():
+    lines = [line.split("|")[1] for line in (ROOT / "docs" / "strategies.md").read_text().splitlines() if "|" in line]
+    named = {name.strip(" *") for cell in lines[2:] for name in cell.split(",")}
+    assert named == set(STRATEGIES)
+    bold = {name for name in re.findall(r"\*\*([a-z-]+)\*\*", "".join(lines))}
+    assert bold == set(DEFAULT)
 
 
 @pytest.mark.parametrize(
