@@ -34,7 +34,8 @@ class Scripted(ZoomIn):
 
 
 def gradients(strategy, slide, scalar):
-    targets = [slide.all, *(p for n, p in strategy.named_parameters() if not n.startswith("model.head"))]
+    trained = [p for n, p in strategy.named_parameters() if p.requires_grad and not n.startswith("model.head")]
+    targets = [slide.all, *trained]
     found = torch.autograd.grad(scalar, targets, allow_unused=True)
     return [torch.zeros_like(t) if g is None else g for t, g in zip(targets, found, strict=True)]
 
