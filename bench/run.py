@@ -191,7 +191,7 @@ class Runner:
 
     def _train(self, cls: type[Strategy], encoder: Encoder, parts: dict[str, list[SlideRecord]], seed: int,
                name: str) -> tuple[Trained, dict[str, int], FeatureScale | None]:  # fmt: skip
-        calibration = self._calibration(encoder, parts["train"])
+        calibration = self.calibration(encoder, parts["train"])
         scale = None if calibration is None else calibration.scale
         device = torch.device(self.settings.device)
         desk = Desk(Meter(), encoder, self.settings.view, self._store(encoder), scale, device)
@@ -241,7 +241,7 @@ class Runner:
             return None
         return self.stores.setdefault(encoder.fingerprint, FeatureStore(encoder.dim))
 
-    def _calibration(self, encoder: Encoder, records: list[SlideRecord]) -> Calibration | None:
+    def calibration(self, encoder: Encoder, records: list[SlideRecord]) -> Calibration | None:
         """The scale of the features of these training slides, measured once for all strategies."""
         if not self.settings.train.standardise:
             return None
