@@ -202,7 +202,7 @@ class Runner:
               seed: int) -> tuple[Trained, dict[str, int], FeatureScale | None]:  # fmt: skip
         """Train the strategy called `name` on the slides of parts "train" and "val"; its counters; the scale used."""
         cls, settings = strategy_class(name), self.settings.of(name)
-        calibration = self._calibration(encoder, parts["train"])
+        calibration = self.calibration(encoder, parts["train"])
         scale = None if calibration is None else calibration.scale
         device = torch.device(self.settings.device)
         desk = Desk(Meter(), encoder, self.settings.view, self._store(encoder), scale, device)
@@ -255,7 +255,7 @@ class Runner:
             return None
         return self.stores.setdefault(encoder.fingerprint, FeatureStore(encoder.dim))
 
-    def _calibration(self, encoder: Encoder, records: list[SlideRecord]) -> Calibration | None:
+    def calibration(self, encoder: Encoder, records: list[SlideRecord]) -> Calibration | None:
         """The scale of the features of these training slides, measured once for all strategies."""
         if not self.settings.train.standardise:
             return None
