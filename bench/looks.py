@@ -131,7 +131,7 @@ def _maps(attention: np.ndarray, view: SlideView) -> list[tuple[np.ndarray, tupl
 
 def save(looks: Sequence[Look], path: Path) -> None:
     """Write looks as one compressed .npz, whole or not at all: arrays by number, the rest as JSON."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     plain = []
     for k, one in enumerate(looks):
         rest = {**vars(one)}

@@ -97,7 +97,7 @@ def draw_area(
     colours = palette([name for _, name, _, _ in found])
     for label, name, table, slope in found:
         dots = table.iloc[:: max(1, -(-len(table) // most))]
-        style = {"color": colours[name], "marker": marker(name)}
+        style: dict[str, Any] = {"color": colours[name], "marker": marker(name)}
         said = label if slope is None else f"{label}: slope {slope.exponent:.2f} ({slope.low:.2f} to {slope.high:.2f})"
         axis.plot(dots["area_mpx"], dots["cost"], ls="", ms=4, alpha=0.6, label=said, **style)
         if slope is not None:

@@ -17,7 +17,8 @@ def draw_anytime(table: pd.DataFrame, note: str) -> Figure:
     """Accuracy against patches read, one line a strategy trained once; the band is the sd over sampling seeds."""
     figure, axis = sheet(note, 4.2)
     colours = palette(table["strategy"].tolist())
-    for label, own in table.groupby("label", sort=False):
+    groups: Any = table.groupby("label", sort=False)
+    for label, own in groups:
         name = own["strategy"].iloc[0]
         if not own["budgeted"].any():
             row = own.iloc[0]

@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.looks import FILE, Look, load
+from bench.looks import FILE, SEED, Look, load
 from bench.report.material import Material
 
 MOST = 36  # looks in one page
@@ -77,7 +77,7 @@ def gathered(material: Material) -> tuple[list[SlideLooks], str]:
 def _stored(material: Material) -> Iterator[tuple[str, str, Look]]:
     for part in material.parts:
         for arm in part.arms:
-            for run in arm.runs:
+            for run in (run for run in arm.runs if run.seed == SEED):
                 for look in load(run.path / FILE):
                     yield part.dataset, arm.name, look
 

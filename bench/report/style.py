@@ -58,7 +58,8 @@ def theme(name: str) -> Iterator[None]:
         "legend.fontsize": 9, "xtick.labelsize": 9, "ytick.labelsize": 9, "svg.fonttype": "none", "svg.hashsalt": name,
         "text.parse_math": False,
     }  # fmt: skip
-    with matplotlib.rc_context({**sns.axes_style("whitegrid"), **rc}):
+    settings: Any = {**sns.axes_style("whitegrid"), **rc}
+    with matplotlib.rc_context(settings):
         yield
 
 
@@ -81,6 +82,8 @@ def legend_below(figure: Figure, axis: Axes, columns: int = 3) -> None:
 
 def write(figure: Figure, folder: Path, name: str) -> str:
     """Save name.png and name.svg; returns the SVG for the page (`inline`)."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # laid out once, not again for each file
     figure.savefig(folder / f"{name}.png", dpi=DPI)
     text = io.StringIO()
     metadata: Any = {"Date": None, "Creator": None, "Format": None, "Type": None}

@@ -21,7 +21,8 @@ def stage_seconds(predictions: pd.DataFrame) -> dict[str, float]:
 
     The stages are exclusive: they sum to the mean of `seconds`.
     """
-    means = {stage: float(predictions[f"{stage}_s"].mean()) for stage in STAGES if f"{stage}_s" in predictions}
+    rows: Any = predictions
+    means = {stage: float(rows[f"{stage}_s"].mean()) for stage in STAGES if f"{stage}_s" in rows}
     return {stage: value for stage, value in means.items() if value > 0}
 
 
@@ -71,7 +72,7 @@ def mean_curve(curves: Sequence[pd.DataFrame], points: int = 60) -> pd.DataFrame
     held after its end. Times: evenly spaced logarithms from where every training has finished an epoch to the end of
     the longest. Columns seconds, mean, low, high; empty where there is no curve.
     """
-    known = [c for c in curves if len(c)]
+    known: list[Any] = [c for c in curves if len(c)]
     if not known:
         return pd.DataFrame(columns=["seconds", "mean", "low", "high"])
     start, end = max(float(c["seconds"].min()) for c in known), max(float(c["seconds"].max()) for c in known)
