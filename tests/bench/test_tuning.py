@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +86,10 @@ def test_best_epoch_is_the_one_whose_weights_training_keeps():
 def test_a_chosen_point_is_a_complete_settings_record():
     preset = replace(PRESETS["tiny"], tuned={"jsma": {"learning_rate": 0.01}})
     assert replace(RunSettings(), tuned=preset.tuned).of("jsma").train.learning_rate == 0.01
+
+
+def test_what_the_preset_has_tuned_is_what_was_chosen():
+    record = json.loads((Path(__file__).parents[2] / "results" / "tuning.json").read_text())
+    assert PRESETS["full"].seed == record["asked"]["data_seed"]
+    for name, point in PRESETS["full"].tuned.items():
+        assert point == record["chosen"][name]
