@@ -6,13 +6,13 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Generator
 
 from baselines.contract import Outcome, Strategy
+from bench.cache import WARM, prepare
 from bench.datasets import Dataset, SlideRecord
 from bench.energy import meter_of
 from bench.evidence.shares import evidence_for
@@ -41,11 +41,13 @@ Open = Callable[[SlideRecord], Slide]
 
 
 def infer(contestants: dict[str, Contestant], records: list[SlideRecord], dataset: Dataset, view: ViewSettings,
-          open_record: Open, seed: int, report: Callable[[int, int], None]) -> dict[str, str]:  # fmt: skip
+          open_record: Open, seed: int, report: Callable[[int, int], None],
+          cache: str = WARM) -> dict[str, str]:  # fmt: skip
     """Predict every slide with every contestant; returns the slides that failed, with the reason.
 
-    Each file is read once beforehand, so that all find it in the page cache ("warm"); the order of
-    the contestants is drawn anew for every slide. One unrecorded slide warms the networks up.
+    The file is read beforehand, so that all find it in the page cache ("warm"), or dropped from it before each
+    prediction ("cold"); the order of the contestants is drawn anew for every slide. One unrecorded slide warms the
+    networks up.
     """
     failed: dict[str, str] = {}
     order = random.Random(seed)
@@ -55,13 +57,15 @@ def infer(contestants: dict[str, Contestant], records: list[SlideRecord], datase
     for number, record in enumerate(records):
         order.shuffle(names)
         try:
-            Path(record.path).read_bytes()
-            rows = {name: _one(contestants[name], record, dataset, view, open_record, seed) for name in names}
+            states, rows = {}, {}
+            for name in names:
+                states[name] = prepare(record.path, cache) if cache != WARM or not states else WARM
+                rows[name] = _one(contestants[name], record, dataset, view, open_record, seed)
         except (SlideError, OSError) as error:
             failed[record.id] = str(error)
         else:
             for position, (name, row) in enumerate(rows.items()):
-                contestants[name].rows.append({**row, "turn": position})
+                contestants[name].rows.append({**row, "turn": position, "cache": states[name]})
             _keep_looks(contestants, record, open_record)
         report(number + 1, len(records))
     return failed
@@ -126,7 +130,6 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
     row.update(
         {
             "area0_px": slide.view.grid.width0_px * slide.view.grid.height0_px,
-            "cache": "warm",
             "tissue_cells": int(slide.view.mask.sum()),
             **where_looked(slide.view, outcome, evidence_of(record, slide.view.grid)),
         }

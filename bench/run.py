@@ -150,6 +150,7 @@ class Runner:
             self.open_record,
             seed,
             lambda done, total: self.report(f"seed {seed}: inference, interleaved", done, total),
+            self.settings.cache,
         )
         self.failed.update(failed)
         for name, directory in todo.items():

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from baselines.contract import StrategySettings
+from bench.cache import CACHES, WARM
 from jsma.encoder import EncoderSettings
 from jsma.metered import ViewSettings
 
@@ -39,6 +40,7 @@ class RunSettings:
 
     tuned: strategy -> {setting of `strategy`, `method`, `look` or `train`: value}, where strategies have settings of
     their own (each chosen on validation, `bench.tuning`); all runs of one comparison carry the same.
+    device: of the networks; cache: whether inference finds a slide's file in the page cache ("warm") or not ("cold").
     """
 
     strategy: StrategySettings = field(default_factory=StrategySettings)
@@ -46,7 +48,12 @@ class RunSettings:
     view: ViewSettings = field(default_factory=ViewSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     device: str = "cpu"
+    cache: str = WARM
     tuned: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.cache not in CACHES:
+            raise ValueError(f"cache is {self.cache!r}; allowed: {', '.join(CACHES)}")
 
     @property
     def regime(self) -> str:
@@ -70,6 +77,7 @@ def with_field(settings: Any, key: str, value: Any) -> Any:
         elif name == key:
             settings = replace(settings, **{name: value})
     return settings
+
 
 REGIMES: tuple[str, ...] = ("frozen", "finetuned")
 """frozen: the encoder stays as it is, features computed once and charged; finetuned: trained end to end, fresh."""

@@ -48,11 +48,11 @@ def pareto(rows: list[dict[str, Any]], cost: str) -> list[str]:
     """Names of the rows that no other beats in accuracy at the same or a lower cost (a key), cheapest first."""
     known = sorted((r for r in rows if r.get(cost) is not None), key=lambda r: (r[cost], -r["accuracy"]))
     front: list[str] = []
-    best = -math.inf
+    best = (math.nan, -math.inf)
     for row in known:
-        if row["accuracy"] > best:
+        if row["accuracy"] > best[1] or (row[cost], row["accuracy"]) == best:  # equals share their place
             front.append(name_of(row))
-            best = row["accuracy"]
+            best = (row[cost], row["accuracy"])
     return front
 
 

@@ -38,6 +38,7 @@ def test_ratio_interval_covers_the_true_ratio():
 
 def test_front_hypervolume_and_budget():
     assert pareto(ROWS, "cost") == ["a", "b", "d"]
+    assert pareto([*ROWS, {**ROWS[1], "strategy": "twin"}], "cost") == ["a", "b", "twin", "d"]
     assert hypervolume(ROWS, "cost") == pytest.approx((0.5 + 0.8) / 2)  # a decade each
     assert best_under(ROWS, "cost", 50) is ROWS[1] and best_under(ROWS, "cost", 0.5) is None
 
