@@ -18,7 +18,7 @@ demo: setup
 	.venv/bin/jsma-bench run
 
 test: setup lint
-	.venv/bin/python -m pytest
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	.venv/bin/ruff check .
