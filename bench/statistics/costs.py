@@ -56,11 +56,14 @@ def pareto(rows: list[dict[str, Any]], cost: str) -> list[str]:
     return front
 
 
-def hypervolume(rows: list[dict[str, Any]], cost: str) -> float:
-    """Share in 0..1 of the box (log cost between the cheapest and the dearest, accuracy 0..1) under the front."""
+def hypervolume(rows: list[dict[str, Any]], cost: str) -> float | None:
+    """Share in 0..1 of the box (log cost between the cheapest and the dearest, accuracy 0..1) under the front.
+
+    Reference point: the dearest cost, accuracy 0. Rows of cost 0 are left out; None with fewer than two others.
+    """
     known = [r for r in rows if r.get(cost) is not None and r[cost] > 0]
     if len(known) < 2:
-        return 0.0
+        return None
     by = {name_of(r): r for r in known}
     points = [by[name] for name in pareto(known, cost)]
     low, high = (math.log(f(r[cost] for r in known)) for f in (min, max))
@@ -71,23 +74,27 @@ def hypervolume(rows: list[dict[str, Any]], cost: str) -> float:
     return sum(w * r["accuracy"] for w, r in zip(widths, points, strict=True)) / (high - low)
 
 
-def mark_fronts(rows: list[dict[str, Any]]) -> None:
-    """Set `pareto` of each row: names of the costs on whose front it is, among the rows of its dataset."""
-    for dataset in dict.fromkeys(row["dataset"] for row in rows):
-        own = [row for row in rows if row["dataset"] == dataset]
-        fronts = {name: set(pareto(own, key)) for name, key in COSTS.items()}
-        for row in own:
-            row["pareto"] = [name for name, front in fronts.items() if name_of(row) in front]
-
-
-def hypervolumes(rows: list[dict[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Dataset -> name of cost -> `hypervolume`; None where fewer than two rows have such a cost above 0."""
-    found: dict[str, dict[str, float | None]] = {}
-    for dataset in dict.fromkeys(row["dataset"] for row in rows):
-        own = [row for row in rows if row["dataset"] == dataset]
-        known = {name: sum((r.get(key) or 0) > 0 for r in own) for name, key in COSTS.items()}
-        found[dataset] = {name: hypervolume(own, key) if known[name] > 1 else None for name, key in COSTS.items()}
+def pools(rows: list[dict[str, Any]], cost: str) -> dict[str, list[dict[str, Any]]]:
+    """Rows whose `cost` (a key) may be set against each other: of a dataset, seconds and joules also of one state of
+    the page cache. Keyed by the dataset, with the state where there are several."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    timed = cost in (COSTS["seconds"], COSTS["joules"])
+    states = {(row["dataset"], row.get("cache")) for row in rows}
+    for row in rows:
+        several = timed and sum(dataset == row["dataset"] for dataset, _ in states) > 1
+        found.setdefault(f"{row['dataset']} ({row.get('cache')})" if several else row["dataset"], []).append(row)
     return found
+
+
+def mark_fronts(rows: list[dict[str, Any]]) -> None:
+    """Set `pareto` of each row: names of the costs on whose front it is, among the rows it may be set against."""
+    for row in rows:
+        row["pareto"] = []
+    for name, key in COSTS.items():
+        for own in pools(rows, key).values():
+            front = set(pareto(own, key))
+            for row in own:
+                row["pareto"] += [name] if name_of(row) in front else []
 
 
 def best_under(rows: list[dict[str, Any]], cost: str, budget: float) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ import pandas as pd
 from bench.compare import rows_of
 from bench.errors import NotComparableError, UsageError
 from bench.finished import Arm, FinishedRun, arms, load_runs
-from bench.statistics.costs import COSTS, best_under, hypervolumes, mark_fronts, name_of, pareto
+from bench.statistics.costs import COSTS, best_under, hypervolume, mark_fronts, name_of, pareto, pools
 from bench.statistics.pairs import corrected_t, difference, holm
 
 MACHINE = ("cpu", "cores", "platform")
@@ -188,33 +188,32 @@ def compared(folders: list[Path], reference: str | None, margin: float, every_pa
 
 
 def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) -> list[str]:
-    """One line a dataset: the most accurate strategy within the budget, and how sure."""
+    """One line a dataset (and state of the page cache): the most accurate row within the budget, and how sure."""
     lines = []
-    for dataset in dict.fromkeys(row["dataset"] for row in rows):
-        best = best_under([row for row in rows if row["dataset"] == dataset], cost, budget)
+    for name, own in pools(rows, cost).items():
+        best = best_under(own, cost, budget)
         if best is None:
-            lines.append(f"{dataset}: no strategy within {budget:g} {unit}")
+            lines.append(f"{name}: no strategy within {budget:g} {unit}")
             continue
         lines.append(
-            f"{dataset}: best within {budget:g} {unit}: {name_of(best)} at {best[cost]:.3g}, accuracy "
+            f"{name}: best within {budget:g} {unit}: {name_of(best)} at {best[cost]:.3g}, accuracy "
             f"{best['accuracy']:.3f} ({best['accuracy_low']:.3f}-{best['accuracy_high']:.3f})"
         )
     return lines
 
 
 def front_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """One line a dataset and cost: the Pareto front, cheapest first, and its hypervolume."""
+    """One line a cost and dataset (and state of the page cache): the Pareto front, cheapest first; its hypervolume."""
     lines = []
-    for dataset, by_cost in hypervolumes(rows).items():
-        own = [row for row in rows if row["dataset"] == dataset]
-        for name, volume in by_cost.items():
-            front = pareto(own, COSTS[name])
+    for name, key in COSTS.items():
+        for pool, own in pools(rows, key).items():
+            front, volume = pareto(own, key), hypervolume(own, key)
             if not front:
                 reason = next((r["inference_j_reason"] for r in own if r.get("inference_j_reason")), "see the notes")
-                lines.append(f"{dataset}: {name}: not measurable here ({reason})")
+                lines.append(f"{pool}: {name}: not measurable here ({reason if name == 'joules' else 'see the notes'})")
                 continue
             measured = "-" if volume is None else f"{volume:.3f}"
-            lines.append(f"{dataset}: Pareto front of accuracy over {name}: {', '.join(front)}; hypervolume {measured}")
+            lines.append(f"{pool}: Pareto front of accuracy over {name}: {', '.join(front)}; hypervolume {measured}")
     return lines
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.statistics.costs import best_under, hypervolume, hypervolumes, mark_fronts, pareto, ratio_interval
+from bench.statistics.costs import best_under, hypervolume, mark_fronts, pareto, pools, ratio_interval
 
 ROWS = [
     {"strategy": "a", "accuracy": 0.5, "cost": 1.0},
@@ -53,9 +53,21 @@ def test_fronts_are_marked_within_a_dataset_and_by_settings():
     ]
     mark_fronts(rows)
     assert [row["pareto"] for row in rows] == [["patches"], ["patches", "Mpx", "MB"], [], ["patches", "Mpx", "MB"]]
-    found = hypervolumes(rows)
-    assert found["x"]["patches"] == pytest.approx(0.8)  # from 4 to 40, for 0 has no logarithm
-    assert found["x"]["MB"] is None and found["x"]["joules"] is None and found["y"]["patches"] is None
+    assert hypervolume(rows[:3], "patches_per_slide") == pytest.approx(0.8)  # from 4 to 40, for 0 has no logarithm
+    assert hypervolume(rows[:3], "megabytes_read_per_slide") is None
+    assert hypervolume(rows, "inference_s_per_slide") is None
+
+
+def test_seconds_of_warm_and_cold_have_fronts_of_their_own():
+    common = {"dataset": "x", "strategy": "a", "accuracy": 0.5, "patches_per_slide": 4.0}
+    rows = [
+        {**common, "settings": f"cache={state}", "cache": state, "inference_s_per_slide": s}
+        for state, s in (("warm", 1.0), ("cold", 2.0))
+    ]
+    assert list(pools(rows, "inference_s_per_slide")) == ["x (warm)", "x (cold)"]
+    assert list(pools(rows, "patches_per_slide")) == list(pools(rows[:1], "inference_s_per_slide")) == ["x"]
+    mark_fronts(rows)
+    assert [row["pareto"] for row in rows] == [["patches", "seconds"]] * 2
 
 
 def test_pairs_of_one_cluster_are_resampled_together():
