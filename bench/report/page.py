@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from bench import tables
+from bench.finished import Arm
 from bench.report.figures import Shown
 from bench.report.looks import NUMBERED, gathered, legend_of
 from bench.report.material import Material, Part
@@ -73,9 +74,10 @@ def _dataset(part: Part, figures: list[Shown]) -> dict[str, Any]:
     sections: dict[str, list[Shown]] = {}
     for figure in figures:
         sections.setdefault(figure.section, []).append(figure)
-    shown = {key: value for key, value in tables.COLUMNS.items() if key not in ("dataset", "settings")}
+    needed = tables.columns_of([row for _, row in part.pairs])
+    shown = {key: value for key, value in needed.items() if key not in ("dataset", "settings")}
     beside = {key: value for key, value in tables.AGAINST.items() if key != "dataset"}
-    lines = [Line([arm.name, *tables.cells(row, shown)[1:]], colour(arm.strategy)) for arm, row in part.pairs]
+    lines = [Line(_named(tables.cells(row, shown), arm), colour(arm.strategy)) for arm, row in part.pairs]
     against = [
         Line([cell for key, cell in zip(tables.AGAINST, tables.cells_against(row), strict=True) if key in beside],
              colour(row["strategy"]))
@@ -90,6 +92,11 @@ def _dataset(part: Part, figures: list[Shown]) -> dict[str, Any]:
         ) if against else None,
         "sections": list(sections.items()),
     }  # fmt: skip
+
+
+def _named(cells: list[str], arm: Arm) -> list[str]:
+    """The cells of a row with the name of its arm, which says the settings too, in place of the strategy's."""
+    return [cells[0].replace(arm.strategy, arm.name, 1), *cells[1:]]
 
 
 def _origin(material: Material) -> dict[str, Any]:
