@@ -47,7 +47,7 @@ def calibrate(
         record = records[index]
         slide = MeteredSlide(record.id, lambda r=record: open_record(r), desk)
         try:
-            drawn = [_some(slide, part, generator) for part in slide.view.grid.slices]
+            drawn = [some_cells(slide, part, generator, PATCHES) for part in slide.view.grid.slices]
             features = slide.features(torch.cat(drawn)).split([len(cells) for cells in drawn])
             for group, found in zip(rows, [*features, slide.overview_feature()[None]], strict=True):
                 group.append(found)
@@ -61,7 +61,7 @@ def calibrate(
     return Calibration(scale, meter.seconds(), meter.total())
 
 
-def _some(slide: MeteredSlide, part: slice, generator: torch.Generator) -> torch.Tensor:
-    """Up to PATCHES tissue cells of one magnification, flat indices."""
+def some_cells(slide: MeteredSlide, part: slice, generator: torch.Generator, patches: int) -> torch.Tensor:
+    """Up to `patches` random tissue cells of one magnification, flat indices."""
     cells = slide.view.mask[part].nonzero()[:, 0] + part.start
-    return cells[torch.randperm(len(cells), generator=generator)[:PATCHES]]
+    return cells[torch.randperm(len(cells), generator=generator)[:patches]]

@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.cache import COLD, UNVERIFIED, WARM
 from bench.datasets.panda import GRADES as PANDA_GRADES
 from bench.finished import Arm, FinishedRun, arms, load_runs, stacked
 from bench.metrics import accuracy_interval, auc, class_metrics
-from bench.statistics.costs import ratio_interval
+from bench.statistics.costs import mark_fronts, ratio_interval
+from bench.statistics.spread import spreads
 from bench.where import LOOKED
 
 __all__ = ["FinishedRun", "bottleneck", "compare", "load_runs", "magnification_by_class", "rows_of"]
 
+_STATE = {WARM: 0, COLD: 1, UNVERIFIED: 2}
+NO_ENERGY = {"joules": None, "source": None, "reason": "recorded before energy was"}
 GRADES: dict[str, list[str]] = {"panda": list(PANDA_GRADES)}
 """Dataset -> its classes from the lowest to the highest grade, where quadratic kappa is the field's metric."""
 
@@ -36,11 +40,12 @@ def rows_of(found: Sequence[Arm]) -> list[dict[str, Any]]:
         own = [arm for arm in found if arm.dataset == dataset]
         times = _Times(own)
         rows += [_row(arm, times) for arm in own]
+    mark_fronts(rows)
     return rows
 
 
 def _row(arm: Arm, times: _Times) -> dict[str, Any]:
-    rows = arm.rows
+    rows: Any = arm.rows
     accuracy, low, high = accuracy_interval(rows)
     return {
         "dataset": arm.dataset, "strategy": arm.strategy, "settings": arm.differing,
@@ -51,11 +56,13 @@ def _row(arm: Arm, times: _Times) -> dict[str, Any]:
         "megabytes_read_per_slide": (_mean(rows, "compressed_bytes") or 0.0) / 1e6,
         "train_s": float(np.mean([run.train["train_s"] for run in arm.runs])),
         "train_charged_s": float(np.mean([run.train["charged_s"] for run in arm.runs])),
-        "inference_s_per_slide": _mean(rows, "seconds"),
+        "cache": (states := _states(rows)), "inference_s_per_slide": None if "," in states else _mean(rows, "seconds"),
         **_interval("train_speedup_vs_exhaustive", times.training(arm, "exhaustive")),
         **_interval("train_speedup_vs_search", times.training(arm, "search")),
         **_interval("inference_speedup_vs_exhaustive", times.inference(arm, "exhaustive")),
         **class_metrics(rows, GRADES.get(arm.dataset)),
+        **spreads(arm),
+        **_energy(arm, rows),
         **{key: _mean(rows, key) for key in LOOKED},
         "bottleneck": bottleneck(rows),
     }  # fmt: skip
@@ -68,6 +75,27 @@ def _mean(rows: pd.DataFrame, column: str) -> float | None:
     values = rows[column].to_numpy(float, na_value=np.nan)
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else None
+
+
+def _states(rows: Any) -> str:
+    """State of the page cache, with counts where predictions of a row met several."""
+    counts = rows["cache"].value_counts() if "cache" in rows else {"warm": len(rows)}
+    return ", ".join(f"{state} {n}" if len(counts) > 1 else str(state) for state, n in sorted(counts.items()))
+
+
+def _energy(arm: Arm, rows: pd.DataFrame) -> dict[str, Any]:
+    """Mean joules of a training and of a prediction; null, with the reason, where one run could not measure them."""
+    training = [run.train.get("energy") or NO_ENERGY for run in arm.runs]
+    inference = [run.environment.get("energy") or NO_ENERGY for run in arm.runs]
+    lacking = [next((r["reason"] for r in records if r["reason"]), None) for records in (training, inference)]
+    sources = sorted({str(record["source"]) for record in inference})
+    return {
+        "train_j": None if lacking[0] else float(np.mean([record["joules"] for record in training])),
+        "train_j_reason": lacking[0],
+        "inference_j_per_slide": None if lacking[1] else _mean(rows, "joules"),
+        "inference_j_reason": lacking[1],
+        "energy_source": None if lacking[1] else " / ".join(sources),
+    }
 
 
 Ratio = tuple[float, float, float] | None
@@ -91,11 +119,12 @@ class _Times:
         groups = {g: i for i, g in enumerate(dict.fromkeys(run.group for arm in own for run in arm.runs))}
         self._seconds: dict[str, Any] = {}
         for arm in own:
-            slide = slides.get_indexer(arm.rows["slide"])
+            slide = slides.get_indexer(arm.rows["slide"].to_numpy())
             group = np.array([groups[run.group] for run in arm.runs])[arm.rows["run"].to_numpy(int)]
-            frame: Any = pd.DataFrame(
-                {"seconds": arm.rows["seconds"].to_numpy(float), "slide": slide}, index=group * len(slides) + slide
-            )
+            # the state of the page cache is part of what is paired: warm is never set against cold
+            state = arm.rows["cache"].map(_STATE).fillna(0).to_numpy(int) if "cache" in arm.rows else 0
+            index = (group * len(slides) + slide) * len(_STATE) + state
+            frame: Any = pd.DataFrame({"seconds": arm.rows["seconds"].to_numpy(float), "slide": slide}, index=index)
             self._seconds[arm.name] = frame[~frame.index.duplicated(keep="last")]
 
     def training(self, arm: Arm, opponent: str) -> Ratio:

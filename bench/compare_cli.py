@@ -66,9 +66,11 @@ def compare(
 
 def _answers(found: Any, seconds: float | None, patches: float | None, accuracy: float | None) -> None:
     """Lines on standard error, so that --json and --csv stay clean."""
-    from bench.statistics.tables import best_lines, time_to_lines
+    from bench.statistics.tables import best_lines, front_lines, time_to_lines
+    from bench.tables import REFERENCE_POINT
 
-    lines = best_lines(found.rows, "inference_s_per_slide", seconds, "s a slide") if seconds is not None else []
+    lines = [*front_lines(found.rows), REFERENCE_POINT]
+    lines += best_lines(found.rows, "inference_s_per_slide", seconds, "s a slide") if seconds is not None else []
     if patches is not None:
         lines += best_lines(found.rows, "patches_per_slide", patches, "patches a slide")
     if accuracy is not None:

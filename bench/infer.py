@@ -6,14 +6,15 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Generator
 
 from baselines.contract import Outcome, Strategy
+from bench.cache import WARM, prepare
 from bench.datasets import Dataset, SlideRecord
+from bench.energy import meter_of
 from bench.looks import Album, keep, wanted
 from bench.where import evidence_of, where_looked
 from jsma.encoder import Encoder
@@ -39,11 +40,13 @@ Open = Callable[[SlideRecord], Slide]
 
 
 def infer(contestants: dict[str, Contestant], records: list[SlideRecord], dataset: Dataset, view: ViewSettings,
-          open_record: Open, seed: int, report: Callable[[int, int], None]) -> dict[str, str]:  # fmt: skip
+          open_record: Open, seed: int, report: Callable[[int, int], None],
+          cache: str = WARM) -> dict[str, str]:  # fmt: skip
     """Predict every slide with every contestant; returns the slides that failed, with the reason.
 
-    Each file is read once beforehand, so that all find it in the page cache ("warm"); the order of
-    the contestants is drawn anew for every slide. One unrecorded slide warms the networks up.
+    The file is read beforehand, so that all find it in the page cache ("warm"), or dropped from it before each
+    prediction ("cold"); the order of the contestants is drawn anew for every slide. One unrecorded slide warms the
+    networks up.
     """
     failed: dict[str, str] = {}
     order = random.Random(seed)
@@ -53,13 +56,15 @@ def infer(contestants: dict[str, Contestant], records: list[SlideRecord], datase
     for number, record in enumerate(records):
         order.shuffle(names)
         try:
-            Path(record.path).read_bytes()
-            rows = {name: _one(contestants[name], record, dataset, view, open_record, seed) for name in names}
+            states, rows = {}, {}
+            for name in names:
+                states[name] = prepare(record.path, cache) if cache != WARM or not states else WARM
+                rows[name] = _one(contestants[name], record, dataset, view, open_record, seed)
         except (SlideError, OSError) as error:
             failed[record.id] = str(error)
         else:
             for position, (name, row) in enumerate(rows.items()):
-                contestants[name].rows.append({**row, "turn": position})
+                contestants[name].rows.append({**row, "turn": position, "cache": states[name]})
             _keep_looks(contestants, record, open_record)
         report(number + 1, len(records))
     return failed
@@ -103,8 +108,10 @@ def _predict(contestant: Contestant, record: SlideRecord, view: ViewSettings, op
 
 def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: ViewSettings, open_record: Open,
          seed: int) -> dict[str, Any]:  # fmt: skip
+    energy = meter_of(str(next(contestant.strategy.parameters()).device))
+    energy.start()
     outcome, meter, slide = _predict(contestant, record, view, open_record, seed)
-    stages = meter.seconds()
+    stages, joules = meter.seconds(), energy.stop()
     row: dict[str, Any] = {
         "slide": record.id,
         "patient": record.patient,
@@ -116,10 +123,10 @@ def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: Vi
     row.update({f"prob_{name}": p for name, p in zip(dataset.classes, probabilities, strict=True)})
     row.update(asdict(meter.total()))
     row.update({"seconds": sum(stages.values()), **{f"{name}_s": s for name, s in stages.items()}})
+    row["joules"] = joules
     row.update(
         {
             "area0_px": slide.view.grid.width0_px * slide.view.grid.height0_px,
-            "cache": "warm",
             "tissue_cells": int(slide.view.mask.sum()),
             **where_looked(slide.view, outcome, evidence_of(record, slide.view.grid)),
         }

@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from bench.compare import FinishedRun, compare, magnification_by_class
+from bench.probe import markdown as probe_table
+from bench.probe import probe_of
 from bench.rundir import writable
-from bench.statistics.tables import against
-from bench.tables import as_csv, markdown, markdown_against, markdown_where
+from bench.statistics.tables import against, front_lines
+from bench.tables import REFERENCE_POINT, as_csv, markdown, markdown_against, markdown_where
 
 REFERENCE, MARGIN = "exhaustive-all", 0.02  # the strongest opponent, and a loss of accuracy that does not matter
 
@@ -42,6 +44,7 @@ def page(rows: list[dict[str, Any]], runs: list[FinishedRun], command: str) -> s
     if looked:
         parts.append("\nWhere it looked: shares, mean over slides (docs/statistics.md):\n")
         parts.append(looked)
+    parts.append("\n" + "\n".join(f"- {line}" for line in front_lines(rows)) + f"\n\n({REFERENCE_POINT}.)")
     drawing = [n for n in ("jsma",) if any(r.strategy == n for r in runs)]
     for name in drawing:
         table = magnification_by_class(runs, name)
@@ -51,6 +54,15 @@ def page(rows: list[dict[str, Any]], runs: list[FinishedRun], command: str) -> s
         parts.append("| --- " * (len(mpps) + 1) + "|")
         for label, values in zip(table.index.tolist(), table.to_numpy().tolist(), strict=True):
             parts.append(f"| {label} | " + " | ".join(f"{v:.2f}" for v in values) + " |")
+    found = probe_of(sorted({r.path.parent for r in runs}), {r.data_hash for r in runs})
+    if found:
+        cost = found["cost"]
+        parts.append("\nA linear probe on the mean feature of each magnification (same encoder, scale and split):\n")
+        parts.append(probe_table(found))
+        parts.append(
+            f"\n({found['patches']} patches a slide and magnification at most; cost: {cost['patches']} patches, "
+            f"{cost['decoded_px'] / 1e6:.1f} Mpx decoded, {cost['seconds']:.1f} s.)"
+        )
     return "\n".join(parts) + "\n"
 
 

@@ -14,6 +14,7 @@ from baselines import STRATEGIES
 from baselines.contract import Strategy, StrategySettings
 from bench.calibrate import Calibration, calibrate
 from bench.datasets import Dataset, SlideRecord
+from bench.energy import meter_of
 from bench.errors import UsageError
 from bench.infer import Contestant, infer
 from bench.looks import FILE, album, save
@@ -29,6 +30,7 @@ from jsma.slides import Slide, SlideError, open_slide
 from jsma.store import FeatureStore
 
 Report = Callable[[str, int, int], None]  # (what, done, total)
+SHARED = "features are shared by a store and charged in seconds: joules of training need --set features=fresh"
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ class Runner:
             self.open_record,
             seed,
             lambda done, total: self.report(f"seed {seed}: inference, interleaved", done, total),
+            self.settings.cache,
         )
         self.failed.update(failed)
         for name, directory in todo.items():
@@ -161,10 +164,12 @@ class Runner:
         if saved.is_file():
             return self.restored(name, saved, seed)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
+        energy = meter_of(self.settings.device)
+        energy.start()
         trained, counters, scale = self._train(cls, encoder, parts, seed, name)
-        directory.write_json(
-            "train.json", {**settings_record(trained), "counters": counters, "n_train": len(parts["train"])}
-        )
+        shared = None if self._store(encoder) is None else SHARED
+        kept = {"counters": counters, "n_train": len(parts["train"]), "energy": energy.record(energy.stop(), shared)}
+        directory.write_json("train.json", {**settings_record(trained), **kept})
         directory.write_table("curve.parquet", trained.curve)
         candidate = cls.candidates(self.settings.strategy).index(trained.settings)
         torch.save(
@@ -192,7 +197,7 @@ class Runner:
 
     def _train(self, cls: type[Strategy], encoder: Encoder, parts: dict[str, list[SlideRecord]], seed: int,
                name: str) -> tuple[Trained, dict[str, int], FeatureScale | None]:  # fmt: skip
-        calibration = self._calibration(encoder, parts["train"])
+        calibration = self.calibration(encoder, parts["train"])
         scale = None if calibration is None else calibration.scale
         device = torch.device(self.settings.device)
         desk = Desk(Meter(), encoder, self.settings.view, self._store(encoder), scale, device)
@@ -242,7 +247,7 @@ class Runner:
             return None
         return self.stores.setdefault(encoder.fingerprint, FeatureStore(encoder.dim))
 
-    def _calibration(self, encoder: Encoder, records: list[SlideRecord]) -> Calibration | None:
+    def calibration(self, encoder: Encoder, records: list[SlideRecord]) -> Calibration | None:
         """The scale of the features of these training slides, measured once for all strategies."""
         if not self.settings.train.standardise:
             return None

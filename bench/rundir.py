@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.energy import meter_of
 from bench.errors import UsageError
 
 
@@ -68,7 +69,8 @@ class RunDirectory:
     def finish(self, status: dict[str, Any]) -> None:
         """Mark complete and rename."""
         self.write_json("settings.json", asdict(self.key))
-        self.write_json("environment.json", environment())
+        energy = meter_of(str(self.key.settings.get("device", "cpu"))).described
+        self.write_json("environment.json", {**environment(), "energy": energy})
         self.write_json("status.json", status)
         if self.final.exists():
             shutil.rmtree(self.final)

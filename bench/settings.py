@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from baselines.contract import StrategySettings
+from bench.cache import CACHES, WARM
 from jsma.encoder import EncoderSettings
 from jsma.metered import ViewSettings
 
@@ -32,13 +33,21 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Everything that decides a result, but for the data, the strategy, the fold and the seed."""
+    """Everything that decides a result, but for the data, the strategy, the fold and the seed.
+
+    device: of the networks; cache: whether inference finds a slide's file in the page cache ("warm") or not ("cold").
+    """
 
     strategy: StrategySettings = field(default_factory=StrategySettings)
     encoder: EncoderSettings = field(default_factory=lambda: EncoderSettings(pretrained="package", stage=3))
     view: ViewSettings = field(default_factory=ViewSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     device: str = "cpu"
+    cache: str = WARM
+
+    def __post_init__(self) -> None:
+        if self.cache not in CACHES:
+            raise ValueError(f"cache is {self.cache!r}; allowed: {', '.join(CACHES)}")
 
 
 @dataclass(frozen=True)

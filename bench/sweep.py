@@ -20,6 +20,7 @@ from baselines.contract import Outcome, Strategy
 from bench.datasets import SlideRecord
 from bench.infer import Contestant
 from bench.run import Plan, Report, Runner
+from bench.statistics.spread import SWEEP
 from jsma.meter import Counters, Meter
 from jsma.metered import Desk, MeteredSlide, SlideView, ViewSettings
 from jsma.slides import Slide, SlideError
@@ -119,10 +120,26 @@ class Sweep:
         found: list[dict[str, Any]] = []
         for fold in self.plan.folds:
             for seed in self.plan.seeds:
-                found += [{"fold": fold, "seed": seed, **row} for row in self._one(fold, seed)]
+                rows = self._one(fold, seed)
+                self._keep(rows, fold, seed)
+                found += [{"fold": fold, "seed": seed, **row} for row in rows]
         if not found:
             raise SlideError(f"no test slide can be read; the first: {next(iter(self.failed.values()), 'none there')}")
         return pd.DataFrame(found).assign(dataset=self.runner.dataset.name)
+
+    def _keep(self, rows: list[dict[str, Any]], fold: int, seed: int) -> None:
+        """Predictions beside the run whose weights they are of; those of earlier sweeps stay, unless made anew."""
+        for name in self.plan.strategies:
+            path = self.runner.directory(name, fold, seed, self.plan).final / SWEEP
+            own = pd.DataFrame([row for row in rows if row["strategy"] == name])
+            if own.empty:
+                continue
+            own["confidence"] = own["confidence"].astype(float)
+            if path.is_file():
+                own = pd.concat([pd.read_parquet(path), own], ignore_index=True)
+            own = own.drop_duplicates(["mode", "budget", "confidence", "draw", "slide"], keep="last")
+            own.to_parquet(path.with_suffix(".tmp"), index=False)
+            path.with_suffix(".tmp").replace(path)
 
     def _one(self, fold: int, seed: int) -> list[dict[str, Any]]:
         folders = {name: self.runner.directory(name, fold, seed, self.plan).final for name in self.plan.strategies}

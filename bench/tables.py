@@ -25,12 +25,14 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "megabytes_read_per_slide": ("MB read", "{:.2f}"),
     "train_s": ("train s", "{:.1f}"),
     "inference_ms": ("infer ms/slide", "{:.0f}"),
+    "inference_j_per_slide": ("infer J/slide", "{:.2f}"),
     "train_speedup_vs_exhaustive": ("train x exhaustive", "{:.2f}"),
     "train_speedup_vs_search": ("train x search", "{:.2f}"),
     "inference_speedup_vs_exhaustive": ("infer x exhaustive", "{:.2f}"),
+    "front": ("Pareto front of", "{}"),
 }
 """Key -> (heading, format)."""
-OPTIONAL = ("settings",)
+OPTIONAL = ("settings", "inference_j_per_slide")
 """Columns that are left out where no row has a value."""
 
 
@@ -43,6 +45,7 @@ def cells(row: dict[str, Any], columns: dict[str, tuple[str, str]] = COLUMNS) ->
     """The row as text, "-" where a value does not apply."""
     shown = {
         **row,
+        "front": ", ".join(row["pareto"]) or None,
         "interval": f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
         "inference_ms": None if row["inference_s_per_slide"] is None else row["inference_s_per_slide"] * 1000,
     }
@@ -94,6 +97,12 @@ def markdown_where(rows: list[dict[str, Any]]) -> str | None:
     known = [{**row, "name": name_of(row)} for row in rows if any(row.get(key) is not None for key in keys)]
     lines = [["-" if r.get(k) is None else f.format(r[k]) for k, (_, f) in WHERE.items()] for r in known]
     return _markdown([heading for heading, _ in WHERE.values()], lines) if known else None
+
+
+REFERENCE_POINT = (
+    "hypervolume: share of the box between the cheapest and the dearest row (log cost) and accuracy 0 to 1 that the "
+    "front dominates; reference point: the dearest cost at accuracy 0; rows of cost 0 are left out"
+)
 
 
 def _markdown(headings: list[str], lines: list[list[str]]) -> str:

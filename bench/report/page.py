@@ -73,7 +73,7 @@ def _dataset(part: Part, figures: list[Shown]) -> dict[str, Any]:
     sections: dict[str, list[Shown]] = {}
     for figure in figures:
         sections.setdefault(figure.section, []).append(figure)
-    shown = {key: value for key, value in tables.COLUMNS.items() if key not in ("dataset", "settings")}
+    shown = {key: value for key, value in tables.columns_of(part.rows).items() if key not in ("dataset", "settings")}
     beside = {key: value for key, value in tables.AGAINST.items() if key != "dataset"}
     lines = [Line([arm.name, *tables.cells(row, shown)[1:]], colour(arm.strategy)) for arm, row in part.pairs]
     against = [

@@ -29,6 +29,16 @@ def ratio_interval(
     return math.exp(float(logs.mean())), math.exp(low), math.exp(high)
 
 
+COSTS: dict[str, str] = {
+    "patches": "patches_per_slide",
+    "Mpx": "megapixels_decoded_per_slide",
+    "MB": "megabytes_read_per_slide",
+    "seconds": "inference_s_per_slide",
+    "joules": "inference_j_per_slide",
+}
+"""Name of a cost -> key of the rows of `compare`."""
+
+
 def name_of(row: dict[str, Any]) -> str:
     """Strategy of a row of `compare`, with the settings that tell it from others in brackets."""
     return row["strategy"] if row.get("settings") is None else f"{row['strategy']}[{row['settings']}]"
@@ -38,19 +48,22 @@ def pareto(rows: list[dict[str, Any]], cost: str) -> list[str]:
     """Names of the rows that no other beats in accuracy at the same or a lower cost (a key), cheapest first."""
     known = sorted((r for r in rows if r.get(cost) is not None), key=lambda r: (r[cost], -r["accuracy"]))
     front: list[str] = []
-    best = -math.inf
+    best = (math.nan, -math.inf)
     for row in known:
-        if row["accuracy"] > best:
+        if row["accuracy"] > best[1] or (row[cost], row["accuracy"]) == best:  # equals share their place
             front.append(name_of(row))
-            best = row["accuracy"]
+            best = (row[cost], row["accuracy"])
     return front
 
 
-def hypervolume(rows: list[dict[str, Any]], cost: str) -> float:
-    """Share in 0..1 of the box (log cost between the cheapest and the dearest, accuracy 0..1) under the front."""
+def hypervolume(rows: list[dict[str, Any]], cost: str) -> float | None:
+    """Share in 0..1 of the box (log cost between the cheapest and the dearest, accuracy 0..1) under the front.
+
+    Reference point: the dearest cost, accuracy 0. Rows of cost 0 are left out; None with fewer than two others.
+    """
     known = [r for r in rows if r.get(cost) is not None and r[cost] > 0]
     if len(known) < 2:
-        return 0.0
+        return None
     by = {name_of(r): r for r in known}
     points = [by[name] for name in pareto(known, cost)]
     low, high = (math.log(f(r[cost] for r in known)) for f in (min, max))
@@ -59,6 +72,29 @@ def hypervolume(rows: list[dict[str, Any]], cost: str) -> float:
     ends = [math.log(r[cost]) for r in points[1:]] + [high]
     widths = [end - math.log(r[cost]) for r, end in zip(points, ends, strict=True)]
     return sum(w * r["accuracy"] for w, r in zip(widths, points, strict=True)) / (high - low)
+
+
+def pools(rows: list[dict[str, Any]], cost: str) -> dict[str, list[dict[str, Any]]]:
+    """Rows whose `cost` (a key) may be set against each other: of a dataset, seconds and joules also of one state of
+    the page cache. Keyed by the dataset, with the state where there are several."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    timed = cost in (COSTS["seconds"], COSTS["joules"])
+    states = {(row["dataset"], row.get("cache")) for row in rows}
+    for row in rows:
+        several = timed and sum(dataset == row["dataset"] for dataset, _ in states) > 1
+        found.setdefault(f"{row['dataset']} ({row.get('cache')})" if several else row["dataset"], []).append(row)
+    return found
+
+
+def mark_fronts(rows: list[dict[str, Any]]) -> None:
+    """Set `pareto` of each row: names of the costs on whose front it is, among the rows it may be set against."""
+    for row in rows:
+        row["pareto"] = []
+    for name, key in COSTS.items():
+        for own in pools(rows, key).values():
+            front = set(pareto(own, key))
+            for row in own:
+                row["pareto"] += [name] if name_of(row) in front else []
 
 
 def best_under(rows: list[dict[str, Any]], cost: str, budget: float) -> dict[str, Any] | None:

@@ -14,12 +14,14 @@ import pandas as pd
 from bench.compare import rows_of
 from bench.errors import NotComparableError, UsageError
 from bench.finished import Arm, FinishedRun, arms, load_runs
-from bench.statistics.costs import best_under, name_of
+from bench.statistics.costs import COSTS, best_under, hypervolume, mark_fronts, name_of, pareto, pools
 from bench.statistics.pairs import corrected_t, difference, holm
 
 MACHINE = ("cpu", "cores", "platform")
 """Keys of a run's environment that must agree for seconds to be compared."""
-SECONDS = ("train_s", "train_charged_s", "inference_s_per_slide", "bottleneck")
+SECONDS = (
+    "train_s", "train_charged_s", "inference_s_per_slide", "bottleneck", "train_j", "inference_j_per_slide",
+)  # fmt: skip
 
 
 def check_comparable(runs: list[FinishedRun]) -> str | None:
@@ -168,6 +170,7 @@ def compared(folders: list[Path], reference: str | None, margin: float, every_pa
     if note:
         for row in rows:
             row.update({key: None for key in row if key in SECONDS or "speedup" in key})
+        mark_fronts(rows)
     asked = reference or ("exhaustive" if any(run.strategy == "exhaustive" for run in runs) else None)
     if every_pair:
         return Compared(runs, rows, _all_pairs(found, margin), notes)
@@ -185,17 +188,32 @@ def compared(folders: list[Path], reference: str | None, margin: float, every_pa
 
 
 def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) -> list[str]:
-    """One line a dataset: the most accurate strategy within the budget, and how sure."""
+    """One line a dataset (and state of the page cache): the most accurate row within the budget, and how sure."""
     lines = []
-    for dataset in dict.fromkeys(row["dataset"] for row in rows):
-        best = best_under([row for row in rows if row["dataset"] == dataset], cost, budget)
+    for name, own in pools(rows, cost).items():
+        best = best_under(own, cost, budget)
         if best is None:
-            lines.append(f"{dataset}: no strategy within {budget:g} {unit}")
+            lines.append(f"{name}: no strategy within {budget:g} {unit}")
             continue
         lines.append(
-            f"{dataset}: best within {budget:g} {unit}: {name_of(best)} at {best[cost]:.3g}, accuracy "
+            f"{name}: best within {budget:g} {unit}: {name_of(best)} at {best[cost]:.3g}, accuracy "
             f"{best['accuracy']:.3f} ({best['accuracy_low']:.3f}-{best['accuracy_high']:.3f})"
         )
+    return lines
+
+
+def front_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """One line a cost and dataset (and state of the page cache): the Pareto front, cheapest first; its hypervolume."""
+    lines = []
+    for name, key in COSTS.items():
+        for pool, own in pools(rows, key).items():
+            front, volume = pareto(own, key), hypervolume(own, key)
+            if not front:
+                reason = next((r["inference_j_reason"] for r in own if r.get("inference_j_reason")), "see the notes")
+                lines.append(f"{pool}: {name}: not measurable here ({reason if name == 'joules' else 'see the notes'})")
+                continue
+            measured = "-" if volume is None else f"{volume:.3f}"
+            lines.append(f"{pool}: Pareto front of accuracy over {name}: {', '.join(front)}; hypervolume {measured}")
     return lines
 
 

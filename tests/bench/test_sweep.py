@@ -131,10 +131,15 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     made = {p.suffix for p in (tmp_path / "made").iterdir()}
     assert made == {".md", ".csv", ".json", ".png"}
     assert "--budgets 3,1" in json.loads((tmp_path / "made" / "sweep.json").read_text())["command"]
+    kept = pd.read_parquet(next((tmp_path / "runs").glob("*-jsma-*")) / "sweep.parquet")
+    assert kept.groupby(["mode", "budget"])["draw"].nunique().to_dict() == {
+        ("sample", 1): 4, ("sample", 3): 4, ("top", 1): 1, ("top", 3): 1}  # fmt: skip
     trained = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}
     code, again, _ = command(monkeypatch, capsys, *asked[:-2])
     timeless = [[{k: v for k, v in r.items() if "seconds" not in k} for r in json.loads(text)] for text in (out, again)]
     assert code == 0 and timeless[0] == timeless[1]
+    again_kept = pd.read_parquet(next((tmp_path / "runs").glob("*-jsma-*")) / "sweep.parquet")
+    assert len(again_kept) == len(kept)
     assert trained == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}
 
 

@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 
 from bench.errors import NotComparableError, UsageError
-from bench.statistics.tables import against, best_lines, check_comparable, compared, time_to_lines
+from bench.statistics.tables import against, best_lines, check_comparable, compared, front_lines, time_to_lines
 from bench.tables import latex, markdown_against
 
 
 def write(out, strategy, right, seed=0, data_hash="d", cpu="c", split="s"):
     folder = out / f"x-{strategy}-{seed}-{data_hash}-{cpu}-{split}"
     folder.mkdir(parents=True)
-    settings = {"strategy": {"method": {"mpps": [0.5, 1.0]}}, "split": split}
+    settings = {"strategy": {"method": {"mpps": [0.5, 1.0], "n_patches": 4}}, "split": split}
     key = {"dataset": "x", "data_hash": data_hash, "strategy": strategy, "fold": 0, "seed": seed, "settings": settings}
     (folder / "settings.json").write_text(json.dumps(key))
     (folder / "train.json").write_text(json.dumps({"train_s": 2.0, "charged_s": 0.0, "n_train": 20}))
@@ -83,3 +83,46 @@ def test_budgets_and_time_to_accuracy(out):
     ]
     assert time_to_lines(found.runs, 0.65)[1].endswith("2.0 s (2 of 2 runs)")
     assert "never (0 of 2 runs)" in time_to_lines(found.runs, 0.9)[0]
+
+
+def sweep(out, name, seed, draws):
+    """A sweep of which each draw has so many of 8 slides right, at the run's own N and at another."""
+    rows = [
+        {"mode": "sample", "budget": budget, "confidence": None, "draw": d, "slide": f"s{i}", "label": "a",
+         "predicted": "a" if i < right * (budget == 4) else "b"}
+        for budget in (4, 9) for d, right in enumerate(draws) for i in range(8)
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_parquet(next(out.glob(f"x-{name}-{seed}-*")) / "sweep.parquet")
+
+
+def test_seeds_of_training_and_of_sampling_apart(tmp_path):
+    write(tmp_path, "jsma", [1] * 4 + [0] * 4, 0)
+    write(tmp_path, "jsma", [1] * 6 + [0] * 2, 1)
+    (row,) = compared([tmp_path], None, 0.02).rows
+    assert row["accuracy_sd_training"] == pytest.approx(0.25 / 2**0.5)
+    assert row["accuracy_sd_sampling"] is None and row["accuracy_sd_training_alone"] is None
+    sweep(tmp_path, "jsma", 0, (4, 5, 6))
+    sweep(tmp_path, "jsma", 1, (6, 7, 8))
+    (row,) = compared([tmp_path], None, 0.02).rows
+    assert row["accuracy_sd_sampling"] == pytest.approx(1 / 8)
+    assert row["accuracy_sd_training_alone"] == pytest.approx((2 * (1 / 8) ** 2 - (1 / 8) ** 2 / 3) ** 0.5)
+
+
+def test_fronts_and_joules_that_were_not_measured(out):
+    found = compared([out], None, 0.02)
+    assert all(row["inference_j_per_slide"] is None and row["inference_j_reason"] for row in found.rows)
+    lines = front_lines(found.rows)
+    assert lines[0] == "x: Pareto front of accuracy over patches: jsma; hypervolume 0.750"
+    assert lines[-1] == "x: joules: not measurable here (recorded before energy was)"
+    for folder in out.iterdir():
+        energy = {"source": "RAPL package-0", "reason": None}
+        (folder / "environment.json").write_text(json.dumps({"cpu": "c", "energy": energy}))
+        train = json.loads((folder / "train.json").read_text())
+        (folder / "train.json").write_text(json.dumps({**train, "energy": {**energy, "joules": 7.0}}))
+        rows = pd.read_parquet(folder / "predictions.parquet").assign(joules=2.0)
+        rows.to_parquet(folder / "predictions.parquet")
+    found = compared([out], None, 0.02)
+    assert {(r["inference_j_per_slide"], r["train_j"], r["energy_source"]) for r in found.rows} == {
+        (2.0, 7.0, "RAPL package-0")
+    }
+    assert found.rows[1]["pareto"] == ["patches", "Mpx", "MB", "seconds", "joules"]
