@@ -93,18 +93,20 @@ def _speedups(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
 def _fronts(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
     section = "Accuracy for its cost"
     for key, (name, axis_label) in frames.COSTS.items():
-        table = frames.front(part, key)
-        if table.empty:
-            reason = NO_SECONDS if no_seconds else f"no run has {key}"
+        found = frames.fronts(part, key)
+        if not found:
+            why = [row["inference_j_reason"] for row in part.rows if name == "joules" and row.get("inference_j_reason")]
+            reason = NO_SECONDS if no_seconds and name == "seconds" else next(iter(why), f"no run has {key}")
             yield Sketch(section, f"front-{name}", f"Accuracy against {name}", reason=reason)
-            continue
-        on_front = ", ".join(table.loc[table["on_front"], "label"].tolist())
-        yield Sketch(
-            section, f"front-{name}",
-            f"Accuracy with its 95 % interval against {axis_label} ({note}). No other is more accurate at the same "
-            f"cost or less: {on_front}.",
-            lambda table=table, axis_label=axis_label: draw_front(table, axis_label, note),
-        )  # fmt: skip
+        for pool, table in found.items():
+            state = f"; {pool}" if len(found) > 1 else ""
+            on_front = ", ".join(table.loc[table["on_front"], "label"].tolist())
+            yield Sketch(
+                section, f"front-{name}" + (f"-{plain(pool)}" if state else ""),
+                f"Accuracy with its 95 % interval against {axis_label} ({note}{state}). No other is more accurate at "
+                f"the same cost or less: {on_front}.",
+                lambda table=table, axis_label=axis_label, state=state: draw_front(table, axis_label, note + state),
+            )  # fmt: skip
 
 
 def _anytime(material: Material, dataset: str) -> Sketch:

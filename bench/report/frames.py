@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from bench.compare import magnification_by_class
 from bench.finished import Arm, FinishedRun
 from bench.report.material import Part
 from bench.statistics.breakdown import Slope, area_slope, by_slide, mean_curve, stage_seconds
-from bench.statistics.costs import pareto
+from bench.statistics.costs import pareto, pools
 from bench.sweep_publish import name_of
 
 COSTS: dict[str, tuple[str, str]] = {
@@ -19,6 +20,7 @@ COSTS: dict[str, tuple[str, str]] = {
     "megapixels_decoded_per_slide": ("megapixels", "decoded, megapixels a slide"),
     "megabytes_read_per_slide": ("megabytes", "read, compressed megabytes a slide"),
     "inference_s_per_slide": ("seconds", "inference, seconds a slide"),
+    "inference_j_per_slide": ("joules", "inference, joules a slide"),
 }
 """Key of a row -> (name of the figure, label of its axis)."""
 MOST_CURVES = 20  # curves that are read for a strategy
@@ -40,13 +42,21 @@ def speedups(part: Part, key: str) -> pd.DataFrame:
     ]).astype({"low": float, "high": float})  # fmt: skip
 
 
-def front(part: Part, cost: str) -> pd.DataFrame:
-    """label, strategy, cost, accuracy, low, high, on_front of the rows that have the `cost`, cheapest first."""
-    best = set(pareto(part.rows, cost))
+def fronts(part: Part, cost: str) -> dict[str, pd.DataFrame]:
+    """`front` of the rows that may be set against each other: with seconds, one a state of the page cache."""
+    tables = {name: front(part, cost, rows) for name, rows in pools(part.rows, cost).items()}
+    return {name: table for name, table in tables.items() if len(table)}
+
+
+def front(part: Part, cost: str, among: Sequence[dict[str, Any]] | None = None) -> pd.DataFrame:
+    """label, strategy, cost, accuracy, low, high, on_front of the rows that have the `cost`, cheapest first; among: of
+    these rows only."""
+    among = part.rows if among is None else among
+    best = set(pareto(list(among), cost))
     found = [
         {"label": arm.name, "strategy": arm.strategy, "cost": row[cost], "accuracy": row["accuracy"],
          "low": row["accuracy_low"], "high": row["accuracy_high"], "on_front": arm.name in best}
-        for arm, row in part.pairs if row.get(cost) is not None
+        for arm, row in part.pairs if row.get(cost) is not None and any(row is one for one in among)
     ]  # fmt: skip
     columns = ["label", "strategy", "cost", "accuracy", "low", "high", "on_front"]
     return pd.DataFrame(found, columns=columns).sort_values("cost", kind="stable", ignore_index=True)

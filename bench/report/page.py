@@ -74,8 +74,7 @@ def _dataset(part: Part, figures: list[Shown]) -> dict[str, Any]:
     sections: dict[str, list[Shown]] = {}
     for figure in figures:
         sections.setdefault(figure.section, []).append(figure)
-    needed = tables.columns_of([row for _, row in part.pairs])
-    shown = {key: value for key, value in needed.items() if key not in ("dataset", "settings")}
+    shown = {key: value for key, value in tables.columns_of(part.rows).items() if key not in ("dataset", "settings")}
     beside = {key: value for key, value in tables.AGAINST.items() if key != "dataset"}
     lines = [Line(_named(tables.cells(row, shown), arm), colour(arm.strategy)) for arm, row in part.pairs]
     against = [

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.report.material import Material, Part
-from bench.statistics.costs import pareto
+from bench.statistics.costs import pareto, pools
 
 ALPHA = 0.05
+SECONDS = "inference_s_per_slide"
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,14 @@ def _best(where: str, part: Part) -> list[Verdict]:
     arm, best = max(part.pairs, key=lambda pair: pair[1]["accuracy"])
     value = f"{best['accuracy']:.3f} (95 % interval {best['accuracy_low']:.3f} to {best['accuracy_high']:.3f})"
     found = [Verdict(f"{where}{arm.name}", "has the highest accuracy", value)]
-    if cheapest := pareto(part.rows, "inference_s_per_slide"):
+    for pool, rows in pools(part.rows, SECONDS).items():
+        cheapest = pareto(rows, SECONDS)
+        if not cheapest:
+            continue
         lie = "lies" if len(cheapest) == 1 else "lie"
         said = f"{lie} on the front: no other is more accurate in the same inference time or less"
-        found.append(Verdict(f"{where}{', '.join(cheapest)}", said))
+        place = where if pool == part.dataset else f"{pool}: "
+        found.append(Verdict(f"{place}{', '.join(cheapest)}", said))
     return found
 
 

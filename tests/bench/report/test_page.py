@@ -30,8 +30,9 @@ def command(monkeypatch, capsys, *arguments):
 
 def test_the_page_shows_the_rows_of_compare(report, material):
     page = html_module.unescape((report / "report.html").read_text())
-    for row in compare(material.runs):
-        line = "".join(f"<td>{cell}</td>" for cell in tables.cells(row, tables.columns_of([row]))[2:])
+    rows = compare(material.runs)
+    for row in rows:
+        line = "".join(f"<td>{cell}</td>" for cell in tables.cells(row, tables.columns_of(rows))[2:])
         assert f"{row['strategy']}</th>{line}</tr>" in page
     for row in material.parts[0].against:
         assert f"{tables.cells_against(row)[2]}</td><td>{tables.cells_against(row)[3]}" in page
