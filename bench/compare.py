@@ -123,7 +123,8 @@ class _Times:
             slide = slides.get_indexer(arm.rows["slide"].to_numpy())
             group = np.array([groups[run.group] for run in arm.runs])[arm.rows["run"].to_numpy(int)]
             # the state of the page cache is part of what is paired: warm is never set against cold
-            state = arm.rows["cache"].map(_STATE.get).fillna(0).to_numpy(int) if "cache" in arm.rows else 0
+            rows: Any = arm.rows
+            state = rows["cache"].map(_STATE).fillna(0).to_numpy(int) if "cache" in rows else 0
             index = (group * len(slides) + slide) * len(_STATE) + state
             frame: Any = pd.DataFrame({"seconds": arm.rows["seconds"].to_numpy(float), "slide": slide}, index=index)
             self._seconds[arm.name] = frame[~frame.index.duplicated(keep="last")]

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 
 from baselines.contract import StrategySettings
@@ -53,3 +54,24 @@ def build(cls, mpps=(1.0, 2.0), n_patches=4, look=None, **method):
             if "attention.heads" in name:
                 p.copy_(torch.randn(p.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
     return strategy
+
+
+def said(strategy, slide, seed=0):
+    return strategy([slide], torch.Generator().manual_seed(seed))[0]
+
+
+def magnification(slide):
+    return slide.view.grid.decode(np.arange(len(slide.view.mask)))[0]
+
+
+def by_hand(strategy, slide, weights):
+    """Logits of the weighted sum over all cells, in loops: magnifications apart, the head on them side by side."""
+    m = magnification(slide)
+    pooled = torch.zeros(len(slide.view.grid.mpps), DIM).double()
+    for cell, w in enumerate(weights):
+        pooled[m[cell]] = pooled[m[cell]] + w * slide.all[cell]
+    return strategy.model.head(pooled.flatten() * DIM**0.5)
+
+
+def learnt(strategy, slide):
+    return strategy.log_attention([slide])[0].detach()
