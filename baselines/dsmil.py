@@ -48,9 +48,7 @@ class DSMILAll(WholeBag):
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)
         n_pools = len(self.pool_mpps())
-        self.streams = nn.ModuleList(
-            DualStream(self.dim, settings.attention_dim, n_classes) for _ in range(n_pools)
-        )
+        self.streams = nn.ModuleList(DualStream(self.dim, settings.attention_dim, n_classes) for _ in range(n_pools))
         self.head = nn.Linear(n_pools * n_classes * self.dim, n_classes)
 
     def classify(self, bags: list[list[Tensor]]) -> list[Outcome]:

@@ -59,9 +59,7 @@ class Stratified(Random):
     def draw(self, slide: MeteredSlide, generator: Generator) -> tuple[Tensor, Tensor]:
         """(cells [n], their weights float64 [n])."""
         mask, n = self.allowed(slide).cpu(), self.settings.method.n_patches
-        held = [
-            mask[part].nonzero()[:, 0].numpy() + part.start for part in slide.view.grid.slices if mask[part].any()
-        ]
+        held = [mask[part].nonzero()[:, 0].numpy() + part.start for part in slide.view.grid.slices if mask[part].any()]
         order = torch.randperm(len(held), generator=generator, device=generator.device).tolist()
         counts = shares([len(cells) for cells in held], n, order)
         read = sum(count > 0 for count in counts)

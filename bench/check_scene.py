@@ -114,9 +114,7 @@ def scene() -> Scene:
         pixels[records[-1].id] = array
     encoder = build_encoder(EncoderSettings("test_resnet", pretrained=None), seed=0)
     train, test, other = tuple(records[:4]), tuple(records[4:8]), tuple(records[8:])
-    scale = calibrate(
-        encoder, list(train), lambda r: ArraySlide(pixels[r.id], MPP0), VIEW, torch.device("cpu")
-    ).scale
+    scale = calibrate(encoder, list(train), lambda r: ArraySlide(pixels[r.id], MPP0), VIEW, torch.device("cpu")).scale
     return Scene(train, test, other, pixels, encoder, scale, FeatureStore(encoder.dim))
 
 

@@ -15,7 +15,8 @@ from bench.baseline_cli import baseline_app
 from bench.check_cli import check
 from bench.compare_cli import compare, print_table
 from bench.data_cli import data_app
-from bench.errors import INTERRUPTED, NOT_COMPARABLE, PARTIAL, USAGE, NotComparableError, UsageError
+from bench.entry import ended
+from bench.errors import PARTIAL
 from bench.report_cli import report
 from bench.settings import PRESETS
 from bench.sweep_cli import sweep
@@ -96,32 +97,9 @@ def list_(
         print("  ".join(str(value) for value in row.values()))
 
 
-# typer brings its own copy of click from 0.27 on, and the two have unrelated exceptions: take the one that it raises
-UsageMistake: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")  # pyright: ignore
-
-
 def main() -> None:
     """Entry point: one line and an exit code for every mistake of the user."""
-    from jsma.encoder import EncoderError
-    from jsma.metered import EvidenceRefusedError
-    from jsma.slides import SlideError
-
-    try:
-        code = app(standalone_mode=False)
-    except UsageMistake as error:
-        error.show()  # pyright: ignore[reportAttributeAccessIssue]
-        raise SystemExit(USAGE) from None
-    except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
-    except NotComparableError as error:
-        print(f"not comparable: {error}", file=sys.stderr)
-        raise SystemExit(NOT_COMPARABLE) from None
-    except (UsageError, SlideError, EncoderError, EvidenceRefusedError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(USAGE) from None
-    if code == INTERRUPTED:
-        print("interrupted; what is complete is kept: run the same command again to go on", file=sys.stderr)
-    raise SystemExit(code or 0)
+    raise SystemExit(ended(app))
 
 
 if __name__ == "__main__":

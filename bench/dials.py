@@ -12,6 +12,7 @@ import pandas as pd
 import typer
 
 from bench.compare import FinishedRun, load_runs
+from bench.entry import command
 from bench.rundir import environment
 from bench.session import Request, execute
 
@@ -101,4 +102,4 @@ def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> Non
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from bench.bars import Bars
 from bench.calibrate import some_cells
 from bench.datasets import SlideRecord
+from bench.entry import command
 from bench.metrics import accuracy_interval
 from bench.run import Plan, Runner
 from bench.session import Request, planned
@@ -141,4 +142,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -22,6 +22,7 @@ from baselines.contract import StrategySettings
 from bench.datasets import Dataset, SlideRecord
 from bench.demo import CLASSES, DemoSettings, generate
 from bench.demo.write import slide_name
+from bench.entry import command
 from bench.infer import Contestant, infer
 from bench.run import strategy_class
 from bench.rundir import environment
@@ -122,4 +123,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -110,7 +110,12 @@ class Preset:
 PRESETS: dict[str, Preset] = {
     "demo": Preset(slides=200, seeds=1, epochs=80, side0_px=1536),
     "full": Preset(
-        slides=400, seeds=5, epochs=100, side0_px=1536, evidence_share=0.4, seed=101,
+        slides=400,
+        seeds=5,
+        epochs=100,
+        side0_px=1536,
+        evidence_share=0.4,
+        seed=101,
         # `python -m bench.tuning`: chosen on the validation part of these slides, opponents only
         tuned={
             "exhaustive-all": {"learning_rate": 0.003, "weight_decay": 0.01},

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import typer
 
+from bench.entry import command
 from bench.looks import FILE, Look, save
 from bench.rundir import RunKey
 
@@ -107,4 +108,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

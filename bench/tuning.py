@@ -17,11 +17,12 @@ import numpy as np
 import typer
 
 from bench.dials import Quiet
+from bench.entry import command
 from bench.errors import UsageError
 from bench.run import Runner
 from bench.rundir import environment
-from bench.session import Request, planned
-from bench.settings import RunSettings
+from bench.session import Request, assign, planned, preset_named
+from bench.settings import Preset, RunSettings
 from jsma.encoder import build_encoder
 
 RATES = "learning_rate=0.001,0.003,0.01"
@@ -34,16 +35,21 @@ OTHERS = (RATES, "weight_decay=0.0001,0.01")
 """Strategy -> its axes, OTHERS for one that is not in GRID: as many points for each."""
 
 
-def points(grid: Sequence[str]) -> list[dict[str, Any]]:
-    """Every combination of the values of KEY=V1,V2,... items."""
+def points(grid: Sequence[str]) -> list[dict[str, str]]:
+    """Every combination of the values of KEY=V1,V2,... items, as text: `tuned` reads and checks it."""
     axes = []
     for text in grid:
-        key, _, values = text.partition("=")
-        try:
-            axes.append([(key.strip(), float(value)) for value in values.split(",")])
-        except ValueError as error:
-            raise UsageError(f"--grid {text}: {error}; write KEY=NUMBER,NUMBER,...") from error
+        key, equals, values = text.partition("=")
+        if not equals or not all(value.strip() for value in values.split(",")):
+            raise UsageError(f"--grid {text}: write KEY=VALUE,VALUE,...")
+        axes.append([(key.strip(), value.strip()) for value in values.split(",")])
     return [dict(point) for point in itertools.product(*axes)]
+
+
+def tuned(settings: RunSettings, preset: Preset, name: str, point: dict[str, str]) -> RunSettings:
+    """`settings` with the point as what is tuned for the strategy `name`, and nothing else; UsageError as --set."""
+    bare = replace(settings, tuned={})
+    return assign(preset, bare, tuple(f"{name}:{key}={value}" for key, value in point.items()))[1]
 
 
 def best_epoch(curve: list[dict[str, Any]]) -> dict[str, Any]:
@@ -51,10 +57,9 @@ def best_epoch(curve: list[dict[str, Any]]) -> dict[str, Any]:
     return min(curve, key=lambda row: row["val_loss"])
 
 
-def tried(runner: Runner, name: str, point: dict[str, Any], seeds: int) -> dict[str, Any]:
-    """Validation accuracy and loss of one strategy at one point of the grid, mean over training seeds."""
-    base: RunSettings = runner.settings
-    runner.settings = replace(base, tuned={name: point})
+def tried(runner: Runner, name: str, settings: RunSettings, seeds: int) -> dict[str, Any]:
+    """Validation accuracy and loss of one strategy at what `settings` has tuned for it, mean over training seeds."""
+    base, runner.settings = runner.settings, settings
     rows, mpps = [], []
     try:
         for seed in range(seeds):
@@ -65,7 +70,7 @@ def tried(runner: Runner, name: str, point: dict[str, Any], seeds: int) -> dict[
     finally:
         runner.settings = base
     mean = {key: float(np.mean([row[key] for row in rows])) for key in ("val_accuracy", "val_loss", "epoch")}
-    return {"strategy": name, "point": point, **mean, "mpps": mpps}
+    return {"strategy": name, "point": settings.tuned[name], **mean, "mpps": mpps}
 
 
 def chosen(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -76,13 +81,18 @@ def chosen(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return best
 
 
+def plain(value: Any) -> str:
+    """A value as --set takes it: a number without trailing zeros, text as it is, null for None."""
+    return f"{value:g}" if isinstance(value, float) else "null" if value is None else str(value)
+
+
 def write(rows: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """stem.md (every point tried, the chosen in bold) and stem.json (with what was asked, and the machine)."""
     best = chosen(rows)
     lines = ["| strategy | point | um/px | validation accuracy | validation loss | best epoch |", "| --- " * 6 + "|"]
     for row in rows:
         bold = "**" if row["point"] == best[row["strategy"]] else ""
-        point = ", ".join(f"{key} {value:g}" for key, value in row["point"].items())
+        point = ", ".join(f"{key} {plain(value)}" for key, value in row["point"].items())
         mpps = ", ".join(f"{mpp:g}" for mpp in row["mpps"])
         values = f"{row['val_accuracy']:.3f} | {row['val_loss']:.3f} | {row['epoch']:.0f}"
         lines.append(f"| {bold}{row['strategy']}{bold} | {point} | {mpps} | {values} |")
@@ -109,15 +119,20 @@ def main(
     runner = planned(request, Quiet())[0]
     asked = {"strategies": names, "grid": grid, "seeds": seeds, "preset": preset, "data_seed": data_seed,
              "set": config or [], "data_hash": runner.dataset.fingerprint}  # fmt: skip
+    todo = [
+        (name, tuned(runner.settings, preset_named(preset), name, point))
+        for name in names
+        for point in points(grid or GRID.get(name, OTHERS))
+    ]  # all are checked before the first is trained
     rows: list[dict[str, Any]] = []
-    for name in names:
-        for point in points(grid or GRID.get(name, OTHERS)):
-            rows.append(tried(runner, name, point, seeds))
-            typer.echo("  ".join(f"{key} {value}" for key, value in rows[-1].items()))
-            best = write(rows, save, asked)
+    best: dict[str, dict[str, Any]] = {}
+    for name, settings in todo:
+        rows.append(tried(runner, name, settings, seeds))
+        typer.echo("  ".join(f"{key} {value}" for key, value in rows[-1].items()))
+        best = write(rows, save, asked)
     for name, point in best.items():
-        typer.echo(" ".join(f"--set {name}:{key}={value:g}" for key, value in point.items()))
+        typer.echo(" ".join(f"--set {name}:{key}={plain(value)}" for key, value in point.items()))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -9,6 +9,7 @@ import pandas as pd
 import typer
 from scipy.stats import binomtest
 
+from bench.entry import command
 from bench.statistics.pairs import cluster_interval, difference, holm
 
 
@@ -72,4 +73,4 @@ def main(trials: Annotated[int, typer.Option(min=100)] = 4000) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command(main)

@@ -1,6 +1,5 @@
 """Shuffled attention against its definition, on slides without files."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -1,13 +1,16 @@
 """Settings of one strategy's own, and how they are chosen."""
 
 import json
+import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from bench import tuning
 from bench.dials import Quiet
+from bench.entry import command
 from bench.errors import UsageError
 from bench.session import Request, assign, planned
 from bench.settings import PRESETS, RunSettings
@@ -45,9 +48,22 @@ def test_a_wrong_setting_of_one_strategy_is_one_clear_line(text, message):
 
 def test_points_are_all_combinations():
     found = tuning.points(["a=1,2", "b=0.5,1,4"])
-    assert len(found) == 6 and {"a": 2.0, "b": 4.0} in found
-    with pytest.raises(UsageError, match="--grid a"):
-        tuning.points(["a=x"])
+    assert len(found) == 6 and {"a": "2", "b": "4"} in found
+    for text in ("a", "a=", "a=1,,2"):
+        with pytest.raises(UsageError, match=f"--grid {text}"):
+            tuning.points([text])
+
+
+def test_values_of_any_type_are_written_as_they_were_set():
+    assert [tuning.plain(v) for v in (0.01, 1.0, 8, "top", None)] == ["0.01", "1", "8", "top", "null"]
+
+
+def test_a_point_is_checked_as_a_setting_and_keeps_its_type():
+    settings = tuning.tuned(RunSettings(tuned={"fixed": {"mpp": 1.0}}), PRESETS["tiny"], "jsma", {"n_patches": "8"})
+    assert settings.tuned == {"jsma": {"n_patches": 8}} and settings.of("jsma").strategy.method.n_patches == 8
+    for point in ({"no_such": "1"}, {"n_patches": "8.5"}, {"n_patches": "0"}):
+        with pytest.raises(UsageError, match=next(iter(point))):
+            tuning.tuned(RunSettings(), PRESETS["tiny"], "jsma", point)
 
 
 def test_the_chosen_point_is_the_best_on_validation_and_no_test_slide_is_opened(tmp_path, monkeypatch):
@@ -57,11 +73,14 @@ def test_the_chosen_point_is_the_best_on_validation_and_no_test_slide_is_opened(
     opened = set()
     open_record = runner.open_record
     monkeypatch.setattr(runner, "open_record", lambda r: opened.add(r.id) or open_record(r))
+    preset, base = PRESETS["tiny"], runner.settings
     rows = [
-        tuning.tried(runner, name, {"learning_rate": rate}, 1) for name in ("jsma", "random") for rate in (0.003, 0.01)
+        tuning.tried(runner, name, tuning.tuned(base, preset, name, {"learning_rate": rate}), 1)
+        for name in ("jsma", "random")
+        for rate in ("0.003", "0.01")
     ]
     assert opened == {r.id for part in ("train", "val") for r in parts[part]}
-    assert runner.settings.tuned == {}  # as before
+    assert runner.settings is base
     best = tuning.write(rows, tmp_path / "tuning", {"seeds": 1})
     for name in ("jsma", "random"):
         own = [row for row in rows if row["strategy"] == name]
@@ -93,3 +112,20 @@ def test_what_the_preset_has_tuned_is_what_was_chosen():
     assert PRESETS["full"].seed == record["asked"]["data_seed"]
     for name, point in PRESETS["full"].tuned.items():
         assert point == record["chosen"][name]
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "words"),
+    (
+        ("tuning", ("--grid", "no_such=1", "--preset", "tiny"), "no setting called 'no_such'"),
+        ("probe", ("--slides", "gone.csv"), "gone.csv"),
+        ("dials", ("--hints", "0", "--set", "no_such=1"), "no setting called 'no_such'"),
+    ),
+)
+def test_a_mistake_in_a_command_of_a_module_is_one_line(module, arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    with pytest.raises(SystemExit) as left:
+        command(import_module(f"bench.{module}").main)
+    said = capsys.readouterr().err
+    assert left.value.code == 2 and words in said and said.count("\n") == 1
