@@ -133,6 +133,7 @@ def test_interrupted_read_leaves_a_client_that_works(jpeg, tmp_path, scratch):
 def test_interrupted_in_process_read_stops_its_threads(jpeg, tmp_path, scratch):
     code = LONG_READ + (
         "here = open_slide(path, in_process=True)\n"
+        "here.read(regions)\n"  # the decoder's modules are imported: an import cut short cannot be taken up again
         "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
         "try:\n"
         "    while True: here.read(many)\n"
