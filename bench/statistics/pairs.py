@@ -19,8 +19,8 @@ class Difference:
     """Accuracy of a strategy minus the reference's over shared slides.
 
     value, low, high: the difference and its 95 % interval (clusters resampled); only_own, only_reference: slides that
-    one of the two has right, by the majority of its seeds; mcnemar_p: exact, two-sided; clusters: how many there
-    are to resample.
+    one of the two has right in most of its seeds and the other wrong in most; mcnemar_p: exact, two-sided; clusters:
+    how many there are to resample.
     """
 
     value: float
@@ -48,7 +48,8 @@ def difference(own: pd.DataFrame, reference: pd.DataFrame) -> Difference | None:
     """Paired difference of two tables of predictions; None where they share no slide.
 
     The bootstrap resamples clusters (patients, else slides); a slide keeps its seeds together, so training seeds are
-    not taken for slides. McNemar: exact binomial on discordant slides, a slide right where most of its seeds are.
+    not taken for slides. McNemar: exact binomial on discordant slides: right where most seeds are, wrong where most
+    are wrong; a slide with as many right as wrong is neither and says nothing.
     """
     both: Any = correct_table(own).join(correct_table(reference), how="inner", rsuffix="_reference")
     if both.empty:
@@ -56,8 +57,8 @@ def difference(own: pd.DataFrame, reference: pd.DataFrame) -> Difference | None:
     gap = both["right"] - both["right_reference"]
     by = pd.DataFrame({"c": both["cluster"], "d": gap}).groupby("c")["d"].agg(["sum", "count"]).to_numpy(float)
     low, high = cluster_interval(by)
-    own_right, other_right = both["right"] > 0.5, both["right_reference"] > 0.5
-    b, c = int((own_right & ~other_right).sum()), int((~own_right & other_right).sum())
+    own, other = both["right"], both["right_reference"]
+    b, c = int(((own > 0.5) & (other < 0.5)).sum()), int(((own < 0.5) & (other > 0.5)).sum())
     p = float(mcnemar([[0, b], [c, 0]], exact=True).pvalue) if b + c else 1.0  # pyright: ignore
     return Difference(float(gap.mean()), low, high, b, c, p, len(by))
 

@@ -30,6 +30,16 @@ def test_difference_pairs_shared_slides_and_counts_the_discordant():
     assert difference(own, table([1]).assign(slide="x")) is None
 
 
+def test_a_slide_with_half_of_its_seeds_right_is_no_discordant_one():
+    first, second = table([1, 1, 0, 0, 1]), table([0, 1, 0, 1, 1])  # of two seeds: half, both, none, half, both
+    other = table([0, 0, 1, 1, 0])
+    found = difference(pd.concat([first, second]), other)
+    assert found is not None and (found.only_own, found.only_reference) == (2, 1)
+    assert found.mcnemar_p == pytest.approx(1.0)
+    turned = difference(other, pd.concat([first, second]))
+    assert turned is not None and (turned.only_own, turned.only_reference) == (1, 2)
+
+
 def test_a_slide_keeps_its_seeds_together():
     one, other = table([1] * 30 + [0] * 30), table([0] * 20 + [1] * 40)
     few = difference(one, other)
