@@ -13,6 +13,8 @@ import timm
 import torch
 from timm.data.config import resolve_data_config
 from timm.models import load_state_dict_from_hf
+from timm.models.efficientnet import EfficientNetFeatures
+from timm.models.mobilenetv3 import MobileNetV3Features
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
@@ -220,6 +222,8 @@ def _staged(settings: EncoderSettings, model: nn.Module) -> nn.Module:
         stage = settings.stage
         raise EncoderError(f"{settings.name}: stage {stage} has no weight for {absent[0]}; use stage=None")
     cut.load_state_dict(wanted)
+    if isinstance(cut, (EfficientNetFeatures, MobileNetV3Features)):
+        cut.blocks = cut.blocks[: max(cut._stage_out_idx)]  # timm keeps, and runs, those after the stage
     return cut
 
 

@@ -2,6 +2,7 @@ import dataclasses
 import importlib.util
 import os
 import pickle
+from typing import Any
 
 import pytest
 import timm
@@ -53,6 +54,26 @@ def test_frozen_encoder_has_no_gradient_and_never_trains():
     encoder = build_encoder(dataclasses.replace(TINY, frozen=True)).train()
     assert not any(m.training for m in encoder.modules()) and not encoder(PATCHES).requires_grad
     torch.testing.assert_close(encoder(PATCHES).norm(dim=1), torch.ones(5))
+
+
+@pytest.mark.parametrize("name", ("tf_efficientnet_lite0", "mobilenetv3_small_050"))
+@pytest.mark.parametrize("stage", (0, 1, 3, 4))
+def test_nothing_behind_the_stage_is_kept_and_the_feature_is_timms(name, stage):
+    settings = EncoderSettings(name=name, pretrained=None, stage=stage, l2_normalise=False)
+    encoder = build_encoder(settings)
+    body: Any = encoder.body
+    whole: Any = timm.create_model(name, features_only=True, out_indices=(stage,)).eval()
+    model: Any = timm.create_model(name, num_classes=0).eval()
+    own = body.state_dict()
+    whole.load_state_dict({**{k: v for k, v in model.state_dict().items() if k in whole.state_dict()}, **own})
+    pixels = (PATCHES.permute(0, 3, 1, 2) / 255.0 - encoder.mean) / encoder.std
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(PATCHES), whole(pixels)[-1].mean(dim=(2, 3)))
+        last = []
+        module = (body.bn1, *body.blocks)[-1]
+        module.register_forward_hook(lambda module, args, out: last.append(out))
+        assert body(pixels)[-1] is last[0]
+    assert len(body.blocks) < len(whole.blocks) or stage == 4
 
 
 def test_stage_and_seed_and_fingerprint():
@@ -148,7 +169,7 @@ def test_without_a_network_the_hub_is_one_clear_line(name, monkeypatch):
 @pytest.mark.parametrize("name", ("test_vit", "test_resnet"))
 def test_pixels_are_normalised_as_the_models_own_config_says(name):
     torch.manual_seed(0)
-    model = timm.create_model(name, num_classes=0).eval()
+    model: Any = timm.create_model(name, num_classes=0).eval()
     config = resolve_data_config({}, model=model)
     model.pretrained_cfg = {**model.pretrained_cfg}
     patches = torch.randint(0, 256, (2, 160, 160, 3), dtype=torch.uint8)
