@@ -7,7 +7,6 @@ attention gradient are then all unbiased. What is NOT unbiased: a loss of a head
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -43,13 +42,15 @@ def murthy(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
     w_q = a_q P^{D minus q}(S minus q) / P(S). Subset sums for N <= EXACT_SUBSETS_MAX, quadrature above.
     Source: Murthy, Sankhya 1957; Kool et al., ICLR 2020 (arXiv 2002.06043), equations 10-13.
     """
-    if a.ndim > 1:
-        return torch.stack([murthy(row) for row in a])
     p = a.detach().double()
-    if float(p.sum()) > 1.0 - 1e-5:  # every cell with mass is in the set: both probabilities are 1
-        return p.to(a.dtype)
-    ratio = murthy_ratio_exact(p) if len(p) <= EXACT_SUBSETS_MAX else murthy_ratio_quadrature(p)
-    return (p * ratio).to(a.dtype)
+    if p.shape[-1] > EXACT_SUBSETS_MAX:
+        ratio = murthy_ratio_quadrature(p)
+    else:
+        rows = [murthy_ratio_exact(row) for row in p.reshape(-1, p.shape[-1])]
+        ratio = torch.stack(rows).reshape(p.shape)
+    # where every cell with mass is in the set both probabilities are 1
+    complete = p.sum(-1, keepdim=True) > 1.0 - 1e-5
+    return torch.where(complete, p, p * ratio).to(a.dtype)
 
 
 def _set_probability(a: list[float], members: int, total: float) -> float:
@@ -79,19 +80,21 @@ def murthy_ratio_exact(a: Tensor) -> Tensor:
 
 
 def murthy_ratio_quadrature(a: Tensor) -> Tensor:
-    """The same ratio by Gauss-Legendre on P(S) ~ int_0^1 v^{e^c (1-A)-1} prod_s (1 - v^{e^c a_s}) dv, A = sum
-    a.
+    """The same ratio, float64 [..., N] of a [..., N], by Gauss-Legendre on the integral form of P(S).
 
-    c grows past 5 where 1-A is small, so that the integrand stays bounded at v = 0. Logs throughout.
+    P(S) ~ int_0^1 v^{e^c (1-A)-1} prod_s (1 - v^{e^c a_s}) dv, A = sum a. c grows past 5 where 1-A is small, so that
+    the integrand stays bounded at v = 0. Logs throughout.
     """
-    rest = max(1.0 - float(a.sum()), 1e-12)
-    scale = math.exp(max(QUADRATURE_C, -math.log(rest)))
+    rest = (1.0 - a.sum(-1)).clamp_min(1e-12)
+    scale = torch.exp((-rest.log()).clamp_min(QUADRATURE_C))
     nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_NODES)
     log_v = a.new_tensor(np.log((nodes + 1.0) / 2.0))
-    log_base = a.new_tensor(np.log(weights)) + (scale * rest - 1.0) * log_v
-    log_miss = torch.log(-torch.expm1(scale * a[:, None] * log_v))  # [N, nodes]
-    log_whole = log_base + log_miss.sum(0)
-    return torch.exp(torch.logsumexp(log_whole - log_miss, 1) - torch.logsumexp(log_whole, 0))
+    log_base = a.new_tensor(np.log(weights)) + (scale * rest - 1.0)[..., None] * log_v
+    log_miss = torch.log(-torch.expm1((scale[..., None] * a)[..., None] * log_v))  # [..., N, nodes]
+    log_whole = log_base + log_miss.sum(-2)
+    return torch.exp(
+        torch.logsumexp(log_whole[..., None, :] - log_miss, -1) - torch.logsumexp(log_whole, -1)[..., None]
+    )
 
 
 def horvitz_thompson(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:

@@ -1,12 +1,13 @@
 """The main test of the method: exact enumeration of every sample, for value AND both gradients."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 import torch
 
 from jsma.estimator_table import enumerate_bias, example, page
-from jsma.estimators import ESTIMATORS, estimate, murthy_ratio_exact, murthy_ratio_quadrature
+from jsma.estimators import ESTIMATORS, estimate, murthy, murthy_ratio_exact, murthy_ratio_quadrature
 
 EXACT = ("des-raj", "murthy", "with-replacement")
 
@@ -46,6 +47,18 @@ def test_murthy_quadrature_agrees_with_subset_sums(peak):
     logits[0] += peak
     a = torch.softmax(logits, 0)[:6]
     torch.testing.assert_close(murthy_ratio_quadrature(a), murthy_ratio_exact(a), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("n", (4, 12))
+def test_murthy_of_many_slides_is_that_of_each(n):
+    logits = 3 * torch.randn(2, 3, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    logits[0, 1, n:] = -1e3  # this slide is read whole: its weights are its attention
+    a = torch.softmax(logits, -1)[..., :n]
+    together = murthy(a)
+    for i, j in itertools.product(range(2), range(3)):
+        torch.testing.assert_close(together[i, j], murthy(a[i, j]), rtol=1e-12, atol=0)
+    torch.testing.assert_close(together[0, 1], a[0, 1])
+    torch.testing.assert_close(together.sum(-1), torch.ones(2, 3, dtype=torch.float64), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("name", ("des-raj", "murthy", "horvitz-thompson", "published"))
