@@ -113,6 +113,8 @@ class Strategy(nn.Module, ABC):
     """Whether N bounds the patches that are read of a slide at test; False where all are read, or all of one part."""
     trains_within_budget = True
     """Whether N, where it bounds them at test, bounds them in training too."""
+    draws = True
+    """Whether logits at test depend on the generator; where not, one pass over the validation slides says it all."""
     stops_early = False
     """Whether `look.confidence` decides how much of N is read at test."""
     uses_evidence = False

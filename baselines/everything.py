@@ -25,6 +25,7 @@ class Everything(Strategy):
     """
 
     bounded = False
+    draws = False
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)

@@ -17,6 +17,7 @@ class Overview(Strategy):
 
     name = "overview"
     source = "control"
+    draws = False
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)

@@ -26,6 +26,7 @@ class PatchSelection(Strategy):
 
     name = "patch-selection"
     source = "Cordonnier et al., CVPR 2021, arXiv 2104.03059; Berthet et al., NeurIPS 2020, arXiv 2002.08676"
+    draws = False
     trains_within_budget = False
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):

@@ -45,6 +45,7 @@ class ZoomMIL(Strategy):
     name = "zoom-mil"
     source = "Thandiackal et al., ECCV 2022, arXiv 2204.12454"
     bounded = False
+    draws = False
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)

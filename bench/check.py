@@ -124,7 +124,13 @@ def deterministic(trial: Trial) -> str:
             found.append(trial.said(strategy, trial.slides(strategy), training, seed=3))
         if not all(torch.equal(a.logits, b.logits) for a, b in zip(*found, strict=True)):
             raise ContractError(f"the same seed gives other logits in {MODES[training]}; draw from `generator` only")
-    return "the same seed, the same logits, bit for bit"
+    if trial.cls.draws:
+        return "the same seed, the same logits, bit for bit"
+    strategy = trial.build()
+    found = [trial.said(strategy, trial.slides(strategy), False, seed) for seed in (3, 4)]
+    if not all(torch.equal(a.logits, b.logits) for a, b in zip(*found, strict=True)):
+        raise ContractError("another seed gives other logits at test, and it says draws = False; leave that out")
+    return "any seed at test, the same seed in training: the same logits, bit for bit"
 
 
 def budget(trial: Trial) -> str:

@@ -17,10 +17,11 @@ class TrainSettings:
 
     epochs: most passes over the training slides; batch: slides a step; learning_rate, weight_decay: Adam's;
     encoder_learning_rate: of the encoder where it is trained, None = as the rest; patience: epochs without a better
-    validation loss before stopping; clip_norm: of the gradient; features: "store" (frozen encoder, a feature is
-    computed once and charged to each run that uses it) or "fresh" (every patch is read and encoded each time);
-    standardise: features are brought to one scale per magnification, measured on a few training patches
-    (`bench.calibrate`), and stay at it where the encoder is trained.
+    validation loss before stopping; clip_norm: of the gradient; val_draws: draws of every validation slide whose mean
+    is its loss, for strategies that draw; features: "store" (frozen encoder, a feature is computed once and charged to
+    each run that uses it) or "fresh" (every patch is read and encoded each time); standardise: features are brought to
+    one scale per magnification, measured on a few training patches (`bench.calibrate`), and stay at it where the
+    encoder is trained.
     """
 
     epochs: int = 100
@@ -30,8 +31,13 @@ class TrainSettings:
     weight_decay: float = 1e-4
     patience: int = 30
     clip_norm: float = 1.0
+    val_draws: int = 4
     features: str = "store"
     standardise: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch, self.patience, self.val_draws) < 1:
+            raise ValueError(f"epochs, batch, patience and val_draws must be at least 1, got {self}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,9 @@ def in_regime(settings: RunSettings, regime: str) -> RunSettings:
     frozen = regime == "frozen"
     # weights that were trained already would be lost at the rate of new layers; random ones are new layers
     rate = 1e-4 if not frozen and settings.encoder.pretrained is not None else None
-    train = replace(settings.train, features="store" if frozen else "fresh", encoder_learning_rate=rate)
+    # where nothing is stored every draw of validation is read and encoded anew
+    train = replace(settings.train, features="store" if frozen else "fresh", encoder_learning_rate=rate,
+                    val_draws=TrainSettings.val_draws if frozen else 1)  # fmt: skip
     return replace(settings, encoder=replace(settings.encoder, frozen=frozen), train=train)
 
 

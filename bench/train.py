@@ -98,11 +98,11 @@ def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[
     generator = Generator(device=desk.device).manual_seed(seed)
     best_loss, best_epoch, best_s = float("inf"), -1, 0.0
     best_state, best_encoder = copy.deepcopy(strategy.state_dict()), None
-    curve = []
+    curve, validation = [], Validation(parts["val"], desk, settings, seed)
     for epoch in range(settings.epochs):
         strategy.set_progress(epoch / settings.epochs)
         row = _epoch(strategy, parts["train"], desk, optimiser, settings, generator, dropped)
-        val = evaluate(strategy, parts["val"], desk, settings.batch, seed, dropped)
+        val = validation(strategy, dropped)
         now_s = desk.meter.wall_s + desk.meter.charged_s
         rss = psutil.Process().memory_info().rss
         curve.append({"epoch": epoch, "seconds": now_s, "rss_bytes": rss, **row, **val})
@@ -182,30 +182,40 @@ def _forward(
     return [], []
 
 
-@torch.no_grad()
-def evaluate(
-    strategy: Strategy, items: list[Labelled], desk: Desk, batch: int, seed: int, dropped: dict[str, str] | None = None
-) -> dict[str, float]:
-    """Validation loss and accuracy; the draws depend on `seed` only, so that epochs are comparable."""
-    strategy.eval()
-    desk.encoder.eval()
-    generator = Generator(device=desk.device).manual_seed(seed + 1_000_003)
-    dropped = {} if dropped is None else dropped
-    items = [item for item in items if item.slide.id not in dropped]
-    rows: list[Tensor] = []
-    kept: list[Labelled] = []
-    for start in range(0, len(items), batch):
-        part, outcomes = _forward(strategy, items[start : start + batch], generator, dropped)
-        rows += [o.logits for o in outcomes]
-        kept += part
-    if not rows:
-        raise SlideError("no slide of the validation part can be read to the end; see the failures before")
-    logits = torch.stack(rows)
-    labels = torch.tensor([item.label for item in kept], device=logits.device)
-    return {
-        "val_loss": float(cross_entropy(logits, labels)),
-        "val_accuracy": float((logits.argmax(1) == labels).float().mean()),
-    }
+class Validation:
+    """Validation loss and accuracy of a strategy, means over draws; the draws depend on `seed` only, so that epochs are
+    comparable.
+
+    One draw would choose the epoch that was lucky with it. A strategy that draws nothing is asked once.
+    """
+
+    def __init__(self, items: list[Labelled], desk: Desk, settings: TrainSettings, seed: int) -> None:
+        self.items, self.desk, self.batch, self.seed = items, desk, settings.batch, seed
+        self.draws = settings.val_draws
+
+    @torch.no_grad()
+    def __call__(self, strategy: Strategy, dropped: dict[str, str]) -> dict[str, float]:
+        """`val_loss` and `val_accuracy`; slides that cannot be read to the end go to `dropped` with the reason."""
+        strategy.eval()
+        self.desk.encoder.eval()
+        generator = Generator(device=self.desk.device).manual_seed(self.seed + 1_000_003)
+        found = [self._once(strategy, generator, dropped) for _ in range(self.draws if strategy.draws else 1)]
+        losses = [float(cross_entropy(logits, labels)) for logits, labels in found]
+        shares = [float((logits.argmax(1) == labels).float().mean()) for logits, labels in found]
+        return {"val_loss": sum(losses) / len(losses), "val_accuracy": sum(shares) / len(shares)}
+
+    def _once(self, strategy: Strategy, generator: Generator, dropped: dict[str, str]) -> tuple[Tensor, Tensor]:
+        items = [item for item in self.items if item.slide.id not in dropped]
+        rows: list[Tensor] = []
+        kept: list[Labelled] = []
+        for start in range(0, len(items), self.batch):
+            part, outcomes = _forward(strategy, items[start : start + self.batch], generator, dropped)
+            rows += [o.logits for o in outcomes]
+            kept += part
+        if not rows:
+            raise SlideError("no slide of the validation part can be read to the end; see the failures before")
+        logits = torch.stack(rows)
+        return logits, torch.tensor([item.label for item in kept], device=logits.device)
 
 
 def settings_record(trained: Trained) -> dict[str, Any]:

@@ -83,6 +83,10 @@ class Restless(Fair):
         return super().say(slide, features) + torch.rand(2)
 
 
+class Drawn(Fair):
+    draws = False
+
+
 class Greedy(Fair):
     def choose(self, slide, generator):
         self.n = 2 * self.settings.method.n_patches
@@ -155,6 +159,7 @@ OFFENDERS = (
     (Silent, "outcomes", "names 0 cells, 5 were read"),
     (Improper, "outcomes", "p_magnification is no detached distribution"),
     (Restless, "deterministic", "the same seed gives other logits in training"),
+    (Drawn, "deterministic", "another seed gives other logits at test"),
     (Greedy, "budget", "read 2 patches of a slide in training with n_patches = 1"),
     (Gluttonous, "budget", "in training"),
     (Idle, "gradients", "no gradient reaches spare.weight, spare.bias"),

@@ -1,0 +1,85 @@
+"""Validation: the mean over draws, asked once of a strategy that draws nothing."""
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from baselines.contract import Outcome, Strategy, StrategySettings
+from bench.errors import UsageError
+from bench.session import assign
+from bench.settings import PRESETS, RunSettings, TrainSettings, in_regime
+from bench.train import Validation
+from jsma.meter import Meter
+from jsma.slides import SlideError
+
+
+class Slide:
+    def __init__(self, number):
+        self.id = f"s{number}"
+
+
+class Item:
+    def __init__(self, number):
+        self.slide, self.label = Slide(number), number % 3
+
+
+class Desk:
+    device = torch.device("cpu")
+
+    def __init__(self):
+        self.encoder = torch.nn.Identity()
+
+
+class Noisy(Strategy):
+    name, source = "noisy", "this test"
+
+    def forward(self, slides, generator):
+        self.asked = getattr(self, "asked", 0) + len(slides)
+        noise = torch.randn(len(slides), 3, generator=generator)
+        return [Outcome(torch.arange(3.0) + row) for row in noise]
+
+
+def noisy():
+    return Noisy(StrategySettings(), 4, 3, Meter())
+
+
+def validation(n, draws):
+    return Validation([Item(i) for i in range(n)], Desk(), TrainSettings(batch=4, val_draws=draws), seed=5)
+
+
+def test_loss_and_accuracy_are_means_over_the_draws_and_the_same_in_every_epoch():
+    strategy, many = noisy(), validation(9, 3)
+    found = many(strategy, {})
+    assert found == many(strategy, {}) and strategy.asked == 2 * 3 * 9
+    generator = torch.Generator().manual_seed(5 + 1_000_003)
+    labels = torch.arange(9) % 3
+    losses, shares = [], []
+    for _ in range(3):
+        noise = [torch.randn(len(part), 3, generator=generator) for part in torch.arange(9).split(4)]
+        logits = torch.arange(3.0) + torch.cat(noise)
+        losses.append(cross_entropy(logits, labels).item())
+        shares.append((logits.argmax(1) == labels).float().mean().item())
+    assert found == pytest.approx({"val_loss": sum(losses) / 3, "val_accuracy": sum(shares) / 3})
+
+
+def test_one_that_draws_nothing_is_asked_once():
+    strategy = noisy()
+    strategy.draws = False
+    validation(6, 4)(strategy, {})
+    assert strategy.asked == 6
+
+
+def test_no_readable_slide_is_said():
+    with pytest.raises(SlideError, match="validation part"):
+        validation(2, 4)(noisy(), {"s0": "broken", "s1": "broken"})
+
+
+@pytest.mark.parametrize("key", ("val_draws", "epochs", "batch", "patience"))
+def test_none_of_the_counts_may_be_zero(key):
+    with pytest.raises(UsageError, match=key):
+        assign(PRESETS["tiny"], RunSettings(), (f"{key}=0",))
+
+
+def test_nothing_stored_means_one_draw():
+    assert in_regime(RunSettings(), "finetuned").train.val_draws == 1
+    assert in_regime(RunSettings(), "frozen").train.val_draws == TrainSettings().val_draws > 1
