@@ -26,9 +26,10 @@ from bench.settings import Preset, RunSettings
 from jsma.encoder import build_encoder
 
 RATES = "learning_rate=0.001,0.003,0.01"
+SAMPLER = ("estimator=des-raj,murthy", "weight_decay=0.0001,0.001,0.01")
 GRID: dict[str, tuple[str, ...]] = {
-    "jsma": (RATES, "entropy_weight=0.3,0.6"),
-    "fixed": (RATES, "entropy_weight=0.3,0.6"),
+    "jsma": SAMPLER,
+    "fixed": SAMPLER,
     "exhaustive": (RATES, "mpp=0.5,2"),
 }
 OTHERS = (RATES, "weight_decay=0.0001,0.01")

@@ -52,7 +52,7 @@ class JSMASettings:
     smoothing_eps: float = 1e-4
     factorised: bool = False
     balance_magnifications: bool = True
-    magnification_entropy_weight: float = 0.0
+    magnification_entropy_weight: float = 0.1
     adapter_dim: int = 32
     pool: Literal["concat", "sum"] = "concat"
     sampling: Literal["sample", "top"] = "sample"
