@@ -17,8 +17,8 @@ from bench.compare_cli import compare, print_table
 from bench.data_cli import data_app
 from bench.entry import ended
 from bench.errors import PARTIAL
+from bench.presets import PRESETS
 from bench.report_cli import report
-from bench.settings import PRESETS
 from bench.sweep_cli import sweep
 
 app = typer.Typer(

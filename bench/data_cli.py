@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from bench.bars import Bars
-from bench.datasets import Dataset, load_dataset, source_named
 from bench.errors import PARTIAL, UsageError
+
+if TYPE_CHECKING:
+    from bench.datasets import Dataset
 
 data_app = typer.Typer(no_args_is_help=True, help="Datasets: what there is, get, prepare, verify and look at them.")
 What = Annotated[
@@ -37,6 +39,7 @@ def _dataset(what: str, data: Path, preset: str, bars: Bars) -> Dataset:
         from bench.datasets.labelled import load
 
         return load(Path(what))
+    from bench.datasets import load_dataset
     from bench.session import preset_named
 
     return load_dataset(what, preset_named(preset), data, bars.named("preparing slides"))
@@ -64,6 +67,7 @@ def info(what: What, data: Data = Path("data"), as_json: Annotated[bool, typer.O
     from dataclasses import asdict
 
     from bench.cards import describe, here
+    from bench.datasets import source_named
     from bench.datasets.labelled import load
 
     own = what.endswith(".csv")
@@ -102,6 +106,7 @@ def fetch(
     wait_s: Annotated[float, typer.Option(min=0, help="Before the second attempt, doubled each time.")] = 1.0,
 ) -> None:
     """Download from the official source; what is there is kept, a broken download is gone on with."""
+    from bench.datasets import source_named
     from bench.fetch.download import Patience
     from bench.fetch.run import FetchSettings
     from bench.fetch.run import fetch as fetch_all
@@ -137,6 +142,7 @@ def prepare(
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0: as many as cores.")] = 0,
 ) -> None:
     """Convert photos once into tiled pyramidal TIFF; may be interrupted and run again."""
+    from bench.datasets import source_named
     from bench.datasets.labelled import load
     from bench.prepare import PrepareSettings, write_labels
     from bench.prepare import prepare as convert

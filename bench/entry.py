@@ -9,6 +9,8 @@ from typing import Any
 import typer
 
 from bench.errors import INTERRUPTED, NOT_COMPARABLE, USAGE, NotComparableError, UsageError
+from jsma.errors import EncoderError, EvidenceRefusedError
+from jsma.slides import SlideError
 
 # typer brings its own copy of click from 0.27 on, and the two have unrelated exceptions: take the one that it raises
 UsageMistake: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ if cls.__name__ == "ClickException")  # pyright: ignore
@@ -16,10 +18,6 @@ UsageMistake: type[Exception] = next(cls for cls in typer.BadParameter.__mro__ i
 
 def ended(app: typer.Typer) -> int:
     """Run the command line of this process through `app`; the exit code, with its one line on stderr."""
-    from jsma.encoder import EncoderError
-    from jsma.metered import EvidenceRefusedError
-    from jsma.slides import SlideError
-
     try:
         code = app(standalone_mode=False)
     except UsageMistake as error:

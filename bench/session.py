@@ -12,9 +12,10 @@ import torch
 from baselines import STRATEGIES
 from bench.datasets import DATASETS, labelled, load_dataset, source_named
 from bench.errors import UsageError
+from bench.presets import PRESETS, Preset
 from bench.run import Plan, Result, Runner, strategy_class
 from bench.rundir import writable
-from bench.settings import PRESETS, REGIMES, Preset, RunSettings, in_regime
+from bench.settings import REGIMES, RunSettings, in_regime
 
 FILL_FIRST = ("exhaustive-all", "exhaustive")  # they fill the feature store in large reads
 

@@ -13,7 +13,7 @@ import typer
 
 from bench.bars import Bars
 from bench.errors import PARTIAL, UsageError
-from bench.settings import PRESETS
+from bench.presets import PRESETS
 
 
 def sweep(

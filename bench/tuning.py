@@ -19,10 +19,11 @@ import typer
 from bench.dials import Quiet
 from bench.entry import command
 from bench.errors import UsageError
+from bench.presets import Preset
 from bench.run import Runner
 from bench.rundir import environment
 from bench.session import Request, assign, planned, preset_named
-from bench.settings import Preset, RunSettings
+from bench.settings import RunSettings
 from jsma.encoder import build_encoder
 
 RATES = "learning_rate=0.001,0.003,0.01"

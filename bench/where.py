@@ -7,14 +7,18 @@ neighbours of the same magnification may not, or is not there. Nothing here runs
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from baselines.contract import Outcome
 from bench.datasets import SlideRecord
 from bench.evidence import Evidence, annotation_exists, load_evidence
 from jsma.grid import CellGrid
-from jsma.metered import SlideView
 from jsma.tissue import tissue_mask
+
+if TYPE_CHECKING:
+    from baselines.contract import Outcome
+    from jsma.metered import SlideView
 
 LOOKED = (
     "in_evidence", "attention_in_evidence", "hit_evidence", "attention_slide_edge", "attention_tissue_edge",

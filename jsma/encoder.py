@@ -19,9 +19,10 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
+from jsma.errors import EncoderError
 from jsma.foundation import FOUNDATIONS, ClassAndMean
 from jsma.own_encoders import OWN_ENCODERS
-from jsma.weights import EncoderError, hub_error, load_tensors, read_tensors, tensors_only
+from jsma.weights import hub_error, load_tensors, read_tensors, tensors_only
 
 __all__ = ["Encoder", "EncoderError", "EncoderSettings", "build_encoder"]
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from jsma.desk import Desk, ViewSettings
+from jsma.errors import EvidenceRefusedError
 from jsma.grid import CellGrid
 from jsma.meter import Counters
 from jsma.slides import ReadCost, Regions, Slide, SlideError
@@ -26,10 +27,6 @@ BLOCK_CELLS = 32  # side of the square of cells read in one call: whole file til
 
 EvidenceOf = Callable[[CellGrid], "np.ndarray | None"]
 """Of a slide's grid: the share of every patch that is evidence, 0..1 [K]; None where nothing is annotated."""
-
-
-class EvidenceRefusedError(ValueError):
-    """A strategy that does not say that it uses evidence has asked for it."""
 
 
 @dataclass

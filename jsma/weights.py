@@ -14,12 +14,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from jsma.errors import EncoderError
+
 WRAPPERS = ("state_dict", "model", "teacher", "model_state_dict")
 """Keys under which training scripts put the tensors of a model."""
-
-
-class EncoderError(ValueError):
-    """An encoder that cannot be built; one line: what, got, allowed, remedy."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

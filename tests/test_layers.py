@@ -40,6 +40,24 @@ def test_decoding_process_never_loads_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+@pytest.mark.parametrize("modules", ("bench.cli", "bench.compare", "bench.report.page", "bench.datasets"))
+def test_what_runs_no_model_never_loads_torch(modules):
+    """`--help`, `compare`, `report` and the datasets answer at once: torch and timm take seconds to load."""
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_help_and_a_mistake_load_no_torch(tmp_path):
+    code = (
+        "import sys, atexit, os; from bench.cli import main\n"
+        "atexit.register(lambda: os._exit(99) if 'torch' in sys.modules else None)\n"
+        "sys.argv[1:] = {!r}; main()"
+    )
+    for arguments, expected in ((["--help"], 0), (["compare", "no-such-folder"], 2)):
+        done = subprocess.run([sys.executable, "-c", code.format(arguments)], cwd=ROOT, capture_output=True)
+        assert done.returncode == expected, done.stderr
+
+
 def test_files_stay_short():
     for package in ("jsma", "baselines", "bench"):
         for path in (ROOT / package).rglob("*.py"):

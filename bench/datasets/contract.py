@@ -18,7 +18,7 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.fetch.listing import RemoteFile
-    from bench.settings import Preset
+    from bench.presets import Preset
 
 PARTS = ("train", "val", "test")
 Report = Callable[[int, int], None]  # (done, total)

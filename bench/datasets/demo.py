@@ -10,8 +10,8 @@ from bench.datasets.contract import Card, Dataset, DatasetSource
 from bench.datasets.labelled import load as load_csv
 from bench.demo import DemoSettings, generate
 from bench.errors import UsageError
+from bench.presets import PRESETS, Preset
 from bench.rundir import writable
-from bench.settings import PRESETS, Preset
 
 CLASSES = {"both": ("normal", "benign", "in_situ", "invasive")}
 

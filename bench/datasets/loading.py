@@ -11,7 +11,7 @@ from typing import cast
 from bench.datasets.contract import Dataset, DatasetSource, Report
 from bench.errors import UsageError
 from bench.plugin import own_class
-from bench.settings import Preset
+from bench.presets import Preset
 
 
 def source_named(name: str) -> tuple[DatasetSource, str]:

@@ -10,8 +10,8 @@ from bench.datasets.labelled import load as load_csv
 from bench.errors import UsageError
 from bench.fetch.listing import RemoteFile
 from bench.megapixel import MPP, MegapixelSettings, generate, identity
+from bench.presets import Preset
 from bench.rundir import writable
-from bench.settings import Preset
 
 SIDE0_PX = 1500  # as published
 IMAGES, SIZED0_PX = 30, 1600  # where no preset says how many and how large

@@ -12,8 +12,9 @@ from bench.cache import COLD, UNVERIFIED, WARM, drop, files_of, prepare, residen
 from bench.compare import compare
 from bench.errors import UsageError
 from bench.finished import load_runs
+from bench.presets import PRESETS
 from bench.session import assign
-from bench.settings import PRESETS, RunSettings
+from bench.settings import RunSettings
 from tests.bench.test_finished import write
 
 PAGES = 64

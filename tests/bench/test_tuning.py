@@ -12,8 +12,9 @@ from bench import tuning
 from bench.dials import Quiet
 from bench.entry import command
 from bench.errors import UsageError
+from bench.presets import PRESETS
 from bench.session import Request, assign, planned
-from bench.settings import PRESETS, RunSettings
+from bench.settings import RunSettings
 
 FAST = ("slides=16", "side0_px=1024", "name=test_resnet", "pretrained=null", "stage=null", "epochs=2", "n_patches=3")
 

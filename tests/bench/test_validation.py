@@ -6,8 +6,9 @@ from torch.nn.functional import cross_entropy
 
 from baselines.contract import Outcome, Strategy, StrategySettings
 from bench.errors import UsageError
+from bench.presets import PRESETS
 from bench.session import assign
-from bench.settings import PRESETS, RunSettings, TrainSettings, in_regime
+from bench.settings import RunSettings, TrainSettings, in_regime
 from bench.train import Validation
 from jsma.meter import Meter
 from jsma.slides import SlideError

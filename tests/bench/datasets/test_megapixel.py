@@ -125,7 +125,7 @@ def test_the_documented_settings_run_end_to_end(digits, command, tmp_path):
 
 
 def test_larger_images(digits):
-    from bench.settings import PRESETS, Preset
+    from bench.presets import PRESETS, Preset
 
     preset = Preset(slides=30, seeds=1, epochs=1, side0_px=1600)
     dataset = load_dataset("megapixel-mnist:sized", preset, digits.parent)

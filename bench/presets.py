@@ -1,0 +1,40 @@
+"""Presets: numbers of slides, seeds, epochs. Plain data: the command line names them before torch is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What `--preset` chooses: the demo's slides, the number of seeds, the schedule, and what is tuned."""
+
+    slides: int
+    seeds: int
+    epochs: int
+    side0_px: int = 2048
+    hint: float = 0.8
+    evidence_share: float = 0.5
+    variant: str = "both"
+    seed: int = 0
+    tuned: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+PRESETS: dict[str, Preset] = {
+    "demo": Preset(slides=200, seeds=1, epochs=80, side0_px=1536),
+    "full": Preset(
+        slides=400,
+        seeds=5,
+        epochs=100,
+        side0_px=1536,
+        evidence_share=0.4,
+        seed=101,
+        # `python -m bench.tuning`: chosen on the validation part of these slides, opponents only
+        tuned={
+            "exhaustive-all": {"learning_rate": 0.003, "weight_decay": 0.01},
+            "exhaustive": {"learning_rate": 0.01, "mpp": 2.0},
+        },
+    ),  # fmt: skip
+    "tiny": Preset(slides=16, seeds=1, epochs=2, side0_px=1024),
+}

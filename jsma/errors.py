@@ -1,0 +1,9 @@
+"""What can be wrong with an encoder or a strategy; apart from the networks, so that a command can catch it unloaded."""
+
+
+class EncoderError(ValueError):
+    """An encoder that cannot be built; one line: what, got, allowed, remedy."""
+
+
+class EvidenceRefusedError(ValueError):
+    """A strategy that does not say that it uses evidence has asked for it."""
