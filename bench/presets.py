@@ -30,10 +30,13 @@ PRESETS: dict[str, Preset] = {
         side0_px=1536,
         evidence_share=0.4,
         seed=101,
-        # `python -m bench.tuning`: chosen on the validation part of these slides, opponents only
+        # `python -m bench.tuning`: chosen on the validation part of these slides, no test slide looked at
         tuned={
+            "jsma": {"estimator": "murthy", "weight_decay": 0.0001},
             "exhaustive-all": {"learning_rate": 0.003, "weight_decay": 0.01},
             "exhaustive": {"learning_rate": 0.01, "mpp": 2.0},
+            "random": {"learning_rate": 0.01, "weight_decay": 0.0001},
+            "fixed": {"estimator": "des-raj", "weight_decay": 0.0001},
         },
     ),  # fmt: skip
     "tiny": Preset(slides=16, seeds=1, epochs=2, side0_px=1024),
