@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.bars import Bars
-from bench.errors import NOT_COMPARABLE, UsageError
+from bench.errors import UsageError
 
 baseline_app = typer.Typer(no_args_is_help=True, help="The throughput gate: counters, ratios and times that must hold.")
 File = Annotated[Path, typer.Option("--baseline", help="The baseline file.")]
@@ -178,8 +178,7 @@ def _conditions(
 
 @contextmanager
 def _bars() -> Iterator[Bars]:
-    """Progress; SIGTERM, which CI services send, ends a check as Ctrl-C does; what cannot be compared is one line."""
-    from bench.gate.errors import NotComparableError
+    """Progress; SIGTERM, which CI services send, ends a check as Ctrl-C does."""
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
@@ -189,9 +188,6 @@ def _bars() -> Iterator[Bars]:
     try:
         with bars.progress:
             yield bars
-    except NotComparableError as error:
-        print(f"not comparable: {error}", file=sys.stderr)
-        raise typer.Exit(NOT_COMPARABLE) from None
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bench.errors import NotComparableError
 from bench.gate import decide
 from bench.gate.conditions import HERE, Checked, Conditions, groups, judged
 from bench.gate.counters import compare_counters
-from bench.gate.errors import NotComparableError
 from bench.gate.findings import Finding
 from bench.gate.measure import Samples, count, measure
 from bench.gate.process import ROOT, Side

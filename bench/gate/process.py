@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.gate.errors import NotComparableError
+from bench.errors import NotComparableError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

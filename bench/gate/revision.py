@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.errors import UsageError
-from bench.gate.errors import NotComparableError
+from bench.errors import NotComparableError, UsageError
 from bench.gate.process import ROOT, Side
 
 

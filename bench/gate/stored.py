@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UsageError
-from bench.gate.errors import NotComparableError
+from bench.errors import NotComparableError, UsageError
 from bench.gate.probe.workload import Sizes
 
 FORMAT = 1

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from bench.errors import NotComparableError
 from bench.gate import decide
 from bench.gate.conditions import HERE, Checked, Conditions, groups, judged
 from bench.gate.counters import compare_counters
-from bench.gate.errors import NotComparableError
 from bench.gate.findings import Finding, Tier
 from bench.gate.machine import fingerprint, software
 from bench.gate.measure import Counted, Samples, count, measure

@@ -14,8 +14,8 @@ import pytest
 
 from bench import cli
 from bench.baseline_cli import baseline_app
+from bench.errors import NotComparableError
 from bench.gate import proof
-from bench.gate.errors import NotComparableError
 from bench.gate.process import ROOT
 from bench.gate.revision import described, git, revision
 

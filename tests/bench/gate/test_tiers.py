@@ -6,10 +6,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from bench.errors import UsageError
+from bench.errors import NotComparableError, UsageError
 from bench.gate import tiers
 from bench.gate.conditions import HERE, Conditions
-from bench.gate.errors import NotComparableError
 from bench.gate.findings import exit_code
 from bench.gate.measure import Counted, Samples
 from bench.gate.probe.clocks import CLOCKS
