@@ -29,8 +29,6 @@ def rapl_counters(root: Path = POWERCAP) -> list[Counter]:
     """A counter for each package (`intel-rapl:N`); domains inside a package are part of it. Unreadable ones are not."""
     counters = []
     for folder in sorted(root.glob("intel-rapl:*")):
-        if folder.name.count(":") != 1:
-            continue
         try:
             name = (folder / "name").read_text().strip()
             wrap_j = int((folder / "max_energy_range_uj").read_text()) / 1e6

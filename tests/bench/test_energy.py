@@ -37,6 +37,14 @@ def test_packages_are_summed_and_wrap_around(powercap):
     assert meter.record(20.0) == {"joules": 20.0, "source": meter.source, "reason": None}
 
 
+def test_a_counter_that_fell_without_a_known_range_gives_no_joules(powercap):
+    nvml = Nvml()
+    meter = EnergyMeter("cuda:0", powercap, load=lambda name: nvml)
+    meter.start()
+    nvml.millijoules = -5000  # a driver that was loaded anew counts from 0
+    assert meter.stop() is None
+
+
 def test_without_a_counter_there_are_no_joules_but_a_reason(tmp_path):
     meter = EnergyMeter("cpu", tmp_path, **NO_NVML)
     meter.start()

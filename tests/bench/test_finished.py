@@ -151,6 +151,16 @@ def test_labels_name_what_differs_and_no_more(tmp_path):
     assert labels(tmp_path) == ["jsma[mpps=[0.5,1.0]]", "jsma[mpps=[0.5]]"]
 
 
+def test_two_settings_of_one_name_with_other_values_are_named_in_full(tmp_path):
+    for own, view in ((0.1, 0.2), (0.3, 0.2), (0.1, 0.4)):
+        write(tmp_path / f"{own}{view}", "jsma", train={"rate": own}, look={"rate": view})
+        for folder in (tmp_path / f"{own}{view}").iterdir():
+            folder.rename(tmp_path / f"{folder.name}-{own}-{view}")
+    assert labels(tmp_path) == [
+        f"jsma[look.rate={view} train.rate={own}]" for view, own in ((0.2, 0.1), (0.2, 0.3), (0.4, 0.1))
+    ]
+
+
 def test_settings_that_older_runs_lack_and_other_code_are_rows_of_their_own(tmp_path):
     write(tmp_path, "mine", code="a = 1")
     write(tmp_path, "mine", code="a = 2")

@@ -40,7 +40,8 @@ def test_front_hypervolume_and_budget():
     assert pareto(ROWS, "cost") == ["a", "b", "d"]
     assert pareto([*ROWS, {**ROWS[1], "strategy": "twin"}], "cost") == ["a", "b", "twin", "d"]
     assert hypervolume(ROWS, "cost") == pytest.approx((0.5 + 0.8) / 2)  # a decade each
-    assert best_under(ROWS, "cost", 50) is ROWS[1] and best_under(ROWS, "cost", 0.5) is None
+    assert pareto([*ROWS, {**ROWS[1], "strategy": "dear", "cost": 15.0}], "cost") == ["a", "b", "d"]
+    assert best_under(ROWS, "cost", 10) is ROWS[1] and best_under(ROWS, "cost", 0.5) is None
 
 
 def test_fronts_are_marked_within_a_dataset_and_by_settings():

@@ -1,10 +1,12 @@
 """Variance components against sums by hand, a simulation and the folders of a comparison."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from bench.statistics.spread import components, pooled_sd
+from bench.statistics.spread import SWEEP, components, pooled_sd, swept
 
 
 def rows(accuracy, slides=10, fold=0):
@@ -34,6 +36,16 @@ def test_folds_are_no_trainings_and_too_little_is_null():
     assert components(pd.concat([easy, hard])) == (0.0, 0.0)
     assert components(rows([[0.5, 0.7]])) == (pytest.approx(0.02**0.5), None)
     assert components(rows([[0.5], [0.7]])) == (None, None) and components(None) == (None, None)
+
+
+def test_of_a_sweep_only_drawn_rows_at_the_runs_own_budget_count(tmp_path):
+    own = {"mode": "sample", "budget": 8, "confidence": None, "draw": 0, "label": "a", "predicted": "a"}
+    others = ({"budget": 4}, {"mode": "top"}, {"confidence": 0.9})
+    pd.DataFrame([{**own, "draw": 3}, *({**own, **other} for other in others)]).to_parquet(tmp_path / SWEEP)
+    settings = {"strategy": {"method": {"n_patches": 8}}}
+    runs = [SimpleNamespace(path=path, settings=settings, fold=1, seed=2) for path in (tmp_path, tmp_path / "none")]
+    found = swept(SimpleNamespace(runs=runs))
+    assert found is not None and found[["fold", "seed", "draw", "right"]].values.tolist() == [[1, 2, 3, True]]
 
 
 def test_training_is_never_below_0_and_planted_components_are_found():
