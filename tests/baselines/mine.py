@@ -15,6 +15,7 @@ class Mine(Strategy):
 
     name = "mine"
     source = "README"
+    draws = False  # the same cells each time
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)
