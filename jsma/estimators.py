@@ -43,14 +43,15 @@ def murthy(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
     Source: Murthy, Sankhya 1957; Kool et al., ICLR 2020 (arXiv 2002.06043), equations 10-13.
     """
     p = a.detach().double()
-    if p.shape[-1] > EXACT_SUBSETS_MAX:
-        ratio = murthy_ratio_quadrature(p)
-    else:
-        rows = [murthy_ratio_exact(row) for row in p.reshape(-1, p.shape[-1])]
-        ratio = torch.stack(rows).reshape(p.shape)
-    # where every cell with mass is in the set both probabilities are 1
-    complete = p.sum(-1, keepdim=True) > 1.0 - 1e-5
-    return torch.where(complete, p, p * ratio).to(a.dtype)
+    weights = p.clone()
+    # where every cell with mass is in the set both probabilities are 1 (and computing them would divide by 0)
+    open_sets = p.sum(-1) <= 1.0 - 1e-5
+    rows = p[open_sets]
+    if len(rows):
+        exact = p.shape[-1] <= EXACT_SUBSETS_MAX
+        ratio = torch.stack([murthy_ratio_exact(row) for row in rows]) if exact else murthy_ratio_quadrature(rows)
+        weights[open_sets] = rows * ratio
+    return weights.to(a.dtype)
 
 
 def _set_probability(a: list[float], members: int, total: float) -> float:

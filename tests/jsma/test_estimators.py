@@ -49,6 +49,15 @@ def test_murthy_quadrature_agrees_with_subset_sums(peak):
     torch.testing.assert_close(murthy_ratio_quadrature(a), murthy_ratio_exact(a), rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize("n", (2, 8))
+def test_murthy_of_a_slide_read_whole_divides_by_no_mass(n):
+    whole = torch.tensor([1.0] + [1e-20] * (n - 1), dtype=torch.float64)
+    torch.testing.assert_close(murthy(whole), whole)
+    both = murthy(torch.stack([whole, torch.full_like(whole, 0.5 / n)]))
+    torch.testing.assert_close(both[0], whole)
+    torch.testing.assert_close(both[1].sum(), torch.ones((), dtype=torch.float64))
+
+
 @pytest.mark.parametrize("n", (4, 12))
 def test_murthy_of_many_slides_is_that_of_each(n):
     logits = 3 * torch.randn(2, 3, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
