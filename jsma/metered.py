@@ -217,7 +217,7 @@ class MeteredSlide:
         distinct = np.unique(flat)
         blocks = self._blocks(distinct)
         # a bag of many small blocks would otherwise keep the activations of each until the backward pass
-        recompute = len(distinct) > self._desk.encoder.settings.chunk
+        recompute = len(distinct) > self._desk.encoder.chunk
         features = torch.cat([self._encode(self._read(block)[0], recompute) for block in blocks])
         place = np.empty(len(distinct), np.int64)
         place[np.searchsorted(distinct, np.concatenate(blocks))] = np.arange(len(distinct))

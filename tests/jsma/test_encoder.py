@@ -59,8 +59,8 @@ def test_frozen_encoder_has_no_gradient_and_never_trains():
 @pytest.mark.parametrize("name", ("tf_efficientnet_lite0", "mobilenetv3_small_050"))
 @pytest.mark.parametrize("stage", (0, 1, 3, 4))
 def test_nothing_behind_the_stage_is_kept_and_the_feature_is_timms(name, stage):
-    settings = EncoderSettings(name=name, pretrained=None, stage=stage, l2_normalise=False)
-    encoder = build_encoder(settings)
+    settings = EncoderSettings(name=name, pretrained=None, stage=stage, l2_normalise=False, frozen=False)
+    encoder = build_encoder(settings).eval()
     body: Any = encoder.body
     whole: Any = timm.create_model(name, features_only=True, out_indices=(stage,)).eval()
     model: Any = timm.create_model(name, num_classes=0).eval()
