@@ -22,7 +22,7 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "demo": Preset(slides=200, seeds=1, epochs=80, side0_px=1536),
+    "demo": Preset(slides=200, seeds=1, epochs=50, side0_px=1536),
     "full": Preset(
         slides=400,
         seeds=5,

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from operator import add, attrgetter
 
 STAGES: tuple[str, ...] = (
     "open", "overview", "attention", "sample", "read", "transfer",
@@ -37,7 +38,10 @@ class Counters:
     store_hits: int = 0
 
     def __add__(self, other: Counters) -> Counters:
-        return Counters(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        return Counters(*map(add, _values(self), _values(other)))
+
+
+_values = attrgetter(*(field.name for field in fields(Counters)))
 
 
 class Meter:

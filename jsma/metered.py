@@ -226,6 +226,9 @@ class MeteredSlide:
     def _charge(self, flat: np.ndarray) -> None:
         desk, store, paid, n_cells = self._desk, self._desk.store, self.view.paid, self.view.grid.n_cells
         assert store is not None
+        if paid[flat].all():
+            desk.meter.count(self.id, Counters(store_hits=len(flat)))
+            return
         missing = store.missing(self.id, n_cells + 1, flat)
         for part in self._blocks(missing) if len(missing) else []:
             with torch.no_grad():
@@ -234,7 +237,7 @@ class MeteredSlide:
         owed = np.setdiff1d(wanted[~paid[wanted]], missing)
         paid[wanted] = True
         hits = len(flat) - len(owed) - len(missing)
-        if not len(owed):
+        if not len(owed):  # this run filled the store with all that was new to it
             desk.meter.count(self.id, Counters(store_hits=hits))
             return
         side = desk.view.patch_px
