@@ -7,7 +7,9 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -100,8 +102,20 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": cpu,
         "cores": os.cpu_count(),
+        "gpu": gpus(),
         "versions": {p: version(p) for p in packages},
     }
+
+
+@cache
+def gpus() -> str:
+    """Name and driver of every visible NVIDIA GPU, or "none"."""
+    if shutil.which("nvidia-smi") is None:
+        return "none"
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    ran = subprocess.run(query, capture_output=True, text=True)
+    lines = [line.strip() for line in ran.stdout.splitlines() if line.strip()]
+    return "; ".join(lines) if ran.returncode == 0 and lines else "none"
 
 
 def _cpuinfo() -> list[str]:

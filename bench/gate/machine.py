@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
-from bench.rundir import environment
+from bench.rundir import environment, gpus
 
 PACKAGES = ("torch", "timm", "numpy", "opencv-python-headless", "tifffile", "imagecodecs", "simplejpeg", "cucim-cu13")
 
@@ -23,7 +21,7 @@ def fingerprint(folder: Path) -> dict[str, str]:
     return {
         "cpu": str(environment()["cpu"]),
         "cores": str(cores),
-        "gpu": _gpu(),
+        "gpu": gpus(),
         "storage": _storage(folder),
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -38,16 +36,6 @@ def software() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _gpu() -> str:
-    """Name and driver of every visible GPU, or "none"."""
-    if shutil.which("nvidia-smi") is None:
-        return "none"
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    ran = subprocess.run(query, capture_output=True, text=True)
-    lines = [line.strip() for line in ran.stdout.splitlines() if line.strip()]
-    return "; ".join(lines) if ran.returncode == 0 and lines else "none"
 
 
 def _storage(folder: Path) -> str:

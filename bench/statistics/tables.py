@@ -18,7 +18,7 @@ from bench.statistics.costs import COSTS, best_under, hypervolume, mark_fronts, 
 from bench.statistics.pairs import corrected_t, difference, holm
 
 MACHINE = ("cpu", "cores", "platform")
-"""Keys of a run's environment that must agree for seconds to be compared."""
+"""Keys of a run's environment that must agree for seconds to be compared; so must the device, and what GPU it is."""
 SECONDS = (
     "train_s", "train_charged_s", "inference_s_per_slide", "bottleneck", "train_j", "inference_j_per_slide",
 )  # fmt: skip
@@ -41,10 +41,16 @@ def check_comparable(runs: list[FinishedRun]) -> str | None:
         for _, of_fold in sorted(by_fold.items()):
             if len({str(run.settings.get("split")) for run in of_fold}) > 1:
                 raise NotComparableError(_other(name, of_fold, "split", lambda run: str(run.settings.get("split"))))
-    machines = {tuple(str(run.environment.get(key)) for key in MACHINE) for run in runs}
+    machines = {_machine(run) for run in runs}
     if len(machines) > 1:
-        return f"runs of {len(machines)} machines: accuracy is compared, seconds and speed-ups are not"
+        return f"runs of {len(machines)} machines or devices: accuracy is compared, seconds and speed-ups are not"
     return None
+
+
+def _machine(run: FinishedRun) -> tuple[str, ...]:
+    device = str(run.settings.get("device", "cpu")).partition(":")[0]
+    gpu = "" if device == "cpu" else str(run.environment.get("gpu"))
+    return (*(str(run.environment.get(key)) for key in MACHINE), device, gpu)
 
 
 def _other(name: str, runs: list[FinishedRun], what: str, key: Any) -> str:

@@ -10,14 +10,14 @@ from bench.statistics.tables import against, best_lines, check_comparable, compa
 from bench.tables import latex, markdown_against
 
 
-def write(out, strategy, right, seed=0, data_hash="d", cpu="c", split="s"):
-    folder = out / f"x-{strategy}-{seed}-{data_hash}-{cpu}-{split}"
+def write(out, strategy, right, seed=0, data_hash="d", cpu="c", split="s", device="cpu", gpu="none"):
+    folder = out / f"x-{strategy}-{seed}-{data_hash}-{cpu}-{split}-{device}-{gpu}"
     folder.mkdir(parents=True)
-    settings = {"strategy": {"method": {"mpps": [0.5, 1.0], "n_patches": 4}}, "split": split}
+    settings = {"strategy": {"method": {"mpps": [0.5, 1.0], "n_patches": 4}}, "split": split, "device": device}
     key = {"dataset": "x", "data_hash": data_hash, "strategy": strategy, "fold": 0, "seed": seed, "settings": settings}
     (folder / "settings.json").write_text(json.dumps(key))
     (folder / "train.json").write_text(json.dumps({"train_s": 2.0, "charged_s": 0.0, "n_train": 20}))
-    (folder / "environment.json").write_text(json.dumps({"cpu": cpu}))
+    (folder / "environment.json").write_text(json.dumps({"cpu": cpu, "gpu": gpu}))
     (folder / "status.json").write_text("{}")
     n = len(right)
     pd.DataFrame({
@@ -64,6 +64,19 @@ def test_other_machines_compare_accuracy_only(out):
     assert all(row["inference_s_per_slide"] is None and row["train_speedup_vs_search"] is None for row in found.rows)
     assert {row["accuracy"] for row in found.rows} == {0.375, 0.75, 1.0}
     assert check_comparable(found.runs[:1]) is None
+
+
+@pytest.mark.parametrize("other, refused", (({"device": "cuda", "gpu": "h"}, True), ({"gpu": "h"}, False)))
+def test_another_device_is_another_machine_and_a_gpu_that_is_not_used_is_not(out, other, refused):
+    write(out, "fixed", [1] * 8, **other)
+    assert bool(compared([out], None, 0.02).notes) == refused
+
+
+def test_two_gpus_are_two_machines(out):
+    for seed, gpu in enumerate(("h", "b")):
+        write(out, "fixed", [1] * 8, seed, device="cuda:0", gpu=gpu)
+    runs = [run for run in compared([out], None, 0.02).runs if run.strategy == "fixed"]
+    assert "2 machines or devices" in str(check_comparable(runs)) and check_comparable(runs[:1]) is None
 
 
 def test_mistakes(out):
