@@ -13,7 +13,7 @@ import typer
 
 from bench.compare import FinishedRun, load_runs
 from bench.entry import command
-from bench.rundir import environment
+from bench.rundir import environment, named
 from bench.session import Request, execute
 
 PAIR = ("jsma", "exhaustive-all")
@@ -81,23 +81,23 @@ def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> Non
 
     stem.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(table)
-    frame.to_csv(stem.with_suffix(".csv"), index=False, float_format="%.4f")
+    frame.to_csv(named(stem, ".csv"), index=False, float_format="%.4f")
     lines = ["| hint | evidence share | jsma | exhaustive-all | difference (95 % interval) |", "| --- " * 5 + "|"]
     lines += [
         f"| {r['hint']:g} | {r['evidence_share']:g} | {r[PAIR[0]]:.3f} | {r[PAIR[1]]:.3f} | "
         f"{r['difference']:+.3f} ({r['low']:+.3f} to {r['high']:+.3f}) |"
         for r in table
     ]
-    stem.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    named(stem, ".md").write_text("\n".join(lines) + "\n")
     provenance = {"command": "python -m bench.dials", "asked": asked, **environment()}
-    stem.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    named(stem, ".json").write_text(json.dumps(provenance, indent=1) + "\n")
     grid = frame.pivot(index="hint", columns="evidence_share", values="difference").sort_index(ascending=False)
     figure, axis = plt.subplots(figsize=(5.4, 4), layout="constrained")
     sns.heatmap(grid, annot=True, fmt="+.2f", cmap="vlag", center=0, ax=axis, cbar_kws={"label": "accuracy difference"})
     axis.set_title(f"jsma minus exhaustive-all, {table[0]['slides']} test slides, {asked['seeds']} seeds")
     axis.set_xlabel("evidence share of the sites")
     axis.set_ylabel("hint")
-    figure.savefig(stem.with_suffix(".png"), dpi=110)
+    figure.savefig(named(stem, ".png"), dpi=110)
     plt.close(figure)
 
 

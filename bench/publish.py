@@ -11,7 +11,7 @@ import pandas as pd
 from bench.compare import FinishedRun, compare, magnification_by_class
 from bench.probe import markdown as probe_table
 from bench.probe import probe_of
-from bench.rundir import writable
+from bench.rundir import named, writable
 from bench.statistics.tables import against, front_lines
 from bench.tables import REFERENCE_POINT, as_csv, markdown, markdown_against, markdown_where
 
@@ -25,7 +25,7 @@ def publish(runs: list[FinishedRun], stem: Path, command: str) -> list[Path]:
     """
     writable(stem.parent)
     rows = compare(runs)
-    files = [stem.with_suffix(suffix) for suffix in (".md", ".csv", ".json", ".png")]
+    files = [named(stem, suffix) for suffix in (".md", ".csv", ".json", ".png")]
     files[0].write_text(page(rows, runs, command))
     files[1].write_text(as_csv(rows))
     files[2].write_text(json.dumps(provenance(runs, command), indent=1, sort_keys=True) + "\n")

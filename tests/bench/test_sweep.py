@@ -119,7 +119,7 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
              "--budgets", "3,1", "--draws", "4", "--confidences", "1,0", "--set", "first_look=2",
              "--preset", "tiny", "--out", tmp_path / "runs",
              "--set", "name=test_resnet", "--set", "pretrained=null", "--set", "mpps=[1,2]",
-             "--set", "patch_px=32", "--json", "--save", tmp_path / "made" / "sweep"]  # fmt: skip
+             "--set", "patch_px=32", "--json", "--save", tmp_path / "made" / "sweep-0.5"]  # fmt: skip
     code, out, err = command(monkeypatch, capsys, *asked)
     assert code == 0, err
     rows = json.loads(out)
@@ -131,7 +131,7 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     assert rows[0]["flip_rate"] is not None and rows[2]["flip_rate"] is None
     made = {p.suffix for p in (tmp_path / "made").iterdir()}
     assert made == {".md", ".csv", ".json", ".png"}
-    assert "--budgets 3,1" in json.loads((tmp_path / "made" / "sweep.json").read_text())["command"]
+    assert "--budgets 3,1" in json.loads((tmp_path / "made" / "sweep-0.5.json").read_text())["command"]
     kept = pd.read_parquet(next((tmp_path / "runs").glob("*-jsma-*")) / "sweep.parquet")
     assert kept.groupby(["mode", "budget"])["draw"].nunique().to_dict() == {
         ("sample", 1): 4, ("sample", 3): 4, ("top", 1): 1, ("top", 3): 1}  # fmt: skip

@@ -50,6 +50,18 @@ def test_recomputing_changes_no_value_and_no_gradient_and_keeps_no_activation():
         assert found[other][2] == PATCHES.numel() < 0.02 * found["plain"][2]  # the pixels, a byte each
 
 
+@pytest.mark.parametrize("frozen", (True, False))
+def test_chunks_are_filled_to_few_sizes_and_what_was_added_is_dropped(frozen, monkeypatch):
+    encoder = build_encoder(dataclasses.replace(TINY, chunk=4, frozen=frozen)).double()
+    whole = [build_encoder(dataclasses.replace(TINY, frozen=frozen)).double()(PATCHES[:n]) for n in (1, 3, 5)]
+    monkeypatch.setattr("jsma.encoder.FILLED", ("cpu",))
+    sizes, encode = [], encoder._encode
+    monkeypatch.setattr(encoder, "_encode", lambda patches: sizes.append(len(patches)) or encode(patches))
+    for right in whole:
+        torch.testing.assert_close(encoder(PATCHES[: len(right)]), right, rtol=1e-9, atol=1e-12)
+    assert sizes == [1, 4, 4, 1]
+
+
 def test_frozen_encoder_has_no_gradient_and_never_trains():
     encoder = build_encoder(dataclasses.replace(TINY, frozen=True)).train()
     assert not any(m.training for m in encoder.modules()) and not encoder(PATCHES).requires_grad
