@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from bench.errors import NotComparableError
 from bench.finished import Arm, FinishedRun, arms
 from bench.statistics.tables import compared
 
@@ -79,7 +78,6 @@ def gather(folders: Sequence[Path], reference: str | None, margin: float) -> Mat
     found = compared(list(folders), reference, margin)
     by_dataset: dict[str, list[tuple[Arm, dict[str, Any]]]] = {}
     for arm, row in zip(arms(found.runs), found.rows, strict=True):
-        _check_once(arm)
         by_dataset.setdefault(arm.dataset, []).append((arm, row))
     parts = [
         Part(name, [a for a, _ in pairs], [r for _, r in pairs], [r for r in found.against if r["dataset"] == name])
@@ -90,17 +88,6 @@ def gather(folders: Sequence[Path], reference: str | None, margin: float) -> Mat
     asked = reference or ("exhaustive" if found.against else None)
     no_seconds = all(row["inference_s_per_slide"] is None for row in found.rows)
     return Material(parts, asked, found.notes, no_seconds, sweeps, _failed(found.runs), unfinished, left_out)
-
-
-def _check_once(arm: Arm) -> None:
-    seen: dict[tuple[int, int], FinishedRun] = {}
-    for run in arm.runs:
-        other = seen.setdefault((run.fold, run.seed), run)
-        if other is not run:
-            raise NotComparableError(
-                f"{other.path} and {run.path} are of one strategy, fold, seed and settings and must not be counted as "
-                "two; give one of them"
-            )
 
 
 def _failed(runs: list[FinishedRun]) -> dict[str, str]:

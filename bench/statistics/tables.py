@@ -47,6 +47,17 @@ def check_comparable(runs: list[FinishedRun]) -> str | None:
     return None
 
 
+def _check_once(arm: Arm) -> None:
+    seen: dict[tuple[int, int], FinishedRun] = {}
+    for run in arm.runs:
+        other = seen.setdefault((run.fold, run.seed), run)
+        if other is not run:
+            raise NotComparableError(
+                f"{other.path} and {run.path} are of one strategy, fold, seed and settings and must not be counted as "
+                "two; give one of them"
+            )
+
+
 def _machine(run: FinishedRun) -> tuple[str, ...]:
     device = str(run.settings.get("device", "cpu")).partition(":")[0]
     gpu = "" if device == "cpu" else str(run.environment.get("gpu"))
@@ -171,6 +182,8 @@ def compared(folders: list[Path], reference: str | None, margin: float, every_pa
     runs = list({run.path.resolve(): run for folder in folders for run in load_runs(folder)}.values())
     note = check_comparable(runs)
     found = arms(runs)
+    for arm in found:
+        _check_once(arm)
     rows = rows_of(found)
     notes = [note] if note else []
     if note:

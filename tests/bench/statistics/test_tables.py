@@ -1,6 +1,7 @@
 """`compare` over folders: the reference, refusals, budgets, time to an accuracy."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -77,6 +78,14 @@ def test_two_gpus_are_two_machines(out):
         write(out, "fixed", [1] * 8, seed, device="cuda:0", gpu=gpu)
     runs = [run for run in compared([out], None, 0.02).runs if run.strategy == "fixed"]
     assert "2 machines or devices" in str(check_comparable(runs)) and check_comparable(runs[:1]) is None
+
+
+def test_one_run_in_two_folders_is_not_two_trainings(out, tmp_path_factory):
+    copy = tmp_path_factory.mktemp("copy")
+    name = next(out.glob("x-jsma-*")).name
+    shutil.copytree(out / name, copy / name)
+    with pytest.raises(NotComparableError, match="must not be counted as two"):
+        compared([out, copy], None, 0.02)
 
 
 def test_mistakes(out):
