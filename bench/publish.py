@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from bench.compare import FinishedRun, compare, magnification_by_class
 from bench.probe import markdown as probe_table
@@ -15,6 +14,7 @@ from bench.rundir import named, writable
 from bench.statistics.tables import against, front_lines
 from bench.tables import REFERENCE_POINT, as_csv, markdown, markdown_against, markdown_where
 
+LEGEND_ROWS = 16  # of the picture, a column
 REFERENCE, MARGIN = "exhaustive-all", 0.02  # the strongest opponent, and a loss of accuracy that does not matter
 
 
@@ -87,30 +87,29 @@ def picture(rows: list[dict[str, Any]], png: Path) -> None:
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    table = pd.DataFrame(rows)
+    from bench.report.style import colour, marker
+
     sns.set_theme(style="whitegrid", context="notebook")
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, layout="constrained")
-    colours = dict(zip(table["strategy"], sns.color_palette("colorblind", len(table)), strict=False))
-    for axis, (column, label) in zip(
-        axes,
-        (
-            ("inference_s_per_slide", "inference, seconds a slide"),
-            ("megapixels_decoded_per_slide", "decoded, megapixels a slide"),
-        ),
-        strict=True,
-    ):
-        for row in table.to_dict("records"):
+    columns = math.ceil(len(rows) / LEGEND_ROWS)
+    figure, axes = plt.subplots(1, 2, figsize=(9 + 2 * columns, 4.4), sharey=True, layout="constrained")
+    costs = {
+        "inference_s_per_slide": "inference, seconds a slide",
+        "megapixels_decoded_per_slide": "decoded, megapixels a slide",
+    }
+    for axis, (column, label) in zip(axes, costs.items(), strict=True):
+        for row in rows:
             low, high = row["accuracy"] - row["accuracy_low"], row["accuracy_high"] - row["accuracy"]
             axis.errorbar(
-                row[column], row["accuracy"], yerr=[[low], [high]], fmt="o", ms=8, capsize=3,
-                color=colours[row["strategy"]], label=row["strategy"],
+                float("nan") if row[column] is None else row[column], row["accuracy"], yerr=[[low], [high]],
+                fmt=marker(row["strategy"]), ms=7, capsize=3, color=colour(row["strategy"]), label=row["strategy"],
             )  # fmt: skip
         axis.set_xscale("log")
         axis.set_xlabel(label)
     axes[0].set_ylabel("accuracy (95 % interval)")
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)
+    figure.legend(handles, labels, loc="outside right center", frameon=False, ncols=columns, fontsize="small")
     slides, runs = max(row["slides"] for row in rows), max(row["runs"] for row in rows)
-    figure.suptitle(f"{', '.join(sorted(set(table['dataset'])))}: {slides} test slides, runs a strategy: {runs}")
+    names = ", ".join(sorted({row["dataset"] for row in rows}))
+    figure.suptitle(f"{names}: {slides} test slides, runs a strategy: {runs}")
     figure.savefig(png, dpi=110)
     plt.close(figure)

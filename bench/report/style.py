@@ -38,8 +38,10 @@ def colour(strategy: str) -> str:
 
 def marker(strategy: str) -> str:
     """A second sign for those who do not see the colours."""
-    known = strategy in _KNOWN
-    return MARKERS[_place(strategy, 0, len(MARKERS))] if known else OWN_MARKERS[_place(strategy, 0, len(OWN_MARKERS))]
+    if strategy not in _KNOWN:
+        return OWN_MARKERS[_place(strategy, 0, len(OWN_MARKERS))]
+    turn, place = divmod(_KNOWN.index(strategy), len(MARKERS))  # the colours come round as often: another pairing
+    return MARKERS[(place + turn) % len(MARKERS)]
 
 
 def _place(strategy: str, first: int, n: int) -> int:
