@@ -45,6 +45,10 @@ class Adaptive(Strategy):
         nn.init.zeros_(self.shift.weight)
         nn.init.zeros_(self.worth.weight)
 
+    def set_progress(self, share: float) -> None:
+        """See `Strategy`."""
+        self.model.set_progress(share)
+
     @property
     def top(self) -> bool:
         """Whether the most probable are taken, in place of a draw."""
@@ -96,6 +100,7 @@ class Adaptive(Strategy):
             log_a = log_a0 = self.model.attend(overview, pools, free[None])[0]
             places = normalize(self.alike(self.model.attention.hidden(overview, pools)[0]), dim=1)
             group = magnification_of(slide, torch.arange(len(free), device=free.device))
+        sizes = [part.stop - part.start for part in slide.view.grid.slices]
         n, name = self.model.n_magnifications, "truncated" if self.top else self.settings.method.estimator
         cells, features = group[:0], log_a0.new_zeros(0, self.model.pooled_dim)
         phi, mean_a, penalties, logits = log_a0.new_zeros(()), torch.zeros_like(log_a0).detach(), [], log_a0[:0]
@@ -117,7 +122,7 @@ class Adaptive(Strategy):
                 mean_a = mean_a * (1 - new) + log_a.detach().exp() * new
                 cells, features = torch.cat([cells, own]), torch.cat([features, fresh])
                 free = free.index_fill(0, own, False)
-                penalties.append(self.model.regulariser(log_a))
+                penalties.append(self.model.regulariser(log_a, sizes))
                 logits = classify(self.model, phi)
             if self.certain(logits):
                 break

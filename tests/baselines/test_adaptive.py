@@ -150,3 +150,23 @@ def test_the_attention_it_reports_is_the_mean_of_the_rounds():
     m = slide.view.grid.decode(torch.arange(len(want)).numpy())[0]
     for g, share in enumerate(outcome.p_magnification):
         torch.testing.assert_close(share, want.detach()[torch.from_numpy(m) == g].sum())
+
+
+def test_every_round_keeps_the_magnifications_read_until_half_of_training():
+    """The entropy of p(m), averaged over the rounds' attentions, is in force at first and annealed away."""
+    slide, strategy = scene(Scripted)
+    strategy.train()
+    tissue = slide.view.mask.nonzero()[:, 0].tolist()
+    script, found = ((tissue[4], tissue[0]), (tissue[1], tissue[2])), []
+    for share in (0.0, 0.5):
+        strategy.set_progress(share)
+        penalty = strategy.told(slide, *script).penalty
+        assert penalty is not None
+        found.append(float(penalty))
+    m = torch.as_tensor(slide.view.grid.decode(torch.arange(len(slide.view.mask)).numpy())[0])
+    entropies = []
+    for log_a in strategy.seen:
+        p = torch.stack([log_a.exp()[m == k].sum() for k in (0, 1)])
+        entropies.append(float(-(p * p.log()).sum()) / math.log(2))
+    weight = strategy.settings.method.magnification_entropy_weight
+    assert weight > 0 and found[0] - found[1] == pytest.approx(-weight * sum(entropies) / 2)
