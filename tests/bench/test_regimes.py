@@ -79,17 +79,17 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
     return torch.load(path / "weights.pt", weights_only=True)["encoder"]
 
 
-def initial_encoder():
-    return build_encoder(EncoderSettings("test_resnet", pretrained=None), seed=0)
+def initial_encoder(frozen=True):
+    return build_encoder(EncoderSettings("test_resnet", pretrained=None, frozen=frozen), seed=0)
 
 
-def initial():
-    return initial_encoder().state_dict()
+def initial(frozen):
+    return initial_encoder(frozen).state_dict()
 
 
 def test_frozen_keeps_the_encoder_and_charges_whoever_reads_as_much(frozen):
     for path in frozen:
-        assert all(torch.equal(a, b) for a, b in zip(weights(path).values(), initial().values(), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(weights(path).values(), initial(True).values(), strict=True))
     # all read every patch at 1 um/px, each a tile: who filled the store does not matter, in any counter
     first, *others = (counters(path) for path in frozen)
     assert first["decoded_px"] > 0 and first["encoder_flops"] > 0
@@ -124,7 +124,7 @@ def test_finetuned_trains_the_encoder_and_saves_and_restores_it(folder, finetune
     for name, path in zip(plan.strategies, finetuned, strict=True):
         assert json.loads((path / "train.json").read_text())["charged_s"] < 5  # calibration only: nothing is kept
         assert counters(path)["store_hits"] == 0
-        moved = [not torch.equal(a, b) for a, b in zip(weights(path).values(), initial().values(), strict=True)]
+        moved = [not torch.equal(a, b) for a, b in zip(weights(path).values(), initial(False).values(), strict=True)]
         assert any(moved)
         restored = runner.restored(name, path / "weights.pt", 0)
         assert all(torch.equal(a, b) for a, b in zip(weights(path).values(), restored.encoder.state_dict().values(),
