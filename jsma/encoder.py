@@ -114,8 +114,8 @@ class Encoder(nn.Module):
         return normalize(out, dim=1) if self.settings.l2_normalise else out
 
     def _filled(self, patches: Tensor) -> Tensor:
-        """Features of one chunk. On a GPU every number of patches is planned anew, at the price of encoding hundreds:
-        the chunk is filled up to a power of two, and what was added is dropped."""
+        """Features of one chunk. On a GPU the chunk is filled up to a power of two, and what was added is dropped: many
+        different numbers of patches were slow there (docs/gpu.md), presumably because each is planned anew."""
         n = len(patches)
         size = min(self.chunk, 1 << (n - 1).bit_length()) if patches.device.type in FILLED else n
         if size > n:
