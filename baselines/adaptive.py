@@ -10,7 +10,8 @@ from torch.nn.functional import normalize
 
 from baselines.contract import Outcome, Strategy, StrategySettings
 from baselines.weighted import classify, magnification_of
-from jsma import JSMA, Draw, estimate, masked_log_probs, sample_with_replacement, sample_without_replacement, top_n
+from jsma import JSMA, Draw, estimate, masked_log_probs, sampler_of, top_n
+from jsma.grid import CellGrid
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 
@@ -65,12 +66,11 @@ class Adaptive(Strategy):
             sizes = sizes[: int(rounds)]
         return sizes
 
-    def draw(self, log_a: Tensor, n: int, generator: Generator) -> Draw:
-        """The cells of one round."""
+    def draw(self, log_a: Tensor, n: int, generator: Generator, grid: CellGrid | None = None) -> Draw:
+        """The cells of one round; grid as in `JSMA.draw`."""
         if self.top:
             return top_n(log_a, n)
-        again = self.settings.method.estimator == "with-replacement"
-        return (sample_with_replacement if again else sample_without_replacement)(log_a, n, generator)
+        return sampler_of(self.settings.method.estimator, grid)(log_a, n, generator)
 
     def update(self, log_a0: Tensor, places: Tensor, group: Tensor, cells: Tensor, features: Tensor, phi: Tensor,
                free: Tensor) -> Tensor:  # fmt: skip
@@ -111,7 +111,7 @@ class Adaptive(Strategy):
                 with self.meter.stage("attention"):
                     log_a = self.update(log_a0, places, group, cells, features, phi, free)
             with self.meter.stage("sample"):
-                draw = self.draw(log_a, size, generator)
+                draw = self.draw(log_a, size, generator, slide.view.grid)
                 own = draw.indices
             fresh = self.model.adapted(slide.features(own), group[own]).to(log_a)
             with self.meter.stage("aggregate"):

@@ -58,7 +58,7 @@ class Joint(Strategy):
         with self.meter.stage("attention"):
             log_a = self.used(self.log_attention(slides), slides, generator)
         with self.meter.stage("sample"):
-            draws = self.model.draw(log_a, generator)
+            draws = self.model.draw(log_a, generator, slides[0].view.grid)
         features = [slide.features(draw.indices) for slide, draw in zip(slides, draws, strict=True)]
         with self.meter.stage("aggregate"):
             parts = slides[0].view.grid.slices

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 
 from baselines.contract import Outcome, Strategy, StrategySettings
 from baselines.weighted import classify, magnification_of
-from jsma import JSMA, Draw, estimate, masked_log_probs, sample_with_replacement, sample_without_replacement, top_n
+from jsma import JSMA, Draw, estimate, masked_log_probs, sample_with_replacement, sampler_of, top_n
 from jsma.hierarchy import nested_estimate, parents
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
@@ -88,8 +88,7 @@ class ZoomIn(Strategy):
         """Stage 2: without replacement, unless the estimator asks for it."""
         if self.top:
             return top_n(log_b, self.n_inside)
-        again = self.settings.method.estimator == "with-replacement"
-        return (sample_with_replacement if again else sample_without_replacement)(log_b, self.n_inside, generator)
+        return sampler_of(self.settings.method.estimator)(log_b, self.n_inside, generator)
 
     def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
         """See `Strategy`."""

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from jsma.estimators import ESTIMATORS, estimate
+from jsma.sampling import inclusion_threshold
 
-Sample = tuple[tuple[int, ...], float, Tensor | None]  # (cells in draw order, probability, kappa)
+Sample = tuple[tuple[int, ...], float, Tensor | None]  # (cells in draw order, probability, kappa or log tau)
 
 ROUNDING = 1e-6  # float64 and the trapezoid over kappa; what is measured below it is called 0
 
@@ -72,12 +73,30 @@ def threshold_samples(a: Tensor, n: int, step: float = 0.2) -> Iterator[Sample]:
                 yield cells, probability, kappa
 
 
+def systematic_samples(a: Tensor, n: int) -> Iterator[Sample]:
+    """Every set that a systematic draw of n can give, with the length of the starts that give it, and log tau.
+
+    Written from the definition: cell i covers (c_{i-1}, c_i], of length min(1, a_i / tau); the starts at which some
+    start + j crosses an end are the fractional parts of the c_i.
+    """
+    tau = inclusion_threshold(a, n)
+    ends = (a / tau).clamp_max(1.0).cumsum(0)
+    turns = torch.cat([torch.zeros(1).to(a), ends.remainder(1.0), torch.ones(1).to(a)]).sort().values
+    for low, high in zip(turns[:-1].tolist(), turns[1:].tolist(), strict=True):
+        if high - low > 1e-12:
+            points = (low + high) / 2 + torch.arange(n, dtype=a.dtype)
+            cells = tuple(int((ends < point).sum()) for point in points)
+            yield cells, high - low, tau.log()
+
+
 def samples_for(name: str, a: Tensor, n: int) -> Iterator[Sample]:
     """The samples of the draw that the estimator `name` belongs to."""
     if name == "truncated":  # goes with the n most probable cells, which are no draw
         return iter([(tuple(a.topk(n).indices.tolist()), 1.0, None)])
     if name == "with-replacement":
         return repeated_samples(a, n)
+    if name == "systematic":
+        return systematic_samples(a, n)
     if name.startswith("horvitz-thompson"):
         return threshold_samples(a, n)
     return ordered_samples(a, n)

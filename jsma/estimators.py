@@ -116,6 +116,17 @@ def horvitz_thompson_normalised(a: Tensor, log_threshold: Tensor | None = None) 
     return w / w.sum(-1, keepdim=True)
 
 
+def systematic(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
+    """w_i = max(a_i, tau) of a systematic draw: a_i over its probability of being drawn, min(1, a_i / tau).
+
+    Equal weights but for certain cells; their sum is random only through those. ValueError without log tau.
+    Source: Horvitz & Thompson, JASA 1952; Madow, Annals of Mathematical Statistics 1949.
+    """
+    if log_threshold is None:
+        raise ValueError("systematic needs log_threshold; pass Draw.log_threshold of sample_systematic")
+    return torch.maximum(a, log_threshold.to(a.dtype).exp()[..., None])
+
+
 def truncated(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
     """w = a / sum a: the expectation over the drawn cells only, for deterministic top-n. BIASED."""
     return a / a.sum(-1, keepdim=True)
@@ -127,6 +138,7 @@ ESTIMATORS: dict[str, Weights] = {
     "horvitz-thompson": horvitz_thompson,
     "horvitz-thompson-normalised": horvitz_thompson_normalised,
     "with-replacement": with_replacement,
+    "systematic": systematic,
     "truncated": truncated,
     "published": des_raj,
 }
@@ -164,8 +176,8 @@ def estimate(
     """Estimate Phi [..., d] of features [..., N, d] drawn with probabilities a_drawn [..., N].
 
     Differentiable in both; rows (slides) are independent; the last axis of a_drawn is in draw order.
-    log_threshold: kappa [...] of the draws (Horvitz-Thompson only). groups: long [..., N] in 0..n_groups-1
-    keeps one sum per group, [..., n_groups, d], with unchanged weights (their sum over groups is Phi).
+    log_threshold: `Draw.log_threshold` [...] (Horvitz-Thompson and systematic only). groups: long [..., N] in
+    0..n_groups-1 keeps one sum per group, [..., n_groups, d], with unchanged weights (their sum over groups is Phi).
     ValueError for an unknown name or shapes that do not fit.
     """
     if name not in ESTIMATORS:

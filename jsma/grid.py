@@ -68,6 +68,13 @@ class CellGrid:
         """K, the number of cells of all magnifications."""
         return self.slices[-1].stop
 
+    @cached_property
+    def path(self) -> np.ndarray:
+        """All cells, int64 [K], magnification by magnification along a Hilbert curve: neighbours on it touch."""
+        return np.concatenate([
+            part.start + np.argsort(_hilbert(*shape)) for part, shape in zip(self.slices, self.shapes, strict=True)
+        ])  # fmt: skip
+
     def decode(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(magnification, row, column), int64 each, of flat indices [n]; ValueError outside 0..K-1."""
         flat = np.asarray(indices, dtype=np.int64)
@@ -116,6 +123,22 @@ class CellGrid:
             (area_weights(rows, side, h, py), area_weights(cols, side, w, px))
             for (rows, cols), side in zip(self.shapes, self.cell0, strict=True)
         ]
+
+
+def _hilbert(rows: int, cols: int) -> np.ndarray:
+    """Position of each cell of a grid on the Hilbert curve through the square that holds it, int64 [rows * cols]."""
+    y, x = (axis.ravel() for axis in np.indices((rows, cols)))
+    position = np.zeros(rows * cols, np.int64)
+    half = 1 << max(rows - 1, cols - 1).bit_length() >> 1
+    while half:
+        right, down = (x & half) > 0, (y & half) > 0
+        position += half * half * ((3 * right) ^ down)
+        # the quarter's own curve is the whole one, turned: into the frame in which it is not
+        turned = ~down
+        x, y = np.where(turned & right, half - 1 - x, x), np.where(turned & right, half - 1 - y, y)
+        x, y = np.where(turned, y, x) & (half - 1), np.where(turned, x, y) & (half - 1)
+        half >>= 1
+    return position
 
 
 def _count(length0_px: float, cell0_px: float) -> int:

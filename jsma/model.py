@@ -20,8 +20,7 @@ from jsma.sampling import (
     Draw,
     entropy,
     masked_log_probs,
-    sample_with_replacement,
-    sample_without_replacement,
+    sampler_of,
     top_n,
 )
 
@@ -30,18 +29,18 @@ from jsma.sampling import (
 class JSMASettings:
     """A reconstruction after Zhang et al., CVPRW 2021 (abstract only): every value here is our choice.
 
-    n_patches: N patches drawn per slide, >= 1. patch_px: patch side P in patch pixels. mpps: micrometres per
-    patch pixel, one per magnification. estimator: a name of `ESTIMATORS`; "with-replacement" also changes the
-    draw. entropy_weight: lambda >= 0, multiplies H(a) / log K in 0..1 (scaled because H grows with log K;
-    Katharopoulos & Fleuret, ICML 2019, use H unscaled). smoothing_eps: share in [0, 1) of a that is uniform,
-    as theirs (1e-4). factorised: p(m) p(x|m) instead of one joint softmax. balance_magnifications: p(m) = 1/M
-    at the start whatever the numbers of cells. magnification_entropy_weight: lambda_m >= 0, multiplies
-    H(p(m)) / log M in 0..1 and is annealed to 0 (`set_progress`): it keeps every magnification read until the
-    head has learnt what each is good for, where p(m) would collapse early. adapter_dim: units of a
-    trained layer with ReLU on each patch's feature, one layer per magnification, before pooling (0 = none); Phi
-    stays unbiased, for the layer sees one patch at a time. pool: "concat" keeps one pooled vector per magnification,
-    "sum" adds them. sampling: at test, "sample" (random predictions) or "top" (deterministic, biased). width:
-    channels of the attention network. hidden: units of an optional hidden layer of the head, 0 = linear.
+    n_patches: N patches drawn per slide, >= 1. patch_px: patch side P in patch pixels. mpps: micrometres per patch
+    pixel, one per magnification. estimator: a name of `ESTIMATORS`; "with-replacement" and "systematic" also change
+    the draw (`sampler_of`). entropy_weight: lambda >= 0, multiplies H(a) / log K in 0..1 (scaled because H grows
+    with log K; Katharopoulos & Fleuret, ICML 2019, use H unscaled). smoothing_eps: share in [0, 1) of a that is
+    uniform, as theirs (1e-4). factorised: p(m) p(x|m) instead of one joint softmax. balance_magnifications: p(m) =
+    1/M at the start whatever the numbers of cells. magnification_entropy_weight: lambda_m >= 0, multiplies H(p(m))
+    / log M in 0..1 and is annealed to 0 (`set_progress`): it keeps every magnification read until the head has
+    learnt what each is good for, where p(m) would collapse early. adapter_dim: units of a trained layer with ReLU
+    on each patch's feature, one layer per magnification, before pooling (0 = none); Phi stays unbiased, for the
+    layer sees one patch at a time. pool: "concat" keeps one pooled vector per magnification, "sum" adds them.
+    sampling: at test, "sample" (random predictions) or "top" (deterministic, biased). width: channels of the
+    attention network. hidden: units of an optional hidden layer of the head, 0 = linear.
     """
 
     n_patches: int = 32
@@ -135,16 +134,18 @@ class JSMA(nn.Module):
         scores = (total / counts.clamp_min(1) + prior + log_count).masked_fill(counts == 0, -1e30)
         return within + torch.log_softmax(scores, -1).repeat_interleave(repeats, -1)
 
-    def draw(self, log_a: Tensor, generator: torch.Generator | None = None) -> list[Draw]:
-        """One Draw per slide of log_a [b, K]; in evaluation mode `settings.sampling` decides how."""
+    def draw(self, log_a: Tensor, generator: torch.Generator | None = None, grid: CellGrid | None = None) -> list[Draw]:
+        """One Draw per slide of log_a [b, K]; in evaluation mode `settings.sampling` decides how.
+
+        grid: of the K cells, for systematic draws that are spread over the slide (`sampler_of`).
+        """
         n = self.settings.n_patches
         if self._top:
             return [top_n(row, n) for row in log_a]
-        if self.settings.estimator == "with-replacement":
-            return [sample_with_replacement(row, n, generator) for row in log_a]
+        sample = sampler_of(self.settings.estimator, grid)
         if bool((torch.isfinite(log_a).sum(-1) < n).any()):  # some slides hold fewer cells: each its own cap
-            return [sample_without_replacement(row, n, generator) for row in log_a]
-        together = sample_without_replacement(log_a, n, generator)
+            return [sample(row, n, generator) for row in log_a]
+        together = sample(log_a, n, generator)
         return [Draw(i, t) for i, t in zip(together.indices, together.log_threshold, strict=True)]
 
     @property
@@ -160,7 +161,7 @@ class JSMA(nn.Module):
     ) -> Tensor:
         """Logits [..., C]: log_a_drawn [..., N] in draw order, features [..., N, d], magnification long [..., N].
 
-        log_threshold: `Draw.log_threshold` [...], needed by the Horvitz-Thompson estimators only.
+        log_threshold: `Draw.log_threshold` [...], needed by the Horvitz-Thompson and systematic estimators only.
         """
         phi = estimate(
             "truncated" if self._top else self.settings.estimator,
@@ -208,7 +209,7 @@ class JSMA(nn.Module):
         """
         pools = pools_of(grid, (overview.shape[1], overview.shape[2]), overview.device)
         log_a = self.attend(overview[None], pools, None if mask is None else mask[None])
-        draw = self.draw(log_a, generator)[0]
+        draw = self.draw(log_a, generator, grid)[0]
         cells = draw.indices.cpu().numpy()
         features = encoder(torch.from_numpy(read_patches(cells)).to(overview.device))
         magnification = torch.from_numpy(grid.decode(cells)[0]).to(overview.device)

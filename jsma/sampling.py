@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from jsma.grid import CellGrid
 
 
 class Draw(NamedTuple):
     """Drawn cells and what the estimators need to know about the draw.
 
     indices: long [..., n], flat cell indices in draw order (the order of decreasing perturbed log-probability).
-    log_threshold: float [...], kappa = the (n+1)-th largest perturbed log-probability; -inf when every cell
-    with mass was drawn, or when the draw has no threshold (with replacement, top-n).
+    log_threshold: float [...], kappa = the (n+1)-th largest perturbed log-probability, or log tau of a systematic
+    draw; -inf when every cell with mass was drawn, or when the draw has no threshold (with replacement, top-n).
     """
 
     indices: Tensor
@@ -88,6 +92,65 @@ def sample_with_replacement(log_a: Tensor, n: int, generator: torch.Generator | 
     _cap(log_a, n)
     indices = torch.multinomial(log_a.exp(), n, replacement=True, generator=generator)
     return Draw(indices, log_a.new_full(log_a.shape[:-1], -math.inf))
+
+
+def inclusion_threshold(a: Tensor, n: int) -> Tensor:
+    """tau [...] with sum_i min(1, a_i / tau) = n over the cells of a [..., K]; n at most the cells with mass.
+
+    Cells with a_i >= tau are certain. With k of them tau = (mass of the others) / (n - k): the smallest k for which the
+    next largest cell is not above it.
+    """
+    largest, where = a.topk(n, -1)
+    tail = a.scatter(-1, where, 0.0).sum(-1, keepdim=True)
+    rest = tail + largest.flip(-1).cumsum(-1).flip(-1)  # mass without the k largest; 1 - sum would cancel
+    tau = rest / torch.arange(n, 0, -1, device=a.device)
+    first = (largest <= tau).to(torch.uint8).argmax(-1, keepdim=True)  # k = n - 1 always holds
+    return tau.gather(-1, first)[..., 0]
+
+
+@torch.no_grad()
+def sample_systematic(
+    log_a: Tensor, n: int, generator: torch.Generator | None = None, path: Tensor | None = None
+) -> Draw:
+    """Draw n different cells of each row of log_a [..., K], cell i with probability min(1, a_i / tau), exactly.
+
+    The probabilities are laid end to end along `path` (long [K], a permutation of the cells; None: as they come) and
+    read off at steps of 1 from one random start: cells that are neighbours on the path are rarely drawn together, so
+    that every stretch of it gets its share of the n up to rounding. On `CellGrid.path` these are every magnification
+    and every region. `log_threshold` is log tau; the indices are in random order. n is capped as in
+    `sample_without_replacement`.
+    Source: Madow, Annals of Mathematical Statistics 1949 (unequal probabilities, one start); Stevens & Olsen, JASA 2004
+    (a space-filling path, for draws that are spread over a plane).
+    """
+    n, _ = _cap(log_a, n)
+    a = log_a.double().exp()
+    tau = inclusion_threshold(a, n)
+    share = (a / tau[..., None]).clamp_max(1.0)
+    path = None if path is None else path.to(log_a.device)
+    ends = (share if path is None else share[..., path]).cumsum(-1)
+    ends = ends * (n / ends[..., -1:])
+    shape = (*log_a.shape[:-1], 1)
+    start = 1.0 - torch.rand(shape, generator=generator, device=log_a.device, dtype=torch.float64)  # 0 < start <= 1
+    steps = start + torch.arange(n, device=log_a.device)
+    drawn = torch.searchsorted(ends, steps).clamp_max(log_a.shape[-1] - 1)
+    mixed = torch.rand(drawn.shape, generator=generator, device=log_a.device).argsort(-1)
+    drawn = drawn.gather(-1, mixed)
+    return Draw(drawn if path is None else path[drawn], tau.log().to(log_a.dtype))
+
+
+Sampler = Callable[[Tensor, int, torch.Generator | None], Draw]
+
+
+def sampler_of(estimator: str, grid: CellGrid | None = None) -> Sampler:
+    """The draw that belongs to an estimator (a name of `jsma.estimators.ESTIMATORS`).
+
+    grid: of all K cells, for systematic draws that are spread over the slide; None: cells as they come.
+    """
+    if estimator == "with-replacement":
+        return sample_with_replacement
+    if estimator == "systematic":
+        return partial(sample_systematic, path=None if grid is None else torch.from_numpy(grid.path))
+    return sample_without_replacement
 
 
 @torch.no_grad()

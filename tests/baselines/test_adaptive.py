@@ -20,7 +20,7 @@ class Scripted(Adaptive):
     def sizes(self, generator):
         return [len(order) for order in self.script]
 
-    def draw(self, log_a, n, generator):
+    def draw(self, log_a, n, generator, grid=None):
         self.seen.append(log_a)
         return Draw(torch.tensor(self.script[len(self.seen) - 1]), torch.tensor(-torch.inf))
 

@@ -9,7 +9,7 @@ import torch
 from jsma.estimator_table import enumerate_bias, example, page
 from jsma.estimators import ESTIMATORS, estimate, murthy, murthy_ratio_exact, murthy_ratio_quadrature
 
-EXACT = ("des-raj", "murthy", "with-replacement")
+EXACT = ("des-raj", "murthy", "with-replacement", "systematic")
 
 
 @pytest.mark.parametrize("peaked", (True, False))
@@ -70,12 +70,12 @@ def test_murthy_of_many_slides_is_that_of_each(n):
     torch.testing.assert_close(together.sum(-1), torch.ones(2, 3, dtype=torch.float64), rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("name", ("des-raj", "murthy", "horvitz-thompson", "published"))
+@pytest.mark.parametrize("name", ("des-raj", "murthy", "horvitz-thompson", "systematic", "published"))
 def test_all_cells_drawn_gives_the_expectation(name):
     logits, features = example(False)
     a = torch.softmax(logits, 0)
     phi = estimate(name, a, features, log_threshold=torch.tensor(-torch.inf))
-    if name in ("murthy", "horvitz-thompson"):
+    if name in ("murthy", "horvitz-thompson", "systematic"):
         torch.testing.assert_close(phi, a @ features)
     assert torch.isfinite(phi).all()
 
@@ -84,16 +84,23 @@ def test_groups_split_the_same_sum():
     logits, features = example(True)
     a, groups = torch.softmax(logits, 0)[:4], torch.tensor([1, 0, 2, 1])
     for name in (*EXACT, "published"):
-        parts = estimate(name, a, features[:4], groups=groups, n_groups=4)
-        torch.testing.assert_close(parts.sum(0), estimate(name, a, features[:4]))
+        kappa = torch.tensor(-2.0)
+        parts = estimate(name, a, features[:4], log_threshold=kappa, groups=groups, n_groups=4)
+        torch.testing.assert_close(parts.sum(0), estimate(name, a, features[:4], log_threshold=kappa))
         assert parts.shape == (4, 3) and not parts[3].any() and parts[2].any()
 
 
-def test_errors_name_what_is_allowed():
+@pytest.mark.parametrize("name", ("horvitz-thompson", "systematic"))
+def test_errors_name_what_is_allowed(name):
     with pytest.raises(ValueError, match="des-raj"):
         estimate("none", torch.ones(1), torch.ones(1, 1))
     with pytest.raises(ValueError, match="log_threshold"):
-        estimate("horvitz-thompson", torch.ones(1), torch.ones(1, 1))
+        estimate(name, torch.ones(1), torch.ones(1, 1))
+
+
+def test_a_systematic_draw_spreads_less_than_any_other_where_attention_is_flat():
+    flat = {name: enumerate_bias(name, *example(False), 3).std for name in EXACT}
+    assert flat.pop("systematic") < min(flat.values())
 
 
 def test_the_table_of_the_document_is_current_and_holds_every_estimator():

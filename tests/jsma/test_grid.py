@@ -51,3 +51,17 @@ def test_strides_overlap_coarse_patches_and_keep_their_centres_on_the_cells():
     assert grid.centres0(last).tolist() == [[750.0, 350.0]] and grid.mpp_of(last).tolist() == [2.0]
     with pytest.raises(ValueError, match="one in"):
         CellGrid(800, 400, 0.5, (0.5, 2.0), 50, strides=(1.0,))
+
+
+@pytest.mark.parametrize("side", (1, 2, 8, 16))
+def test_the_path_goes_from_a_cell_to_one_that_touches_it(side):
+    grid = CellGrid(side, side, 1.0, (1.0,), 1)
+    _, row, col = grid.decode(grid.path)
+    assert (np.abs(np.diff(row)) + np.abs(np.diff(col)) == 1).all()
+
+
+def test_the_path_visits_every_cell_once_magnification_by_magnification():
+    m, row, col = GRID.decode(GRID.path)
+    assert sorted(GRID.path.tolist()) == list(range(GRID.n_cells)) and (np.diff(m) >= 0).all()
+    apart = np.abs(np.diff(row)) + np.abs(np.diff(col))
+    assert apart[np.diff(m) == 0].mean() < 2  # it leaves the square that holds the grid and comes back
