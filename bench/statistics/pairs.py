@@ -12,6 +12,7 @@ from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar
 
 RESAMPLES = 2000
+SAME_ACCURACY = 1e-9  # differences closer than this differ by rounding only
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,19 @@ def cluster_interval(by: np.ndarray, seed: int = 0) -> tuple[float, float]:
     return float(centre + (low - centre) * factor), float(centre + (high - centre) * factor)
 
 
-def corrected_t(gaps: np.ndarray, n_train: int, n_test: int) -> tuple[float, float]:
+def corrected_t(gaps: np.ndarray, n_train: int, n_test: int) -> tuple[float, float] | None:
     """(t, two-sided p) of differences over k resampled trainings: Nadeau & Bengio, Machine Learning 52 (2003), eq. 9.
 
-    The variance is scaled by 1/k + n_test/n_train, for the trainings share their slides. (0, 1) where k < 2.
+    The variance is scaled by 1/k + n_test/n_train, for the trainings share their slides. (0, 1) where all differences
+    are 0; None where k < 2, or where they are equal without being 0: no spread to measure the difference by, and few
+    equal trainings are no proof that there is none.
     """
     k = len(gaps)
-    variance = float(np.var(gaps, ddof=1)) if k > 1 else 0.0
-    if k < 2 or variance == 0:
-        return (0.0, 1.0) if k < 2 or not np.any(gaps) else (math.copysign(math.inf, float(gaps[0])), 0.0)
-    t = float(np.mean(gaps)) / math.sqrt((1 / k + n_test / n_train) * variance)
+    if k > 1 and not np.any(gaps):
+        return 0.0, 1.0
+    if k < 2 or float(np.ptp(gaps)) < SAME_ACCURACY:
+        return None
+    t = float(np.mean(gaps)) / math.sqrt((1 / k + n_test / n_train) * float(np.var(gaps, ddof=1)))
     return t, float(2 * student.sf(abs(t), k - 1))
 
 

@@ -154,12 +154,12 @@ def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
     gaps = _accuracies(rows, [mine[key] for key in shared]) - _accuracies(others, [theirs[key] for key in shared])
     first = own.runs[mine[shared[0]]]
     n_train, n_test = first.train.get("n_train"), first.table.num_rows
-    t_p = corrected_t(gaps, n_train, n_test)[1] if n_train and len(shared) > 1 else None
+    tested = corrected_t(gaps, n_train, n_test) if n_train else None
     return {
         "dataset": own.dataset, "strategy": own.strategy, "settings": own.differing, "name": own.name,
         "reference": reference.name, "difference": found.value, "difference_low": found.low,
         "difference_high": found.high, "only_own": found.only_own, "only_reference": found.only_reference,
-        "mcnemar_p": found.mcnemar_p, "t_p": t_p, "trainings": len(shared),
+        "mcnemar_p": found.mcnemar_p, "t_p": None if tested is None else tested[1], "trainings": len(shared),
         "margin": margin, "non_inferior": found.non_inferior(margin),
     }  # fmt: skip
 

@@ -68,11 +68,19 @@ def test_patients_widen_the_interval():
 
 def test_corrected_t_is_the_formula():
     gaps = np.array([0.02, 0.05, -0.01, 0.04, 0.03])
-    t, p = corrected_t(gaps, 100, 25)
+    found = corrected_t(gaps, 100, 25)
+    assert found is not None
+    t, p = found
     assert t == pytest.approx(gaps.mean() / math.sqrt((1 / 5 + 25 / 100) * gaps.var(ddof=1)))
     assert 0.05 < p < 1
-    assert corrected_t(gaps[:1], 100, 25) == (0.0, 1.0)
-    assert corrected_t(np.array([0.1, 0.1]), 100, 25) == (math.inf, 0.0)
+    assert corrected_t(np.zeros(3), 100, 25) == (0.0, 1.0)
+
+
+def test_corrected_t_says_nothing_without_spread():
+    thirds = np.array([37 / 40, 38 / 40, 36 / 40]) - np.array([36 / 40, 37 / 40, 35 / 40])  # equal but for rounding
+    assert np.ptp(thirds) > 0
+    for gaps in (np.array([0.1]), np.array([0.1, 0.1]), thirds):
+        assert corrected_t(gaps, 100, 25) is None
 
 
 def test_holm_by_hand():
