@@ -18,6 +18,7 @@ from baselines.stratified import Stratified, shares, strata
 from baselines.stratified_one import StratifiedOne
 from baselines.top import Top
 from jsma.estimator_table import ordered_samples
+from jsma.sampling import sample_systematic
 from tests.baselines.looks import Sketch, build, by_hand, learnt, magnification, said
 
 TARGET = torch.tensor([1.0, -2.0, 0.5]).double()
@@ -219,3 +220,26 @@ def test_top_takes_the_best_at_test_and_draws_in_training():
 def test_top_stays_top_at_another_budget():
     other = Top(replace(build(Top).settings, method=replace(build(Top).settings.method, sampling="sample")), 5, 3, None)
     assert other.settings.method.sampling == "top" and isinstance(other.settings, StrategySettings)
+
+
+# --- systematic draws ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("cls", (Joint, Factorised))
+def test_systematic_draws_give_every_magnification_its_share_and_weigh_by_inclusion(cls, seed):
+    slide, strategy = Sketch(side0_px=64, seed=3), build(cls, n_patches=12, estimator="systematic")
+    a, outcome = learnt(strategy, slide).exp(), said(strategy, slide, seed)
+    low, high = 0.0, 1.0  # tau by bisection: sum of min(1, a / tau) = 12
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if float((a / middle).clamp_max(1).sum()) > 12 else (low, middle)
+    inclusion = (a / high).clamp_max(1)
+    cells = outcome.cells.tolist()
+    assert len(set(cells)) == 12
+    along = torch.from_numpy(slide.view.grid.path)  # spread over the slide, not over rows as they come
+    wanted = sample_systematic(a.log(), 12, torch.Generator().manual_seed(seed), along).indices
+    assert cells == wanted.tolist()
+    for part in slide.view.grid.slices:
+        share = float(inclusion[part].sum())
+        assert abs(sum(part.start <= c < part.stop for c in cells) - share) < 1
+    weights = [float(a[i] / inclusion[i]) if i in cells else 0.0 for i in range(len(a))]
+    torch.testing.assert_close(outcome.logits, by_hand(strategy, slide, weights), rtol=1e-5, atol=1e-6)
