@@ -110,9 +110,10 @@ def test_a_chosen_point_is_a_complete_settings_record():
 
 def test_what_the_preset_has_tuned_is_what_was_chosen():
     record = json.loads((Path(__file__).parents[2] / "results" / "tuning.json").read_text())
-    assert PRESETS["full"].seed == record["asked"]["data_seed"]
+    assert PRESETS["full"].seed != record["asked"]["data_seed"]  # chosen on slides that the table does not hold
+    later = record["afterwards"]
     for name, point in PRESETS["full"].tuned.items():
-        assert point == record["chosen"][name]
+        assert point == {**record["chosen"][name], **(later["point"] if name in later["strategies"] else {})}
 
 
 @pytest.mark.parametrize(
