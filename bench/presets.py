@@ -30,7 +30,7 @@ PRESETS: dict[str, Preset] = {
         side0_px=1536,
         evidence_share=0.4,
         seed=202,
-        # `python -m bench.tuning`: chosen on the validation part of slides of another seed
+        # `python -m bench.tuning`, on slides of another seed; systematic afterwards (results/tuning.json says how)
         tuned={
             "jsma": {"estimator": "systematic", "weight_decay": 0.0001},
             "exhaustive-all": {"learning_rate": 0.003, "weight_decay": 0.01},
