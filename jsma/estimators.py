@@ -119,7 +119,7 @@ def horvitz_thompson_normalised(a: Tensor, log_threshold: Tensor | None = None) 
 def systematic(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
     """w_i = max(a_i, tau) of a systematic draw: a_i over its probability of being drawn, min(1, a_i / tau).
 
-    Equal weights but for certain cells; their sum is random only through those. ValueError without log tau.
+    Certain cells (a_i >= tau) weigh a_i, all others tau; weights sum to 1. ValueError without log tau.
     Source: Horvitz & Thompson, JASA 1952; Madow, Annals of Mathematical Statistics 1949.
     """
     if log_threshold is None:

@@ -6,6 +6,7 @@ import torch
 from scipy.stats import chisquare
 
 from jsma.estimator_table import ordered_samples, systematic_samples
+from jsma.estimators import systematic
 from jsma.grid import CellGrid
 from jsma.sampling import (
     entropy,
@@ -82,6 +83,8 @@ def test_systematic_draws_are_distinct_capped_and_never_without_mass():
     found = sample_systematic(log_a.log_softmax(-1), 60, torch.Generator().manual_seed(0))
     assert all(len(set(row)) == 60 for row in found.indices.tolist())
     assert torch.isfinite(log_a.gather(-1, found.indices)).all()
+    weights = systematic(log_a.log_softmax(-1).exp().gather(-1, found.indices), found.log_threshold)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(50))
     whole = sample_systematic(torch.tensor([0.5, 0.0, 0.5]).log(), 9)
     assert sorted(whole.indices.tolist()) == [0, 2]
 
