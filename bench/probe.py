@@ -25,15 +25,13 @@ from bench.calibrate import some_cells
 from bench.datasets import SlideRecord
 from bench.entry import command
 from bench.metrics import accuracy_interval
+from bench.probed import FILE, markdown
 from bench.run import Plan, Runner
 from bench.session import Request, planned
 from jsma.encoder import build_encoder
 from jsma.meter import Counters, Meter
 from jsma.metered import Desk, MeteredSlide
 from jsma.slides import SlideError
-
-FILE = "probe.json"
-"""Beside the run directories whose encoder it is about."""
 
 
 def probe(runner: Runner, plan: Plan, patches: int) -> dict[str, Any]:
@@ -97,26 +95,6 @@ def _row(means: dict[str, list[Mean]], m: int, mpp: float) -> dict[str, Any]:
         "label": [r.label for r, _ in kept["test"]], "predicted": said,
     })  # fmt: skip
     return {**row, **dict(zip(("accuracy", "accuracy_low", "accuracy_high"), accuracy_interval(table), strict=True))}
-
-
-def markdown(found: dict[str, Any]) -> str:
-    """The rows as a Markdown table, finest magnification first."""
-    lines = ["| um/px | accuracy | 95 % interval | test slides |", "| --- | --- | --- | --- |"]
-    for row in found["rows"]:
-        known = row["accuracy"] is not None
-        shown = f"{row['accuracy']:.3f} | {row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}" if known else "- | -"
-        lines.append(f"| {row['mpp']:g} | {shown} | {row['n']} |")
-    return "\n".join(lines)
-
-
-def probe_of(folders: Sequence[Path], data_hashes: set[str]) -> dict[str, Any] | None:
-    """The probe kept in one of the folders for one of these data; None where there is none."""
-    for folder in folders:
-        if (folder / FILE).is_file():
-            found = json.loads((folder / FILE).read_text())
-            if found["data_hash"] in data_hashes:
-                return found
-    return None
 
 
 def main(

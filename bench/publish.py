@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare import FinishedRun, compare, magnification_by_class
-from bench.probe import markdown as probe_table
-from bench.probe import probe_of
+from bench.probed import markdown as probe_table
+from bench.probed import probe_of
 from bench.rundir import named, writable
 from bench.statistics.tables import against, front_lines
 from bench.tables import REFERENCE_POINT, as_csv, markdown, markdown_against, markdown_where

@@ -40,7 +40,9 @@ def test_decoding_process_never_loads_torch():
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-@pytest.mark.parametrize("modules", ("bench.cli", "bench.compare", "bench.report.page", "bench.datasets"))
+@pytest.mark.parametrize(
+    "modules", ("bench.cli", "bench.compare", "bench.publish", "bench.report.build", "bench.datasets")
+)
 def test_what_runs_no_model_never_loads_torch(modules):
     """`--help`, `compare`, `report` and the datasets answer at once: torch and timm take seconds to load."""
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"

@@ -7,7 +7,8 @@ import pytest
 import tifffile
 
 from bench import probe as module
-from bench.probe import FILE, markdown, probe, probe_of
+from bench.probe import probe
+from bench.probed import FILE, markdown, probe_of
 from bench.session import Request, planned
 
 
