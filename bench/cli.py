@@ -63,6 +63,7 @@ def run(
     bars = Bars()
     with bars.progress:
         session = execute(request, bars)
+    from bench.code import of_other_code
     from bench.compare import compare as rows_of
     from bench.compare import load_runs
     from bench.tables import terminal
@@ -72,6 +73,12 @@ def run(
     print_table(terminal(rows))
     print("bottleneck at inference: " + "; ".join(f"{r['strategy']} {r['bottleneck']}" for r in rows))
     print(f"results: {out} ({len(session.runs)} runs)")
+    if older := of_other_code(session.runs):
+        print(
+            f"taken over: {len(older)} of {len(session.runs)} runs were made by other code than this "
+            f"(the first: {older[0].name}); delete their folders to run them again",
+            file=sys.stderr,
+        )
     for reason, number in session.left_out.items():
         print(f"left out: {number} x {reason}", file=sys.stderr)
     for slide, reason in session.failed.items():

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.code import code_digest
 from bench.energy import meter_of
 from bench.errors import UsageError
 
@@ -97,7 +98,7 @@ def named(stem: Path, suffix: str) -> Path:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and hardware that the timings belong to."""
+    """Code, versions and hardware that results and timings belong to."""
     packages = ("jsma-bench", "torch", "timm", "torchmil", "tifffile", "numpy", "openslide-python")
     cpu = next(
         (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
@@ -108,6 +109,7 @@ def environment() -> dict[str, Any]:
         "cpu": cpu,
         "cores": os.cpu_count(),
         "gpu": gpus(),
+        "code": code_digest(),
         "versions": {p: version(p) for p in packages},
     }
 

@@ -59,8 +59,22 @@ def test_running_again_skips_what_is_complete(finished):
     folder, _ = finished
     before = {p: p.stat().st_mtime_ns for p in (folder / "runs").glob("*/status.json")}
     assert len(before) == len(DEFAULT)
-    assert cli("run", *SMALL, cwd=folder).returncode == 0
+    again = cli("run", *SMALL, cwd=folder)
+    assert again.returncode == 0 and "taken over" not in again.stderr
     assert {p: p.stat().st_mtime_ns for p in (folder / "runs").glob("*/status.json")} == before
+
+
+def test_runs_of_other_code_are_taken_over_and_named(finished):
+    folder, _ = finished
+    file = next((folder / "runs").glob("demo-jsma-*/environment.json"))
+    recorded = json.loads(file.read_text())
+    file.write_text(json.dumps({**recorded, "code": "0" * 12}))
+    try:
+        done = cli("run", *SMALL, cwd=folder)
+    finally:
+        file.write_text(json.dumps(recorded))
+    assert done.returncode == 0
+    assert f"taken over: 1 of {len(DEFAULT)} runs" in done.stderr and file.parent.name in done.stderr
 
 
 def photos(folder, n=16, mpp=True):

@@ -1,0 +1,49 @@
+"""The digest of the code follows what decides results, and nothing else; runs without one count as other code's."""
+
+import json
+import shutil
+
+import pytest
+
+from bench.code import DECIDES, ROOT, code_digest, of_other_code
+
+
+@pytest.fixture
+def copy(tmp_path):
+    for package in ("jsma", "baselines", "bench"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def changed(root, name):
+    code_digest.cache_clear()
+    before = code_digest(root)
+    with (root / name).open("a") as file:
+        file.write("# another line\n")
+    code_digest.cache_clear()
+    return code_digest(root) != before
+
+
+@pytest.mark.parametrize("name", ("jsma/sampling.py", "jsma/slides/plan.py", "baselines/top.py", "bench/train.py"))
+def test_code_that_decides_results_changes_it(copy, name):
+    assert code_digest(copy) == code_digest()
+    assert changed(copy, name)
+
+
+@pytest.mark.parametrize("name", ("bench/report/page.py", "bench/compare.py", "bench/gate/show.py"))
+def test_code_that_only_reads_results_does_not(copy, name):
+    assert not changed(copy, name)
+
+
+def test_every_place_is_there():
+    assert all((ROOT / place).exists() for place in DECIDES)
+
+
+def test_runs_that_do_not_say_are_other_code(tmp_path):
+    for name, environment in (("own", {"code": code_digest()}), ("old", {}), ("other", {"code": "0"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "environment.json").write_text(json.dumps(environment))
+    assert of_other_code([tmp_path / n for n in ("own", "old", "other", "none")]) == [
+        tmp_path / "old",
+        tmp_path / "other",
+    ]
