@@ -32,6 +32,7 @@ from jsma.slides import SlideError, open_slide
 from jsma.slides.client import client
 
 CPU_TICK_S = 0.01
+PARTS, FLOOR = ("libjpeg-turbo", "copies alone"), "libjpeg-turbo + copies"
 
 
 def cpu_s(work: Work) -> float:
@@ -119,12 +120,17 @@ def many_processes(options: argparse.Namespace, slide: str) -> dict[str, Any]:
     return found
 
 
+def floor(seconds: dict[str, list[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """Per round, decoding every tile once and copying every patch: what reading by tiles takes at least."""
+    return [(a[0] + b[0], a[1] + b[1]) for a, b in zip(*(seconds[name] for name in PARTS), strict=True)]
+
+
 def with_ratios(found: dict[str, Any]) -> dict[str, Any]:
-    """`found` and the ratios of each of our ways to each other's, and of our default to our other ways."""
+    """`found` and the ratios of each of our ways to each other's and to the floor, and of our default to our others."""
     mine = [arm["name"] for arm in found["arms"] if arm["ours"]]
     others = [arm["name"] for arm in found["arms"] if not arm["ours"]]
-    pairs = [(a, b) for a in mine for b in others] + [(mine[0], b) for b in mine[1:]]
-    seconds = found["seconds"]
+    pairs = [(a, b) for a in mine for b in (FLOOR, *others)] + [(mine[0], b) for b in mine[1:]]
+    seconds = {**found["seconds"], FLOOR: floor(found["seconds"])}
     table = [
         {"ours": a, "other": b, "wall": ratios(seconds, a, b, 0), "cpu": ratios(seconds, a, b, 1)} for a, b in pairs
     ]

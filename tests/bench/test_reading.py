@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from bench.reading import main, ratios
+from bench.reading import FLOOR, floor, main, ratios
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,6 +37,7 @@ def test_benchmark(slide, processes):
     assert set(found["largest_difference"].values()) == {0} and len(found["largest_difference"]) >= 3
     tiles = found["cost"]["tiles"]
     assert 0 < tiles <= 16 + 4 + 1 and found["cost"]["decoded_px"] == tiles * 256 * 256
+    assert {row["other"] for row in found["ratios"]} >= {FLOOR, "libjpeg-turbo", "openslide-python"}
     decodings = {arm["name"]: arm["tile_decodings"] for arm in found["arms"]}
     assert decodings["copies alone"] == 0 and decodings["libjpeg-turbo"] == tiles
     assert decodings["openslide-python"] == found["touches"] > tiles
@@ -46,6 +47,11 @@ def test_ratio_is_taken_within_each_round():
     seconds = {"ours": [(1.0, 2.0), (10.0, 2.0), (2.0, 2.0)], "other": [(3.0, 4.0), (20.0, 2.0), (2.0, 6.0)]}
     assert ratios(seconds, "ours", "other", 0) == {"median": 2.0, "min": 1.0, "max": 3.0}
     assert ratios(seconds, "ours", "other", 1) == {"median": 2.0, "min": 1.0, "max": 3.0}
+
+
+def test_floor_is_decoding_and_copying_of_the_same_round():
+    assert floor({"libjpeg-turbo": [(1.0, 2.0), (3.0, 4.0)], "copies alone": [(0.5, 0.25), (1.0, 1.0)], "x": []}) == [
+        (1.5, 2.25), (4.0, 5.0)]  # fmt: skip
 
 
 def test_bad_input_is_one_line(slide, tmp_path, capsys):
