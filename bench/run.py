@@ -13,6 +13,7 @@ import torch
 from baselines import STRATEGIES
 from baselines.contract import Strategy, StrategySettings
 from bench.calibrate import Calibration, calibrate
+from bench.code import code_digest
 from bench.datasets import Dataset, SlideRecord
 from bench.energy import meter_of
 from bench.errors import UsageError
@@ -104,6 +105,7 @@ class Runner:
 
     def run(self, plan: Plan) -> Result:
         """Train and infer everything that is not complete yet."""
+        code_digest()  # kept from now on: files may be edited before the last run is recorded
         need_annotation(map(strategy_class, plan.strategies), self.dataset.name, self.dataset.records)
         keys = {(f, s, n): self._key(n, f, s, plan) for f in plan.folds for s in plan.seeds for n in plan.strategies}
         if not all(RunDirectory(self.out, key).complete for key in keys.values()):
