@@ -10,10 +10,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DECIDES = (
-    "jsma", "baselines", "bench/datasets", "bench/demo", "bench/evidence", "bench/calibrate.py", "bench/infer.py",
-    "bench/megapixel.py", "bench/prepare.py", "bench/pyramid.py", "bench/run.py", "bench/settings.py", "bench/train.py",
+    "jsma", "baselines", "bench/datasets", "bench/demo", "bench/evidence", "bench/cache.py", "bench/calibrate.py",
+    "bench/energy.py", "bench/infer.py", "bench/megapixel.py", "bench/prepare.py", "bench/pyramid.py", "bench/run.py",
+    "bench/settings.py", "bench/train.py", "bench/where.py",
 )  # fmt: skip
-"""What makes slides, trains and infers. What reads finished runs (tables, reports, the gate) is not among it."""
+"""What makes slides, trains, infers and measures; not what reads finished runs (tables, reports, the gate)."""
 
 
 @cache
