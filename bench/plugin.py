@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import inspect
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -25,6 +27,12 @@ def own_class(target: str, base: type[Base], option: str) -> type[Base]:
     return found
 
 
+def source_of(cls: type) -> str:
+    """The text of the file that defines `cls`; "" where there is none (a compiled module)."""
+    file = getattr(sys.modules[cls.__module__], "__file__", None)
+    return Path(file).read_text(encoding="utf-8") if file is not None and file.endswith(".py") else ""
+
+
 def _loaded(where: str, what: str) -> ModuleType:
     try:
         if not where.endswith(".py"):
@@ -32,9 +40,11 @@ def _loaded(where: str, what: str) -> ModuleType:
         path = Path(where)
         if not path.is_file():
             raise UsageError(f"{what}: no such file; give file.py:Class")
-        spec = importlib.util.spec_from_file_location(f"own_{path.stem}", path)
+        name = f"own_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+        spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses, pickle and inspect look a class's module up there
         spec.loader.exec_module(module)
         return module
     except UsageError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -20,7 +19,7 @@ from bench.errors import UsageError
 from bench.evidence.shares import evidence_for, need_annotation
 from bench.infer import Contestant, infer
 from bench.looks import FILE, album, save
-from bench.plugin import own_class
+from bench.plugin import own_class, source_of
 from bench.rundir import RunDirectory, RunKey
 from bench.settings import RunSettings
 from bench.train import Labelled, Trained, settings_record, train
@@ -126,7 +125,7 @@ class Runner:
         settings = {**asdict(self.settings), "n_folds": plan.n_folds}
         settings["split"] = self.dataset.split_digest(fold, plan.n_folds)
         cls = strategy_class(name)
-        code = "" if name in STRATEGIES else inspect.getsource(cls)  # another version of one's own is another run
+        code = "" if name in STRATEGIES else source_of(cls)  # another version of one's own is another run
         return RunKey(self.dataset.name, self.dataset.fingerprint, cls.name, fold, seed, settings, code)
 
     def _group(self, directories: dict[str, RunDirectory], fold: int, seed: int, plan: Plan) -> None:
@@ -166,7 +165,7 @@ class Runner:
     ) -> Contestant:
         cls, device = strategy_class(name), torch.device(self.settings.device)
         saved = directory.partial / "weights.pt"
-        if saved.is_file():
+        if saved.is_file() and directory.read_json("train.json").get("code") == code_digest():
             return self.restored(name, saved, seed)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
         energy = meter_of(self.settings.device)
@@ -174,6 +173,7 @@ class Runner:
         trained, counters, scale = self.train(name, encoder, parts, seed)
         shared = None if self._store(encoder) is None else SHARED
         kept = {"counters": counters, "n_train": len(parts["train"]), "uses_evidence": cls.uses_evidence}
+        kept["code"] = code_digest()  # a training that was broken off is gone on with by the same code only
         kept["energy"] = energy.record(energy.stop(), shared)
         directory.write_json("train.json", {**settings_record(trained), **kept})
         directory.write_table("curve.parquet", trained.curve)

@@ -65,6 +65,10 @@ class RunDirectory:
         temporary.write_text(json.dumps(value, indent=1, sort_keys=True, default=str))
         os.replace(temporary, path)
 
+    def read_json(self, name: str) -> dict[str, Any]:
+        """What `write_json` wrote to the partial folder."""
+        return json.loads((self.partial / name).read_bytes())
+
     def write_table(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Write rows as Parquet to the partial folder."""
         pd.DataFrame(rows).to_parquet(self.start() / name, index=False)

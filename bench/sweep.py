@@ -20,7 +20,7 @@ from baselines.contract import Outcome, Strategy
 from bench.datasets import SlideRecord
 from bench.evidence.shares import evidence_for
 from bench.infer import Contestant
-from bench.run import Plan, Report, Runner
+from bench.run import Plan, Report, Runner, strategy_class
 from bench.statistics.spread import SWEEP
 from jsma.meter import Counters, Meter
 from jsma.metered import Desk, MeteredSlide, SlideView, ViewSettings
@@ -133,7 +133,7 @@ class Sweep:
         """Predictions beside the run whose weights they are of; those of earlier sweeps stay, unless made anew."""
         for name in self.plan.strategies:
             path = self.runner.directory(name, fold, seed, self.plan).final / SWEEP
-            own = pd.DataFrame([row for row in rows if row["strategy"] == name])
+            own = pd.DataFrame([row for row in rows if row["strategy"] == strategy_class(name).name])
             if own.empty:
                 continue
             own["confidence"] = own["confidence"].astype(float)
@@ -208,7 +208,7 @@ class Sweep:
             # other noise on every slide: with the same, the slides of a draw would go astray together
             outcome, meter = self._predict(arm, seen, draw * 1_000_003 + number)
             rows.append({
-                "strategy": arm.name, "uses_evidence": arm.strategy.uses_evidence, "mode": arm.mode,
+                "strategy": arm.strategy.name, "uses_evidence": arm.strategy.uses_evidence, "mode": arm.mode,
                 "budget": arm.budget, "confidence": arm.confidence,
                 "draw": draw, "slide": record.id, "patient": record.patient, "label": record.label,
                 "predicted": classes[int(outcome.logits.argmax())],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,35 @@ def test_runs_of_other_code_are_taken_over_and_named(finished):
         file.write_text(json.dumps(recorded))
     assert done.returncode == 0
     assert f"taken over: 1 of {len(DEFAULT)} runs" in done.stderr and file.parent.name in done.stderr
+
+
+def test_ones_own_strategy_runs_and_another_version_of_its_file_is_another_run(finished):
+    folder, _ = finished
+    out, own = folder / "own", folder / "mine.py"
+    text = (ROOT / "tests" / "baselines" / "mine.py").read_text()
+    for number, own_text in enumerate((text, text, text + "\nMORE = 1\n")):
+        own.write_text(own_text)
+        done = cli("run", *SMALL, "--strategies", "mine.py:Mine", "--out", out, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert len(list(out.glob("demo-mine-*/status.json"))) == (1, 1, 2)[number]
+    assert "mine" in cli("compare", out, "--md", cwd=folder).stdout
+
+
+def test_a_training_is_gone_on_with_by_the_code_that_began_it(finished):
+    folder, _ = finished
+    run = next((folder / "runs").glob("demo-random-*"))
+    partial = folder / "broken-off" / f"{run.name}.partial"
+    shutil.copytree(run, partial)
+    (partial / "status.json").unlink()
+    trained = json.loads((run / "train.json").read_text())
+    for code, same in ((trained["code"], True), ("0" * 12, False)):
+        (partial / "train.json").write_text(json.dumps({**trained, "code": code}))
+        done = cli("run", *SMALL, "--strategies", "random", "--out", "broken-off", cwd=folder)
+        assert done.returncode == 0, done.stderr
+        again = json.loads((partial.with_suffix("") / "train.json").read_text())
+        assert again["code"] == trained["code"] and (again["train_s"] == trained["train_s"]) is same
+        partial.with_suffix("").rename(partial)
+        (partial / "status.json").unlink()
 
 
 def photos(folder, n=16, mpp=True):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from jsma.metered import Desk, MeteredSlide, ViewSettings
 from jsma.slides import open_slide
 from jsma.store import FeatureStore
 
+OWN = str(Path(__file__).parents[1] / "baselines" / "mine.py") + ":Mine"
 VIEW = ViewSettings(mpps=(1.0, 2.0), patch_px=32, overview_mpp=4.0)
 
 
@@ -115,8 +117,8 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
         write_slide(tmp_path / f"{k}.tif", 40 * (k % 2) + k)
         lines.append(f"{k}.tif,{'ab'[k % 2]}")
     (tmp_path / "labels.csv").write_text("\n".join(lines))
-    asked = ["sweep", "--slides", tmp_path / "labels.csv", "--strategies", "jsma,overview,adaptive", "--top", "jsma",
-             "--budgets", "3,1", "--draws", "4", "--confidences", "1,0", "--set", "first_look=2",
+    asked = ["sweep", "--slides", tmp_path / "labels.csv", "--strategies", f"jsma,overview,adaptive,{OWN}",
+             "--top", "jsma", "--budgets", "3,1", "--draws", "4", "--confidences", "1,0", "--set", "first_look=2",
              "--preset", "tiny", "--out", tmp_path / "runs",
              "--set", "name=test_resnet", "--set", "pretrained=null", "--set", "mpps=[1,2]",
              "--set", "patch_px=32", "--json", "--save", tmp_path / "made" / "sweep-0.5"]  # fmt: skip
@@ -126,8 +128,9 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     assert [(r["strategy"], r["mode"], r["budget"], r["confidence"], r["draws"]) for r in rows] == [
         ("jsma", "sample", 1, None, 4), ("jsma", "sample", 3, None, 4), ("jsma", "top", 1, None, 1),
         ("jsma", "top", 3, None, 1), ("overview", "sample", None, None, 1), ("adaptive", "sample", 3, 0, 4),
-        ("adaptive", "sample", 3, 1, 4)]  # fmt: skip
-    assert [r["patches_per_slide"] for r in rows] == [1, 3, 1, 3, 0, 2, 3]
+        ("adaptive", "sample", 3, 1, 4), ("mine", "sample", 1, None, 4), ("mine", "sample", 3, None, 4)]  # fmt: skip
+    assert [r["patches_per_slide"] for r in rows] == [1, 3, 1, 3, 0, 2, 3, 1, 3]
+    assert set(pd.read_parquet(next((tmp_path / "runs").glob("*-mine-*")) / "sweep.parquet")["strategy"]) == {"mine"}
     assert rows[0]["flip_rate"] is not None and rows[2]["flip_rate"] is None
     made = {p.suffix for p in (tmp_path / "made").iterdir()}
     assert made == {".md", ".csv", ".json", ".png"}
