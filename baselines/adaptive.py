@@ -20,9 +20,11 @@ class Adaptive(Strategy):
     """Rounds of `first_look`, then `next_look` patches, each from an attention that knows what was read before.
 
     Our own. Round r draws without replacement from a_r over the cells not read yet, and estimates
-    Phi_r = sum_i a_r,i f_i; the prediction is the head's on the mean of the estimates, weighted by their patches.
+    Phi_r = sum_i a_r,i f_i over all: exact over the cells read before, by the estimator over the others. The prediction
+    is the head's on the mean of the estimates, weighted by their patches.
     log a_r = log a_0 + shift[m] + sum over read q of worth(f_q) <v_i, v_q>, with shift a linear function of what was
-    pooled so far and v the overview's hidden map, projected, of norm 1; both start at 0, as JSMA.
+    pooled so far and v the overview's hidden map, projected, of norm 1; both start at 0, and while a_r is a_0 all
+    rounds together are one look of Des Raj, draw for draw.
     At test it stops once the highest class probability reaches `confidence`; in training the number of rounds is
     uniform, so that the head is fit after every round.
     Unbiased: each Phi_r and its gradients to a_r and f, given the rounds before. Not unbiased: the gradient that an
@@ -73,16 +75,29 @@ class Adaptive(Strategy):
         return sampler_of(self.settings.method.estimator, grid)(log_a, n, generator)
 
     def update(self, log_a0: Tensor, places: Tensor, group: Tensor, cells: Tensor, features: Tensor, phi: Tensor,
-               free: Tensor) -> Tensor:  # fmt: skip
-        """log a [K] of the next round.
+               tissue: Tensor) -> Tensor:  # fmt: skip
+        """log a [K] of the next round, over read and unread cells.
 
         log_a0: [K] of the first; places: v [K, width]; group: magnification, long [K]; cells [n] and features [n, d]
-        (adapted) read so far; phi: what was pooled so far [M, d]; free: bool [K], cells that may still be drawn.
+        (adapted) read so far; phi: what was pooled so far [M, d]; tissue: bool [K].
         """
         scale = self.model.pooled_dim**0.5
         moved = self.shift((phi * scale).flatten())[group]
         moved = moved + places @ (places[cells].T @ self.worth(features.to(phi) * scale)[:, 0])
-        return masked_log_probs(log_a0.masked_fill(~free, 0.0) + moved, free, self.settings.method.smoothing_eps)
+        return masked_log_probs(log_a0.masked_fill(~tissue, 0.0) + moved, tissue, self.settings.method.smoothing_eps)
+
+    def pooled(self, log_a: Tensor, rest: Tensor, draw: Draw, fresh: Tensor, known: tuple[Tensor, Tensor],
+               group: Tensor) -> Tensor:  # fmt: skip
+        """Phi_r [M, d] of a round: log_a [K]; rest: the same over the unread cells, of sum 1; fresh: features drawn;
+        known: cells read before and their features."""
+        cells, features = known
+        name, n = "truncated" if self.top else self.settings.method.estimator, self.model.n_magnifications
+        own = draw.indices
+        found = estimate(name, rest[own].exp(), fresh, log_threshold=draw.log_threshold, groups=group[own], n_groups=n)
+        if not len(cells):
+            return found
+        exact = torch.zeros_like(found).index_add(0, group[cells], log_a[cells].exp()[:, None] * features)
+        return exact + found * (1 - log_a[cells].exp().sum())
 
     def certain(self, logits: Tensor) -> bool:
         """Whether it may stop; never in training."""
@@ -96,27 +111,26 @@ class Adaptive(Strategy):
     def _one(self, slide: MeteredSlide, generator: Generator) -> Outcome:
         with self.meter.stage("attention"):
             overview = slide.overview()[None]
-            free, pools = slide.view.mask.to(overview.device), slide.view.pools
-            log_a = log_a0 = self.model.attend(overview, pools, free[None])[0]
+            tissue, pools = slide.view.mask.to(overview.device), slide.view.pools
+            rest = log_a = log_a0 = self.model.attend(overview, pools, tissue[None])[0]
             places = normalize(self.alike(self.model.attention.hidden(overview, pools)[0]), dim=1)
-            group = magnification_of(slide, torch.arange(len(free), device=free.device))
+            group = magnification_of(slide, torch.arange(len(tissue), device=tissue.device))
         sizes = [part.stop - part.start for part in slide.view.grid.slices]
-        n, name = self.model.n_magnifications, "truncated" if self.top else self.settings.method.estimator
-        cells, features = group[:0], log_a0.new_zeros(0, self.model.pooled_dim)
+        free, cells, features = tissue, group[:0], log_a0.new_zeros(0, self.model.pooled_dim)
         phi, mean_a, penalties, logits = log_a0.new_zeros(()), torch.zeros_like(log_a0).detach(), [], log_a0[:0]
         for size in self.sizes(generator):
             if not bool(free.any()):
                 break
             if len(cells):
                 with self.meter.stage("attention"):
-                    log_a = self.update(log_a0, places, group, cells, features, phi, free)
+                    log_a = self.update(log_a0, places, group, cells, features, phi, tissue)
+                    rest = log_a.masked_fill(~free, -torch.inf).log_softmax(0)
             with self.meter.stage("sample"):
-                draw = self.draw(log_a, size, generator, slide.view.grid)
+                draw = self.draw(rest, size, generator, slide.view.grid)
                 own = draw.indices
             fresh = self.model.adapted(slide.features(own), group[own]).to(log_a)
             with self.meter.stage("aggregate"):
-                seen = estimate(name, log_a[own].exp(), fresh, log_threshold=draw.log_threshold,
-                                groups=group[own], n_groups=n)  # fmt: skip
+                seen = self.pooled(log_a, rest, draw, fresh, (cells, features), group)
                 new = len(own) / (len(cells) + len(own))
                 phi = phi * (1 - new) + seen * new
                 mean_a = mean_a * (1 - new) + log_a.detach().exp() * new
@@ -126,5 +140,5 @@ class Adaptive(Strategy):
                 logits = classify(self.model, phi)
             if self.certain(logits):
                 break
-        share = mean_a.new_zeros(n).index_add(0, group, mean_a)
+        share = mean_a.new_zeros(self.model.n_magnifications).index_add(0, group, mean_a)
         return Outcome(logits, torch.stack(penalties).mean(), cells, share, mean_a)
