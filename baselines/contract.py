@@ -42,10 +42,11 @@ class BagSettings:
     """Options of the strategies that read every tissue patch.
 
     heads: attention heads of transmil and ips, which must divide the width of the features (8 on 512 units as
-    published); landmarks: of transmil's Nystrom attention, the attention is exact for bags up to that size (256 as
-    published); clam_top: patches with the highest and the lowest attention that clam's instance loss takes (8 as
-    published); clam_weight: of that loss against the cross-entropy (.3/.7 as published); ips_load: patches that ips
-    reads at a time; ips_shuffle: in an order drawn anew, in place of square by square.
+    published); landmarks: of transmil's Nystrom attention (256 as published), taken for bags so large that exact
+    attention would cost more (from some 2,000 patches a magnification); clam_top: patches with the highest and the
+    lowest attention that clam's instance loss takes (8 as published); clam_weight: of that loss against the
+    cross-entropy (.3/.7 as published); ips_load: patches that ips reads at a time; ips_shuffle: in an order drawn
+    anew, in place of square by square.
     """
 
     heads: int = 4

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchmil.nn import NystromAttention as TorchmilNystrom
 
 from baselines.clam import CLAM, CLAMAll, smooth_svm
@@ -14,7 +15,7 @@ from baselines.everything import padded
 from baselines.exhaustive import Exhaustive
 from baselines.maximum import MaxAll
 from baselines.mean import MeanAll
-from baselines.transmil import NystromAttention, TransMIL, pseudo_inverse, segment_means
+from baselines.transmil import NystromAttention, TransMIL, largest_exact, pseudo_inverse, segment_means
 from jsma import JSMASettings
 from jsma.meter import Meter
 
@@ -197,6 +198,7 @@ def test_transmil_with_a_landmark_for_every_token_is_the_transformer_of_the_pape
 def test_nystrom_attention_below_that():
     torch.manual_seed(0)
     layer = NystromAttention(DIM, 2, 4).double()
+    layer.n_exact = 4
     x = torch.randn(7, DIM, dtype=torch.float64)
     q, k, v = (part.view(7, 2, 3).transpose(0, 1) for part in layer.qkv(x).split(DIM, dim=1))
     segments = ((0, 1), (2, 3), (4, 5), (6,))  # 7 tokens in 4 segments
@@ -220,9 +222,27 @@ def test_nystrom_attention_agrees_with_torchmil_where_the_landmarks_divide_the_b
     own = NystromAttention(DIM, 2, 4).double()
     theirs = TorchmilNystrom(DIM, DIM, DIM, 2, n_landmarks=4, pinv_iterations=12).double()
     theirs.qkv_nn.load_state_dict(own.qkv.state_dict())
-    own.out = nn.Identity()
+    own.n_exact, own.out = 4, nn.Identity()
     x = torch.randn(8, DIM, dtype=torch.float64)
     torch.testing.assert_close(own(x), theirs(x[None])[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("landmarks", "head_dim"), ((4, 3), (16, 8)))
+def test_attention_is_exact_while_that_takes_fewer_operations(landmarks, head_dim):
+    class Thrice(nn.Module):
+        def forward(self, x):
+            return torch.cat([x, x, x], dim=1)
+
+    def operations(n, n_exact):
+        layer = NystromAttention(head_dim, 1, landmarks)
+        layer.n_exact, layer.qkv, layer.out = n_exact, Thrice(), nn.Identity()  # neither way has more of these
+        with FlopCounterMode(display=False) as counter:
+            layer(torch.zeros(n, head_dim))
+        return counter.get_total_flops()
+
+    n = largest_exact(landmarks, head_dim)
+    assert NystromAttention(2 * head_dim, 2, landmarks).n_exact == n
+    assert operations(n, n) <= operations(n, 0) and operations(n + 1, n + 1) > operations(n + 1, 0)
 
 
 def test_pseudo_inverse_and_segment_means():
