@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import normalize
 
 from baselines.contract import Outcome, Strategy, StrategySettings
+from baselines.rounds import Seen
 from baselines.weighted import classify, magnification_of
 from jsma import JSMA, Draw, estimate, masked_log_probs, sampler_of, top_n
 from jsma.grid import CellGrid
@@ -74,30 +75,27 @@ class Adaptive(Strategy):
             return top_n(log_a, n)
         return sampler_of(self.settings.method.estimator, grid)(log_a, n, generator)
 
-    def update(self, log_a0: Tensor, places: Tensor, group: Tensor, cells: Tensor, features: Tensor, phi: Tensor,
-               tissue: Tensor) -> Tensor:  # fmt: skip
+    def update(self, log_a0: Tensor, places: Tensor, tissue: Tensor, seen: Seen) -> Tensor:
         """log a [K] of the next round, over read and unread cells.
 
-        log_a0: [K] of the first; places: v [K, width]; group: magnification, long [K]; cells [n] and features [n, d]
-        (adapted) read so far; phi: what was pooled so far [M, d]; tissue: bool [K].
+        log_a0: [K] of the first; places: v [K, width]; tissue: bool [K].
         """
         scale = self.model.pooled_dim**0.5
-        moved = self.shift((phi * scale).flatten())[group]
-        moved = moved + places @ (places[cells].T @ self.worth(features.to(phi) * scale)[:, 0])
+        moved = self.shift((seen.phi * scale).flatten())[seen.group]
+        worth = self.worth(seen.features.to(seen.phi) * scale)[:, 0]
+        moved = moved + places @ (places[seen.cells].T @ worth)
         return masked_log_probs(log_a0.masked_fill(~tissue, 0.0) + moved, tissue, self.settings.method.smoothing_eps)
 
-    def pooled(self, log_a: Tensor, rest: Tensor, draw: Draw, fresh: Tensor, known: tuple[Tensor, Tensor],
-               group: Tensor) -> Tensor:  # fmt: skip
-        """Phi_r [M, d] of a round: log_a [K]; rest: the same over the unread cells, of sum 1; fresh: features drawn;
-        known: cells read before and their features."""
-        cells, features = known
-        name, n = "truncated" if self.top else self.settings.method.estimator, self.model.n_magnifications
-        own = draw.indices
-        found = estimate(name, rest[own].exp(), fresh, log_threshold=draw.log_threshold, groups=group[own], n_groups=n)
-        if not len(cells):
+    def pooled(self, log_a: Tensor, rest: Tensor, draw: Draw, fresh: Tensor, seen: Seen) -> Tensor:
+        """Phi_r [M, d] of a round: log_a [K]; rest: the same over the unread cells, of sum 1; fresh: drawn features."""
+        name, own, n = self.settings.method.estimator, draw.indices, self.model.n_magnifications
+        found = estimate("truncated" if self.top else name, rest[own].exp(), fresh, log_threshold=draw.log_threshold,
+                         groups=seen.group[own], n_groups=n)  # fmt: skip
+        if not len(seen.cells):
             return found
-        exact = torch.zeros_like(found).index_add(0, group[cells], log_a[cells].exp()[:, None] * features)
-        return exact + found * (1 - log_a[cells].exp().sum())
+        known = log_a[seen.cells].exp()
+        exact = torch.zeros_like(found).index_add(0, seen.group[seen.cells], known[:, None] * seen.features)
+        return exact + found * (1 - known.sum())
 
     def certain(self, logits: Tensor) -> bool:
         """Whether it may stop; never in training."""
@@ -115,30 +113,27 @@ class Adaptive(Strategy):
             rest = log_a = log_a0 = self.model.attend(overview, pools, tissue[None])[0]
             places = normalize(self.alike(self.model.attention.hidden(overview, pools)[0]), dim=1)
             group = magnification_of(slide, torch.arange(len(tissue), device=tissue.device))
-        sizes = [part.stop - part.start for part in slide.view.grid.slices]
-        free, cells, features = tissue, group[:0], log_a0.new_zeros(0, self.model.pooled_dim)
-        phi, mean_a, penalties, logits = log_a0.new_zeros(()), torch.zeros_like(log_a0).detach(), [], log_a0[:0]
+        sizes, free = [part.stop - part.start for part in slide.view.grid.slices], tissue
+        nothing = log_a0.new_zeros(0, self.model.pooled_dim)
+        seen = Seen(group, group[:0], nothing, log_a0.new_zeros(()), torch.zeros_like(log_a0).detach())
+        penalties, logits = [], log_a0[:0]
         for size in self.sizes(generator):
             if not bool(free.any()):
                 break
-            if len(cells):
+            if len(seen.cells):
                 with self.meter.stage("attention"):
-                    log_a = self.update(log_a0, places, group, cells, features, phi, tissue)
+                    log_a = self.update(log_a0, places, tissue, seen)
                     rest = log_a.masked_fill(~free, -torch.inf).log_softmax(0)
             with self.meter.stage("sample"):
                 draw = self.draw(rest, size, generator, slide.view.grid)
                 own = draw.indices
             fresh = self.model.adapted(slide.features(own), group[own]).to(log_a)
             with self.meter.stage("aggregate"):
-                seen = self.pooled(log_a, rest, draw, fresh, (cells, features), group)
-                new = len(own) / (len(cells) + len(own))
-                phi = phi * (1 - new) + seen * new
-                mean_a = mean_a * (1 - new) + log_a.detach().exp() * new
-                cells, features = torch.cat([cells, own]), torch.cat([features, fresh])
+                seen = seen.after(own, fresh, self.pooled(log_a, rest, draw, fresh, seen), log_a.exp())
                 free = free.index_fill(0, own, False)
                 penalties.append(self.model.regulariser(log_a, sizes))
-                logits = classify(self.model, phi)
+                logits = classify(self.model, seen.phi)
             if self.certain(logits):
                 break
-        share = mean_a.new_zeros(self.model.n_magnifications).index_add(0, group, mean_a)
-        return Outcome(logits, torch.stack(penalties).mean(), cells, share, mean_a)
+        share = seen.attention.new_zeros(self.model.n_magnifications).index_add(0, group, seen.attention)
+        return Outcome(logits, torch.stack(penalties).mean(), seen.cells, share, seen.attention)
