@@ -87,7 +87,7 @@ def picture(rows: list[dict[str, Any]], png: Path) -> None:
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    from bench.report.style import colour, marker
+    from bench.report.style import colour, marker, plain_ticks
 
     sns.set_theme(style="whitegrid", context="notebook")
     columns = math.ceil(len(rows) / LEGEND_ROWS)
@@ -104,6 +104,7 @@ def picture(rows: list[dict[str, Any]], png: Path) -> None:
                 fmt=marker(row["strategy"]), ms=7, capsize=3, color=colour(row["strategy"]), label=row["strategy"],
             )  # fmt: skip
         axis.set_xscale("log")
+        plain_ticks(axis, "x")
         axis.set_xlabel(label)
     axes[0].set_ylabel("accuracy (95 % interval)")
     handles, labels = axes[0].get_legend_handles_labels()

@@ -7,10 +7,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report.style import INK, PAPER, legend_below, marker, palette, sheet
+from bench.report.style import INK, PAPER, legend_below, marker, palette, plain_ticks, sheet
 from bench.statistics.breakdown import Slope
 from jsma.meter import STAGES
 
@@ -111,16 +110,3 @@ def draw_area(
     axis.set_ylabel(axis_label)
     legend_below(figure, axis, 1)
     return figure
-
-
-def plain_ticks(axis: Axes, which: str) -> None:
-    """1, 10, 100 in place of powers; 2 and 5 between where the axis spans little."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    one: Any = getattr(axis, f"{which}axis")
-    low, high = getattr(axis, f"get_{which}lim")()
-    if low > 0:
-        decades = np.log10(high / low)
-        one.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)))
-    one.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-    one.set_minor_formatter(NullFormatter())

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.report.figures_cost import plain_ticks
-from bench.report.style import INK, PAPER, legend_below, marker, palette, sheet
+from bench.report.style import INK, PAPER, legend_below, marker, palette, plain_ticks, sheet
 
 
 def draw_anytime(table: pd.DataFrame, note: str) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -80,6 +81,20 @@ def legend_below(figure: Figure, axis: Axes, columns: int = 3) -> None:
     once = dict(zip(labels, handles, strict=True))
     columns = 1 if max(map(len, once), default=0) > 40 else min(columns, max(len(once), 1))
     figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=columns)
+
+
+def plain_ticks(axis: Axes, which: str) -> None:
+    """1, 10, 100 in place of powers; 2 and 5 between where the axis spans little, every digit where it spans less."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    one: Any = getattr(axis, f"{which}axis")
+    low, high = getattr(axis, f"get_{which}lim")()
+    if low > 0:
+        decades = math.log10(high / low)
+        between = (1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)
+        one.set_major_locator(LogLocator(subs=tuple(range(1, 10)) if decades < 0.6 else between))
+    one.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    one.set_minor_formatter(NullFormatter())
 
 
 def write(figure: Figure, folder: Path, name: str) -> str:

@@ -1,5 +1,6 @@
 """What is drawn is what the table says: frames beside rows, and bars, dots and lines beside frames."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +13,7 @@ from bench.report.figures_cost import draw_area, draw_front, draw_speedups, draw
 from bench.report.figures_learning import draw_anytime, draw_curves, draw_magnifications
 from bench.report.material import gather
 from bench.report.page import Commands
-from bench.report.style import palette
+from bench.report.style import palette, plain_ticks
 from bench.statistics.costs import pareto
 
 
@@ -160,3 +161,19 @@ def test_seconds_of_a_cold_cache_have_a_front_of_their_own(material, monkeypatch
     assert [len(table) for table in frames.fronts(part, "patches_per_slide").values()] == [4]
     names = [sketch.name for sketch in sketches(material, part)]
     assert "front-seconds-synthetic-cold" in names and "front-seconds-synthetic-warm" in names
+
+
+@pytest.mark.parametrize("span", ((0.06, 0.8), (0.55, 1.2), (0.01, 0.3), (0.02, 300.0)))
+def test_labels_of_a_log_axis_are_plain_and_apart(span):
+    figure, axis = plt.subplots(figsize=(4.5, 3))
+    axis.set_xscale("log")
+    axis.set_xlim(*span)
+    plain_ticks(axis, "x")
+    figure.canvas.draw()
+    labels = [
+        t for t in axis.get_xticklabels(which="both") if t.get_text() and span[0] <= t.get_position()[0] <= span[1]
+    ]
+    boxes = [label.get_window_extent() for label in labels]
+    plt.close(figure)
+    assert len(labels) >= 2 and not any("^" in label.get_text() for label in labels)
+    assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
