@@ -15,6 +15,7 @@ from bench.compare import FinishedRun, load_runs
 from bench.entry import command
 from bench.rundir import environment, named
 from bench.session import Request, execute
+from bench.stamp import stamp
 
 PAIR = ("jsma", "exhaustive-all")
 RESAMPLES = 2000
@@ -73,12 +74,6 @@ def main(
 
 def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> None:
     """Write stem.csv, stem.md, stem.json and stem.png (a heat map of the difference)."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
     stem.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(table)
     frame.to_csv(named(stem, ".csv"), index=False, float_format="%.4f")
@@ -91,13 +86,24 @@ def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> Non
     named(stem, ".md").write_text("\n".join(lines) + "\n")
     provenance = {"command": "python -m bench.dials", "asked": asked, **environment()}
     named(stem, ".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    picture(frame, asked["seeds"], named(stem, ".png"), stamp(named(stem, ".csv")))
+
+
+def picture(frame: pd.DataFrame, seeds: int, png: Path, metadata: dict[str, str]) -> None:
+    """Heat map of the difference over hint and evidence share."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
     grid = frame.pivot(index="hint", columns="evidence_share", values="difference").sort_index(ascending=False)
     figure, axis = plt.subplots(figsize=(5.4, 4), layout="constrained")
     sns.heatmap(grid, annot=True, fmt="+.2f", cmap="vlag", center=0, ax=axis, cbar_kws={"label": "accuracy difference"})
-    axis.set_title(f"jsma minus exhaustive-all, {table[0]['slides']} test slides, {asked['seeds']} seeds")
+    axis.set_title(f"jsma minus exhaustive-all, {frame['slides'].iloc[0]} test slides, {seeds} seeds")
     axis.set_xlabel("evidence share of the sites")
     axis.set_ylabel("hint")
-    figure.savefig(named(stem, ".png"), dpi=110)
+    figure.savefig(png, dpi=110, metadata=metadata)
     plt.close(figure)
 
 

@@ -1,10 +1,13 @@
-"""Files embedded in documents: `python -m bench.embed README.md` fills its `table:` and `file:` blocks again."""
+"""Files embedded in documents: `python -m bench.embed README.md` fills its `table:` and `file:` blocks again, and draws
+the pictures that it shows from the tables beside them."""
 
 from __future__ import annotations
 
 import re
 import sys
 from pathlib import Path
+
+from bench.stamp import draw_again, is_fresh
 
 BLOCK = re.compile(r"(<!-- (table|file): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -36,7 +39,15 @@ def root_of(document: Path) -> Path:
     return next((folder for folder in folders if (folder / "pyproject.toml").is_file()), folders[0])
 
 
+def stale_pictures(document: Path) -> list[Path]:
+    """Pictures that `document` shows and that were not drawn from the CSV beside them as it is now."""
+    shown = (document.parent / name for name in re.findall(r"!\[[^]]*\]\(([^)]+\.png)\)", document.read_text()))
+    return [png for png in shown if png.with_suffix(".csv").is_file() and not (png.is_file() and is_fresh(png))]
+
+
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         document = Path(name)
         document.write_text(embedded(document.read_text(), root_of(document)))
+        for png in stale_pictures(document):
+            draw_again(png)

@@ -11,6 +11,7 @@ from bench.compare import FinishedRun, compare, magnification_by_class
 from bench.probed import markdown as probe_table
 from bench.probed import probe_of
 from bench.rundir import named, writable
+from bench.stamp import stamp
 from bench.statistics.tables import against, front_lines
 from bench.tables import REFERENCE_POINT, as_csv, markdown, markdown_against, markdown_where
 
@@ -29,7 +30,7 @@ def publish(runs: list[FinishedRun], stem: Path, command: str) -> list[Path]:
     files[0].write_text(page(rows, runs, command))
     files[1].write_text(as_csv(rows))
     files[2].write_text(json.dumps(provenance(runs, command), indent=1, sort_keys=True) + "\n")
-    picture(rows, files[3])
+    picture(rows, files[3], stamp(files[1]))
     return files
 
 
@@ -79,7 +80,7 @@ def provenance(runs: list[FinishedRun], command: str) -> dict[str, Any]:
     }
 
 
-def picture(rows: list[dict[str, Any]], png: Path) -> None:
+def picture(rows: list[dict[str, Any]], png: Path, metadata: dict[str, str]) -> None:
     """Accuracy with its interval against inference seconds and megapixels decoded, both on log axes."""
     import matplotlib
 
@@ -112,5 +113,5 @@ def picture(rows: list[dict[str, Any]], png: Path) -> None:
     slides, runs = max(row["slides"] for row in rows), max(row["runs"] for row in rows)
     names = ", ".join(sorted({row["dataset"] for row in rows}))
     figure.suptitle(f"{names}: {slides} test slides, runs a strategy: {runs}")
-    figure.savefig(png, dpi=110)
+    figure.savefig(png, dpi=110, metadata=metadata)
     plt.close(figure)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.rundir import environment, named, writable
+from bench.stamp import stamp
 from bench.tables import EVIDENCE
 
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -63,11 +64,11 @@ def publish(table: list[dict[str, Any]], asked: dict[str, Any], stem: Path) -> l
     )
     pd.DataFrame(table).to_csv(files[1], index=False, float_format="%.6g")
     files[2].write_text(json.dumps({**asked, **environment()}, indent=1, sort_keys=True, default=str) + "\n")
-    picture(table, files[3])
+    picture(table, files[3], stamp(files[1]))
     return files
 
 
-def picture(table: list[dict[str, Any]], png: Path) -> None:
+def picture(table: list[dict[str, Any]], png: Path, metadata: dict[str, str]) -> None:
     """Accuracy and flip rate against patches read a slide (log axis); the band is the sd over sampling seeds."""
     import matplotlib
 
@@ -108,5 +109,5 @@ def picture(table: list[dict[str, Any]], png: Path) -> None:
         f"{first['dataset']}: n = {first['slides']} test slides, {max(r['draws'] for r in table)} sampling seeds, "
         f"{first['trainings']} training(s)"
     )
-    figure.savefig(png, dpi=110)
+    figure.savefig(png, dpi=110, metadata=metadata)
     plt.close(figure)

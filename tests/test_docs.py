@@ -1,6 +1,7 @@
 """What documents show is what files hold; every command has help; the strategy in README works."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from baselines import DEFAULT, STRATEGIES
-from bench.embed import embedded, first_table
+from bench.embed import embedded, first_table, stale_pictures
+from bench.stamp import draw_again, is_fresh
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -26,6 +28,30 @@ def test_a_stale_block_is_noticed(tmp_path):
     stale = "<!-- table: t.md -->\n| a |\n<!-- end -->"
     fresh = embedded(stale, tmp_path)
     assert "| 1 |" in fresh and "| b |" not in fresh and embedded(fresh, tmp_path) == fresh
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_pictures_show_the_tables_beside_them(document):
+    assert not stale_pictures(document), f"stale: run python -m bench.embed {document.name}"
+
+
+def test_published_pictures_show_their_tables():
+    pictures = sorted((ROOT / "results").glob("*.png"))
+    assert len(pictures) > 5 and all(is_fresh(png) for png in pictures)
+
+
+@pytest.mark.parametrize("name", ("full", "sweep"))
+def test_a_stale_picture_is_noticed_and_drawn_again(name, tmp_path):
+    for suffix in (".csv", ".png"):
+        shutil.copy(ROOT / "results" / f"{name}{suffix}", tmp_path)
+    (tmp_path / "page.md").write_text(f"![words]({name}.png)\n")
+    assert not stale_pictures(tmp_path / "page.md")
+    table = tmp_path / f"{name}.csv"
+    lines = table.read_text().splitlines(keepends=True)
+    table.write_text("".join(lines[:-1]))  # one row fewer
+    assert stale_pictures(tmp_path / "page.md") == [table.with_suffix(".png")]
+    draw_again(table.with_suffix(".png"))
+    assert not stale_pictures(tmp_path / "page.md")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
