@@ -1,5 +1,6 @@
 """The digest of the code follows what decides results, and nothing else; runs without one count as other code's."""
 
+import ast
 import json
 import shutil
 
@@ -37,6 +38,41 @@ def test_code_that_only_reads_results_does_not(copy, name):
 
 def test_every_place_is_there():
     assert all((ROOT / place).exists() for place in DECIDES)
+
+
+DECIDES_NOTHING = {
+    "bench/code.py": "the digest itself",
+    "bench/errors.py": "words of mistakes",
+    "bench/fetch/listing.py": "where a dataset comes from; what came is hashed",
+    "bench/looks.py": "pictures for the report, taken once all is timed",
+    "bench/plugin.py": "a strategy of one's own is named by its file's text",
+    "bench/presets.py": "what they choose is in the name of the run",
+    "bench/rundir.py": "names and writes the folder",
+}
+
+
+def imports_of(start):
+    """Files of this project that module `start` imports, directly or not."""
+    todo, seen = [start], set()
+    while todo:
+        place = ROOT / todo.pop().replace(".", "/")
+        for file in (place.with_suffix(".py"), place / "__init__.py"):
+            name = file.relative_to(ROOT).as_posix()
+            if name in seen or not file.is_file():
+                continue
+            seen.add(name)
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.Import):
+                    todo += [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    todo += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return seen
+
+
+def test_whatever_a_run_imports_decides_its_result_or_says_why_not():
+    found = imports_of("bench.run")
+    left = {name for name in found if not any(name == place or name.startswith(place + "/") for place in DECIDES)}
+    assert len(found) > 40 and left == set(DECIDES_NOTHING)
 
 
 def test_runs_that_do_not_say_are_other_code(tmp_path):
