@@ -12,6 +12,9 @@ from types import ModuleType
 from typing import TypeVar
 
 from bench.errors import UsageError
+from bench.imports import files_of
+
+OURS = frozenset({"jsma", "baselines", "bench"})
 
 Base = TypeVar("Base")
 
@@ -28,9 +31,17 @@ def own_class(target: str, base: type[Base], option: str) -> type[Base]:
 
 
 def source_of(cls: type) -> str:
-    """The text of the file that defines `cls`; "" where there is none (a compiled module)."""
+    """The text of the file that defines `cls`, then names and texts of those that it imports from beside it.
+
+    "" where there is none (a compiled module). This project's own code is left out: `bench.code` tells of that.
+    """
     file = getattr(sys.modules[cls.__module__], "__file__", None)
-    return Path(file).read_text(encoding="utf-8") if file is not None and file.endswith(".py") else ""
+    if file is None or not file.endswith(".py"):
+        return ""
+    start, *others = files_of(Path(file), OURS)
+    return "".join(
+        [start.read_text(encoding="utf-8"), *(f"\0{o.name}\0{o.read_text(encoding='utf-8')}" for o in others)]
+    )
 
 
 def _loaded(where: str, what: str) -> ModuleType:
@@ -44,6 +55,8 @@ def _loaded(where: str, what: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
+        if (folder := str(path.resolve().parent)) not in sys.path:
+            sys.path.append(folder)  # modules beside it; last, so that none of theirs hides an installed one
         sys.modules[name] = module  # dataclasses, pickle and inspect look a class's module up there
         spec.loader.exec_module(module)
         return module
