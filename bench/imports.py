@@ -41,12 +41,12 @@ def _imports(file: Path, top: Path) -> Iterator[tuple[Path, str]]:
     """(folder, dotted name) of whatever the file may import; names of a `from` import may be modules."""
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError):
+    except (SyntaxError, ValueError):  # no Python, no text: whoever imports it is told
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((top, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.ImportFrom) and node.level <= len(file.parents):
             base = top if not node.level else file.parents[node.level - 1]
             stem = f"{node.module}." if node.module else ""
             yield from ((base, stem + alias.name) for alias in node.names)

@@ -24,8 +24,9 @@ FILES = {
     "pack/__init__.py": "",
     "pack/deep.py": "from . import near\nfrom ..outside import x\n",
     "pack/near.py": "import jsma\nimport mine\n",
-    "pack/other.py": "def f():\n    from pack.late import y\n",
+    "pack/other.py": "def f():\n    from pack.late import y\n    import pack.far\n",
     "pack/late.py": "y = (\n",
+    "pack/far.py": "from " + "." * 99 + " import x\n",
     "pack/unused.py": "",
 }
 
@@ -33,7 +34,7 @@ FILES = {
 def test_everything_that_is_imported_and_nothing_else(tmp_path):
     root = written(tmp_path, FILES)
     found = [file.relative_to(root.resolve()).as_posix() for file in files_of(root / "mine.py", frozenset({"jsma"}))]
-    pack = [f"pack/{name}.py" for name in ("__init__", "deep", "late", "near", "other")]
+    pack = [f"pack/{name}.py" for name in ("__init__", "deep", "far", "late", "near", "other")]
     assert found == ["mine.py", "layers.py", *pack]
     assert root.resolve() / "jsma.py" in files_of(root / "mine.py")
 
