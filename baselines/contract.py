@@ -97,6 +97,7 @@ class Outcome:
     p_magnification: Tensor | None = None
     attention: Tensor | None = None
     label_penalty: Tensor | None = None
+    rounds: Tensor | None = None
 
     def penalty_of(self, label: int) -> Tensor | None:
         """All that is added to the loss of a slide of class `label`, or None."""
@@ -118,6 +119,8 @@ class Strategy(nn.Module, ABC):
     """Whether logits at test depend on the generator; where not, one pass over the validation slides says it all."""
     stops_early = False
     """Whether `look.confidence` decides how much of N is read at test."""
+    may_stop = True
+    """False while validation chooses the weights: they do not depend on the threshold, nor on luck with it."""
     uses_evidence = False
     """Whether it may ask `MeteredSlide.evidence()` where the answer lies: an upper bound, and no method."""
 
@@ -134,6 +137,9 @@ class Strategy(nn.Module, ABC):
 
         One that was built to take trained weights is told nothing.
         """
+
+    def calibrate(self, outcomes: Sequence[Outcome], labels: Tensor) -> None:  # noqa: B027 - most have no threshold
+        """Told once the weights are chosen, where `stops_early`: what it says of the validation slides, labels [n]."""
 
     @classmethod
     def candidates(cls, settings: StrategySettings) -> list[StrategySettings]:

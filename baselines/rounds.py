@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
+
+from baselines.weighted import classify
+from jsma import JSMA
+from jsma.grid import CellGrid
 
 
 @dataclass(frozen=True)
@@ -25,3 +31,23 @@ class Seen:
         cells, features = torch.cat([self.cells, own]), torch.cat([self.features, fresh])
         attention = self.attention * (1 - new) + a.detach() * new
         return Seen(self.group, cells, features, self.phi * (1 - new) + phi * new, attention)
+
+    def near(self, grid: CellGrid) -> Tensor:
+        """exp(-d^2 / (2 s^2)) [K, n] of every cell to those read of its magnification, 0 to the others.
+
+        d: between the centres; s: side of a cell of that magnification.
+        """
+        xy = torch.from_numpy(grid.centres0(np.arange(grid.n_cells))).to(self.phi)
+        side, m = torch.tensor(grid.cell0).to(self.phi), self.group[self.cells]
+        distance = torch.cdist(xy, xy[self.cells]) / side[m]
+        return (-0.5 * distance.square()).exp() * (self.group[:, None] == m)
+
+
+@torch.no_grad()
+def worth(model: JSMA, seen: Seen) -> Tensor:
+    """How far each patch read moves the logits by itself, [n], centred on the mean over them and in units of it."""
+    own = one_hot(seen.group[seen.cells], model.n_magnifications).to(seen.phi)
+    alone = own[..., None] * seen.features.to(seen.phi)[:, None]
+    moves = classify(model, alone) - classify(model, torch.zeros_like(seen.phi))
+    size = (moves - moves.mean(-1, keepdim=True)).norm(dim=-1)
+    return size / size.mean().clamp_min(1e-12) - 1

@@ -23,6 +23,6 @@ def by_magnification(weights: Tensor, features: Tensor, magnification: Tensor, n
 
 
 def classify(model: JSMA, phi: Tensor) -> Tensor:
-    """Logits of the pooled (adapted) features [M, d] through the head that JSMA uses, pooled and scaled as there."""
-    pooled = phi.flatten() if model.settings.pool == "concat" else phi.sum(0)
+    """Logits [..., C] of pooled (adapted) features [..., M, d] by JSMA's head, pooled and scaled as there."""
+    pooled = phi.flatten(-2) if model.settings.pool == "concat" else phi.sum(-2)
     return model.head(pooled * math.sqrt(model.pooled_dim))

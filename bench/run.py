@@ -191,14 +191,24 @@ class Runner:
         return Contestant(trained.strategy, encoder, [], scale)
 
     def restored(self, name: str, weights: Path, seed: int) -> Contestant:
-        """The strategy called `name` as a run of these settings saved it in the file `weights`."""
+        """The strategy called `name` as a run of these settings saved it in the file `weights`.
+
+        UsageError where the weights are not those of the strategy as it is now.
+        """
         cls, device = strategy_class(name), torch.device(self.settings.device)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
         state = torch.load(weights, weights_only=True, map_location=device)
         chosen = cls.candidates(self.settings.of(name).strategy)[state["candidate"]]
         strategy = cls(chosen, encoder.dim, len(self.dataset.classes), Meter()).to(device)
-        strategy.load_state_dict(state["strategy"])
-        encoder.load_state_dict(state["encoder"])
+        try:
+            strategy.load_state_dict(state["strategy"])
+            encoder.load_state_dict(state["encoder"])
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UsageError(
+                f"{weights}: the weights of another version of {name} ({reason}); remove that folder, and the run is "
+                "made anew, or give another --out"
+            ) from error
         return Contestant(strategy, encoder, [], scale_from(state["scale"], device))
 
     def train(self, name: str, encoder: Encoder, parts: dict[str, list[SlideRecord]],

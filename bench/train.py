@@ -118,6 +118,9 @@ def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[
     strategy.load_state_dict(best_state)
     if best_encoder is not None:
         desk.encoder.load_state_dict(best_encoder)
+    if strategy.stops_early:
+        draws = validation.said(strategy, dropped)
+        strategy.calibrate([o for outcomes, _ in draws for o in outcomes], torch.cat([labels for _, labels in draws]))
     return Trained(strategy, candidate, best_loss, 0.0, best_s, 0.0, curve, {}, 0)
 
 
@@ -196,26 +199,37 @@ class Validation:
     @torch.no_grad()
     def __call__(self, strategy: Strategy, dropped: dict[str, str]) -> dict[str, float]:
         """`val_loss` and `val_accuracy`; slides that cannot be read to the end go to `dropped` with the reason."""
+        losses, shares = [], []
+        for outcomes, labels in self.said(strategy, dropped):
+            logits = torch.stack([o.logits for o in outcomes])
+            losses.append(float(cross_entropy(logits, labels)))
+            shares.append(float((logits.argmax(1) == labels).float().mean()))
+        return {"val_loss": sum(losses) / len(losses), "val_accuracy": sum(shares) / len(shares)}
+
+    @torch.no_grad()
+    def said(self, strategy: Strategy, dropped: dict[str, str]) -> list[tuple[list[Outcome], Tensor]]:
+        """What it says of the slides, and their labels [n], a draw; without stopping early."""
         strategy.eval()
         self.desk.encoder.eval()
         generator = Generator(device=self.desk.device).manual_seed(self.seed + 1_000_003)
-        found = [self._once(strategy, generator, dropped) for _ in range(self.draws if strategy.draws else 1)]
-        losses = [float(cross_entropy(logits, labels)) for logits, labels in found]
-        shares = [float((logits.argmax(1) == labels).float().mean()) for logits, labels in found]
-        return {"val_loss": sum(losses) / len(losses), "val_accuracy": sum(shares) / len(shares)}
+        strategy.may_stop = False
+        try:
+            return [self._once(strategy, generator, dropped) for _ in range(self.draws if strategy.draws else 1)]
+        finally:
+            strategy.may_stop = True
 
-    def _once(self, strategy: Strategy, generator: Generator, dropped: dict[str, str]) -> tuple[Tensor, Tensor]:
+    def _once(self, strategy: Strategy, generator: Generator,
+              dropped: dict[str, str]) -> tuple[list[Outcome], Tensor]:  # fmt: skip
         items = [item for item in self.items if item.slide.id not in dropped]
-        rows: list[Tensor] = []
+        rows: list[Outcome] = []
         kept: list[Labelled] = []
         for start in range(0, len(items), self.batch):
             part, outcomes = _forward(strategy, items[start : start + self.batch], generator, dropped)
-            rows += [o.logits for o in outcomes]
+            rows += outcomes
             kept += part
         if not rows:
             raise SlideError("no slide of the validation part can be read to the end; see the failures before")
-        logits = torch.stack(rows)
-        return logits, torch.tensor([item.label for item in kept], device=logits.device)
+        return rows, torch.tensor([item.label for item in kept], device=rows[0].logits.device)
 
 
 def settings_record(trained: Trained) -> dict[str, Any]:

@@ -145,6 +145,14 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     again_kept = pd.read_parquet(next((tmp_path / "runs").glob("*-jsma-*")) / "sweep.parquet")
     assert len(again_kept) == len(kept)
     assert trained == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}
+    (weights,) = (tmp_path / "runs").glob("*-adaptive-*/weights.pt")
+    state = torch.load(weights, weights_only=True)
+    del state["strategy"]["temperature"]  # as an earlier version left them
+    torch.save(state, weights)
+    code, out, err = command(monkeypatch, capsys, *asked[:-2])
+    (line,) = [line for line in err.splitlines() if "error" in line]
+    assert code == 2 and out == "" and "another version of adaptive" in line and str(weights.parent) in line
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from baselines.contract import Outcome, Strategy, StrategySettings
@@ -9,7 +10,7 @@ from bench.errors import UsageError
 from bench.presets import PRESETS
 from bench.session import assign
 from bench.settings import RunSettings, TrainSettings, in_regime
-from bench.train import Validation
+from bench.train import Validation, train
 from jsma.meter import Meter
 from jsma.slides import SlideError
 
@@ -68,6 +69,47 @@ def test_one_that_draws_nothing_is_asked_once():
     strategy.draws = False
     validation(6, 4)(strategy, {})
     assert strategy.asked == 6
+
+
+class Hasty(Strategy):
+    """Says in each outcome whether it might stop; its weight is the number of the step."""
+
+    name, source, stops_early = "hasty", "this test", True
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.bias, self.told = nn.Parameter(torch.zeros(3)), []
+
+    def forward(self, slides, generator):
+        assert self.training or not self.may_stop
+        return [Outcome(self.bias * 1, rounds=self.bias.detach()[None].clone()) for _ in slides]
+
+    def calibrate(self, outcomes, labels):
+        self.told.append((outcomes, labels))
+
+
+@pytest.mark.parametrize("stops", (True, False))
+def test_weights_are_chosen_without_stopping_and_certainty_is_fit_to_them(stops):
+    desk = Desk()
+    desk.meter, desk.store = Meter(), None
+    parts = {"train": [Item(0)] * 8, "val": [Item(i) for i in (1, 2, 3)]}  # ever worse on val: the first epoch is kept
+    settings = TrainSettings(batch=8, epochs=4, val_draws=2, learning_rate=0.1)
+
+    def build(chosen, meter):
+        strategy = Hasty(chosen, 4, 3, meter)
+        strategy.stops_early = stops
+        return strategy
+
+    strategy = train(build, [StrategySettings()], parts, desk, settings, 0, lambda done, total: None).strategy
+    assert strategy.may_stop
+    torch.testing.assert_close(strategy.bias.detach(), torch.tensor([0.1, -0.1, -0.1]))  # one step of Adam
+    if not stops:
+        assert strategy.told == []
+        return
+    ((outcomes, labels),) = strategy.told
+    assert labels.tolist() == [1, 2, 0] * 2 and len(outcomes) == 6
+    for outcome in outcomes:
+        assert torch.equal(outcome.rounds[0], strategy.bias.detach())
 
 
 def test_no_readable_slide_is_said():
