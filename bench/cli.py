@@ -41,7 +41,7 @@ def run(
     slides: Annotated[
         Path | None, typer.Option(help="Your own: CSV with path,label[,patient,split,fold,mpp,annotation,site].")
     ] = None,
-    strategies: Annotated[str, typer.Option(help="Comma-separated; see `list strategies`.")] = ",".join(DEFAULT),
+    strategies: Annotated[str, typer.Option(help="Comma-separated; see `list strategies`; all.")] = ",".join(DEFAULT),
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
     seeds: Annotated[int | None, typer.Option(min=1, help="Training seeds 0..n-1; default from the preset.")] = None,
     folds: Annotated[int, typer.Option(min=1, help="How many of 5 folds to run, where the data have no split.")] = 1,

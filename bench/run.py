@@ -60,7 +60,8 @@ def strategy_class(name: str, option: str = "--strategies") -> type[Strategy]:
     """
     target = STRATEGIES.get(name, name)
     if ":" not in target:
-        raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}; your own is file.py:Class")
+        every = "; all of them: all" if option == "--strategies" else ""
+        raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}{every}; yours: file.py:Class")
     found = own_class(target, Strategy, option)
     if not getattr(found, "name", "") or not getattr(found, "source", ""):
         raise UsageError(f"{option} {name}: give the class `name` and `source`; see baselines/contract.py")

@@ -10,13 +10,15 @@ from typing import Any
 import torch
 
 from baselines import STRATEGIES
-from bench.datasets import DATASETS, labelled, load_dataset, source_named
+from bench.datasets import DATASETS, Dataset, labelled, load_dataset, source_named
 from bench.errors import UsageError
+from bench.evidence.shares import has_annotation
 from bench.presets import PRESETS, Preset
 from bench.run import Plan, Result, Runner, strategy_class
 from bench.rundir import writable
 from bench.settings import REGIMES, RunSettings, in_regime
 
+ALL = "all"
 FILL_FIRST = ("exhaustive-all", "exhaustive")  # they fill the feature store in large reads
 
 
@@ -58,7 +60,8 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     """Check the request and bring the data: who runs, and what."""
     preset = preset_named(request.preset)
     for name in request.strategies:
-        strategy_class(name)
+        if name != ALL:
+            strategy_class(name)
     if not 1 <= request.folds <= 5:
         raise UsageError(f"--folds {request.folds}; allowed: 1 to 5")
     settings = RunSettings(device=device_named(request.device))
@@ -78,9 +81,18 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
         dataset = load_dataset(request.dataset, preset, request.data, report.named("preparing slides"))
         if request.limit and request.dataset != "demo":
             dataset = dataset.limited(request.limit)
-    names = sorted(request.strategies, key=lambda n: FILL_FIRST.index(n) if n in FILL_FIRST else len(FILL_FIRST))
+    names = sorted(
+        meant(request.strategies, dataset), key=lambda n: FILL_FIRST.index(n) if n in FILL_FIRST else len(FILL_FIRST)
+    )
     plan = Plan(tuple(names), tuple(range(request.seeds or preset.seeds)), tuple(range(request.folds)))
     return Runner(dataset, settings, out, report), plan
+
+
+def meant(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
+    """`names`, each once, with `all` for every strategy of this project that the dataset allows."""
+    annotated = has_annotation(dataset.records)
+    every = tuple(n for n in STRATEGIES if annotated or not strategy_class(n).uses_evidence)
+    return tuple(dict.fromkeys(n for name in names for n in (every if name == ALL else (name,))))
 
 
 def regime_named(name: str) -> str:

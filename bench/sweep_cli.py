@@ -38,13 +38,14 @@ def sweep(
     config: Annotated[list[str] | None, typer.Option("--set", help="As in `run`.")] = None,
 ) -> None:
     """Train once, evaluate at every budget N with many sampling seeds: accuracy, spread, flips, cost."""
-    from bench.session import Request, planned
+    from baselines import STRATEGIES
+    from bench.session import ALL, Request, planned
     from bench.sweep import Sweep, SweepSettings
     from bench.sweep_publish import markdown, publish
     from bench.sweep_table import sweep_table
 
     names, tops = (tuple(n.strip() for n in text.split(",") if n.strip()) for text in (strategies, top))
-    if unknown := set(tops) - set(names):
+    if unknown := set(tops) - set(names) - (set(STRATEGIES) if ALL in names else set()):
         raise UsageError(f"--top {','.join(sorted(unknown))}: not among --strategies {strategies}; name it there too")
     settings = SweepSettings(_budgets(budgets), draws, tops, _confidences(confidences))
     bars = Bars()

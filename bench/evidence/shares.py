@@ -55,10 +55,15 @@ def evidence_for(strategy: type[Strategy], record: SlideRecord) -> EvidenceOf | 
     return find
 
 
+def has_annotation(records: Iterable[SlideRecord]) -> bool:
+    """Whether any slide has an annotation file."""
+    return any(r.mask is not None and annotation_exists(r.mask) for r in records)
+
+
 def need_annotation(strategies: Iterable[type[Strategy]], dataset: str, records: Iterable[SlideRecord]) -> None:
     """UsageError where one of `strategies` uses evidence and no slide has an annotation file."""
     asking = [strategy.name for strategy in strategies if strategy.uses_evidence]
-    if asking and not any(r.mask is not None and annotation_exists(r.mask) for r in records):
+    if asking and not has_annotation(records):
         raise UsageError(
             f"{', '.join(asking)} draws from the evidence, and no slide of {dataset} has an annotation; "
             "give some (column `annotation`), or leave it out of --strategies"
