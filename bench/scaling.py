@@ -52,7 +52,7 @@ def measure(side0_px: int, names: Sequence[str], rounds: int, data: Path, settin
     contestants = {}
     for name in names:
         torch.manual_seed(0)
-        strategy = strategy_class(name)(StrategySettings(), encoder.dim, len(dataset.classes), Meter())
+        strategy = strategy_class(name, "scaling")(StrategySettings(), encoder.dim, len(dataset.classes), Meter())
         contestants[name] = Contestant(strategy, encoder, [])
     records = [small, *[record] * rounds]
     failed = infer(contestants, records, dataset, settings.view, lambda r: open_slide(r.path), 0, lambda *_: None)
