@@ -118,7 +118,7 @@ class Adaptive(Strategy):
         sizes, free = [part.stop - part.start for part in slide.view.grid.slices], tissue
         nothing = log_a0.new_zeros(0, self.model.pooled_dim)
         seen = Seen(group, group[:0], nothing, log_a0.new_zeros(()), torch.zeros_like(log_a0).detach())
-        penalties: list[Tensor] = []
+        drawn_from: list[Tensor] = []
         said: list[Tensor] = []
         for size in self.sizes():
             if not bool(free.any()):
@@ -134,10 +134,10 @@ class Adaptive(Strategy):
             with self.meter.stage("aggregate"):
                 seen = seen.after(own, fresh, self.pooled(log_a, rest, draw, fresh, seen), log_a.exp())
                 free = free.index_fill(0, own, False)
-                penalties.append(self.model.regulariser(log_a, sizes))
+                drawn_from.append(log_a)
                 said.append(classify(self.model, seen.phi))
             if self.certain(said[-1]):
                 break
         share = seen.attention.new_zeros(self.model.n_magnifications).index_add(0, group, seen.attention)
-        return Outcome(said[-1], torch.stack(penalties).mean(), seen.cells, share, seen.attention,
-                       rounds=torch.stack(said).detach())  # fmt: skip
+        penalty = self.model.regulariser(torch.stack(drawn_from), sizes).mean()
+        return Outcome(said[-1], penalty, seen.cells, share, seen.attention, rounds=torch.stack(said).detach())
