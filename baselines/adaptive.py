@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from baselines.contract import Outcome, Strategy, StrategySettings
-from baselines.rounds import Seen, worth
+from baselines.rounds import Places, Seen, worth
 from baselines.weighted import classify, magnification_of
 from jsma import JSMA, Draw, estimate, masked_log_probs, sampler_of, top_n
 from jsma.certainty import best_temperature
@@ -118,6 +118,7 @@ class Adaptive(Strategy):
         sizes, free = [part.stop - part.start for part in slide.view.grid.slices], tissue
         nothing = log_a0.new_zeros(0, self.model.pooled_dim)
         seen = Seen(group, group[:0], nothing, log_a0.new_zeros(()), torch.zeros_like(log_a0).detach())
+        places, near = Places.of(slide.view.grid, group, log_a0.detach()), []
         drawn_from: list[Tensor] = []
         said: list[Tensor] = []
         for size in self.sizes():
@@ -125,7 +126,7 @@ class Adaptive(Strategy):
                 break
             if len(seen.cells):
                 with self.meter.stage("attention"):
-                    log_a = self.update(log_a0, seen.near(slide.view.grid), tissue, seen)
+                    log_a = self.update(log_a0, torch.cat(near, 1), tissue, seen)
                     rest = log_a.masked_fill(~free, -torch.inf).log_softmax(0)
             with self.meter.stage("sample"):
                 draw = self.draw(rest, size, generator, slide.view.grid)
@@ -134,6 +135,7 @@ class Adaptive(Strategy):
             with self.meter.stage("aggregate"):
                 seen = seen.after(own, fresh, self.pooled(log_a, rest, draw, fresh, seen), log_a.exp())
                 free = free.index_fill(0, own, False)
+                near.append(places.near(own))
                 drawn_from.append(log_a)
                 said.append(classify(self.model, seen.phi))
             if self.certain(said[-1]):

@@ -15,6 +15,26 @@ from jsma.grid import CellGrid
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where the cells lie. xy: centres in sides of a cell of their magnification, [K, 2]; group: that magnification,
+    long [K]."""
+
+    xy: Tensor
+    group: Tensor
+
+    @classmethod
+    def of(cls, grid: CellGrid, group: Tensor, like: Tensor) -> Places:
+        """Of a grid whose magnifications by cell are `group`, as numbers of the kind of `like`."""
+        xy = torch.from_numpy(grid.centres0(np.arange(grid.n_cells))).to(like)
+        return cls(xy / torch.tensor(grid.cell0).to(like)[group][:, None], group)
+
+    def near(self, cells: Tensor) -> Tensor:
+        """exp(-d^2 / 2) [K, n] of every cell to the `cells` [n] of its magnification, d in sides; 0 to the others."""
+        distance = torch.cdist(self.xy, self.xy[cells])
+        return (-0.5 * distance.square()).exp() * (self.group[:, None] == self.group[cells])
+
+
+@dataclass(frozen=True)
 class Seen:
     """What the rounds before left. group: magnification of every cell, long [K]; cells: read, long [n]; features:
     theirs, adapted [n, d]; phi [M, d], attention [K]: means of the rounds' own, weighted by their patches."""
@@ -31,16 +51,6 @@ class Seen:
         cells, features = torch.cat([self.cells, own]), torch.cat([self.features, fresh])
         attention = self.attention * (1 - new) + a.detach() * new
         return Seen(self.group, cells, features, self.phi * (1 - new) + phi * new, attention)
-
-    def near(self, grid: CellGrid) -> Tensor:
-        """exp(-d^2 / (2 s^2)) [K, n] of every cell to those read of its magnification, 0 to the others.
-
-        d: between the centres; s: side of a cell of that magnification.
-        """
-        xy = torch.from_numpy(grid.centres0(np.arange(grid.n_cells))).to(self.phi)
-        side, m = torch.tensor(grid.cell0).to(self.phi), self.group[self.cells]
-        distance = torch.cdist(xy, xy[self.cells]) / side[m]
-        return (-0.5 * distance.square()).exp() * (self.group[:, None] == m)
 
 
 @torch.no_grad()
