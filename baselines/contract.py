@@ -88,7 +88,8 @@ class Outcome:
     patches used; p_magnification: [M] probability of each magnification, or None where nothing is drawn; attention:
     [K] the distribution over all cells from which they were drawn or by which they are weighted, detached, or None
     where there is no single one; label_penalty: [n_classes] what is added to the loss if the slide is of that class (a
-    strategy never sees the label), or None.
+    strategy never sees the label), or None; rounds: [R, n_classes] logits after each round, detached, of a strategy
+    that stops early, or None.
     """
 
     logits: Tensor
