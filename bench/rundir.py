@@ -8,9 +8,10 @@ import os
 import platform
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ import pandas as pd
 from bench.code import code_digest
 from bench.energy import meter_of
 from bench.errors import UsageError
+
+PACKAGES = ("jsma-bench", "torch", "timm", "torchmil", "numpy", "opencv-python-headless", "simplejpeg", "tifffile",
+            "imagecodecs", "openslide-python", "cucim-cu13", "cucim-cu12")  # fmt: skip
+"""Whose version changes pixels (those of the demo's slides too: opencv draws them), features or seconds."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,6 @@ def named(stem: Path, suffix: str) -> Path:
 
 def environment() -> dict[str, Any]:
     """Code, versions and hardware that results and timings belong to."""
-    packages = ("jsma-bench", "torch", "timm", "torchmil", "tifffile", "numpy", "openslide-python")
     cpu = next(
         (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
     )
@@ -114,8 +118,17 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "gpu": gpus(),
         "code": code_digest(),
-        "versions": {p: version(p) for p in packages},
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of PACKAGES, as far as they are installed."""
+    found = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 @cache
