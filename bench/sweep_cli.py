@@ -41,7 +41,7 @@ def sweep(
     from baselines import STRATEGIES
     from bench.session import ALL, Request, planned
     from bench.sweep import Sweep, SweepSettings
-    from bench.sweep_publish import markdown, publish
+    from bench.sweep_publish import EQUAL, equal_markdown, markdown, publish
     from bench.sweep_table import sweep_table
 
     names, tops = (tuple(n.strip() for n in text.split(",") if n.strip()) for text in (strategies, top))
@@ -55,6 +55,8 @@ def sweep(
         job = Sweep(runner, plan, settings, bars)
         table = sweep_table(job.rows())
     print(json.dumps(table, indent=1, allow_nan=False) if as_json else markdown(table))
+    if not as_json and (equal := equal_markdown(table)):
+        print(f"\n{EQUAL}\n\n{equal}")
     if save is not None:
         asked = {
             "command": shlex.join(["jsma-bench", *sys.argv[1:]]), "sweep": asdict(settings),

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from bench.metrics import accuracy_interval
+from bench.statistics.equal import THIRDS, equal_patches, thirds
 
+KEYS = ["strategy", "mode", "budget", "confidence"]  # one row of the table
 TRAINING = ["fold", "seed"]  # one trained strategy
 
 
@@ -25,10 +27,43 @@ def sweep_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
     where known). sd_sampling: standard deviation (n-1) of the accuracy over the sampling seeds of one training, mean
     over trainings. sd_training: of the mean accuracy over trainings. flip_rate: share of slides whose prediction is
     not the same with every sampling seed, mean over trainings. Null where there are fewer than two to compare.
+    difference: see `against`.
     """
-    keys = ["strategy", "mode", "budget", "confidence"]
-    groups = rows.groupby(keys, sort=False, dropna=False)
-    return [_row(dict(zip(keys, key, strict=True)), own) for key, own in groups]  # pyright: ignore
+    groups: Any = rows.groupby(KEYS, sort=False, dropna=False)
+    table = [_row(dict(zip(KEYS, key, strict=True)), own) for key, own in groups]
+    return [{**row, **more} for row, more in zip(table, against(rows), strict=True)]
+
+
+def against(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Of each row of the table, how it does against the first strategy of the sweep at as many patches.
+
+    reference: that strategy, drawn; difference, difference_low, difference_high: `equal_patches` at the row's mean
+    patches; null for the reference itself and outside its budgets. The same, and accuracy and patches, over the thirds
+    of the slides by how hard they are to the reference where it reads most (`thirds`): *_easy, *_middle, *_hard, null
+    with one training. The reference reads as many patches on easy slides as on hard ones, unless it stops when certain.
+    """
+    drawn: Any = rows[(rows["strategy"] == rows["strategy"].iloc[0]) & (rows["mode"] == "sample")]
+    reference = {float(own["patches"].mean()): own for _, own in drawn.groupby(["budget", "confidence"], dropna=False)}
+    third = thirds(rows, reference[max(reference)])
+    name, found = str(drawn["strategy"].iloc[0]), []
+    groups: Any = rows.groupby(KEYS, sort=False, dropna=False)
+    for (strategy, mode, *_), own in groups:
+        others = {} if (strategy, mode) == (name, "sample") else reference
+        row: dict[str, Any] = {"reference": name, **_gap("", own, others, float(own["patches"].mean()))}
+        for part in THIRDS:
+            here = own[third[own.index] == part]
+            there = {n: other[third[other.index] == part] for n, other in others.items()}
+            row[f"accuracy_{part}"] = None if here.empty else float((here["label"] == here["predicted"]).mean())
+            row[f"patches_{part}"] = None if here.empty else float(here["patches"].mean())
+            row.update(_gap(f"_{part}", here, there, float(own["patches"].mean())))
+        found.append(row)
+    return found
+
+
+def _gap(part: str, own: pd.DataFrame, others: dict[float, pd.DataFrame], patches: float) -> dict[str, float | None]:
+    found = equal_patches(own, others, patches)
+    keys = (f"difference{part}", f"difference{part}_low", f"difference{part}_high")
+    return dict(zip(keys, found or (None,) * 3, strict=True))
 
 
 def _row(keys: dict[str, Any], own: Any) -> dict[str, Any]:

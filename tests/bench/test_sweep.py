@@ -16,6 +16,7 @@ from bench.datasets import SlideRecord
 from bench.infer import Contestant
 from bench.run import strategy_class
 from bench.sweep import at_budget, look, predict
+from bench.sweep_publish import equal_markdown
 from bench.sweep_table import sweep_table
 from jsma import JSMASettings
 from jsma.encoder import EncoderSettings, build_encoder
@@ -101,6 +102,53 @@ def test_the_table_is_what_is_computed_by_hand():
     assert row["patches_per_slide"] == pytest.approx(3) and row["megapixels_decoded_per_slide"] == 1.0
     assert (row["draws"], row["trainings"], row["slides"], row["budget"]) == (3, 2, 3, 4)
     assert row["accuracy_low"] < row["accuracy"] < row["accuracy_high"]
+
+
+def prediction(strategy, budget, seed, slide, right, **more):
+    """One row of a sweep."""
+    return {
+        "dataset": "d", "strategy": strategy, "uses_evidence": False, "mode": "sample", "budget": budget,
+        "confidence": None, "fold": 0, "seed": seed, "draw": 0, "slide": slide, "patient": None, "label": "a",
+        "predicted": "a" if right else "b", "patches": budget, "decoded_px": 1, "compressed_bytes": 1, "seconds": 0.1,
+        **more,
+    }  # fmt: skip
+
+
+def test_the_second_strategy_is_set_against_the_first_at_as_many_patches():
+    rows = [
+        prediction("one", n, seed, slide, hard < right, draw=draw)
+        for n, draw, right in ((4, 0, 1), (16, 0, 4), (16, 1, 2))
+        for seed in (0, 1) for hard, slide in enumerate("uvwxyz")
+    ] + [
+        prediction("two", 16, seed, slide, hard < 5, confidence=0.9, patches=4 + 2 * (hard // 2) * 2)
+        for seed in (0, 1) for hard, slide in enumerate("uvwxyz")
+    ]  # fmt: skip
+    small, large, two = sweep_table(pd.DataFrame(rows))
+    assert small["difference"] is None and large["difference_hard"] is None and small["patches_hard"] == 4
+    assert two["reference"] == "one" and two["patches_per_slide"] == 8  # half way from 4 to 16
+    assert two["difference"] == pytest.approx(5 / 6 - (1 / 6 + 3 / 6) / 2)
+    assert [two[f"patches_{k}"] for k in ("easy", "middle", "hard")] == [4, 8, 12]
+    assert two["accuracy_hard"] == 0.5 and two["difference_hard"] == pytest.approx(0.5)
+    assert (small["accuracy_hard"], large["accuracy_hard"]) == (0, 0)
+    assert two["difference_easy"] == pytest.approx(1 - (1 / 2 + 1) / 2)  # at 8 patches, though it reads 4 of them here
+    said = equal_markdown([small, large, two]).splitlines()
+    assert len(said) == 3 and said[2].startswith("| two | 16 | 0.9 | 8.0 |") and "| +0.500 (" in said[2]
+    assert "minus one at as many patches, hard" in said[0]
+
+
+def test_what_a_training_had_wrong_does_not_make_the_slide_hard_to_it():
+    right = {0: {"u": 0, "v": 1, "w": 1}, 1: {"u": 1, "v": 1, "w": 0}}
+    rows = [prediction("one", 4, seed, slide, said) for seed, own in right.items() for slide, said in own.items()]
+    rows += [prediction("two", 4, seed, slide, True) for seed in right for slide in "uvw"]
+    one, two = sweep_table(pd.DataFrame(rows))
+    # hard: w in training 0, u in training 1, and there each has it right
+    assert one["accuracy_hard"] == 1 and two["difference_hard"] == 0
+    assert two["difference"] == pytest.approx(2 / 6)
+
+
+def test_one_strategy_alone_is_set_against_nothing():
+    rows = pd.DataFrame([prediction("one", n, 0, slide, True) for n in (4, 16) for slide in "uv"])
+    assert equal_markdown(sweep_table(rows)) == ""
 
 
 def command(monkeypatch, capsys, *arguments):
