@@ -195,7 +195,7 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     assert trained == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}
     (weights,) = (tmp_path / "runs").glob("*-adaptive-*/weights.pt")
     state = torch.load(weights, weights_only=True)
-    del state["strategy"]["temperature"]  # as an earlier version left them
+    del state["strategy"]["sharpness"]  # as an earlier version left them
     torch.save(state, weights)
     code, out, err = command(monkeypatch, capsys, *asked[:-2])
     (line,) = [line for line in err.splitlines() if "error" in line]
