@@ -30,7 +30,7 @@ class Adaptive(Joint):
     draw for draw. It stops once the highest class probability reaches `confidence`, with the logits as sharp as fits
     those of all rounds on the validation slides best: the less so the fewer patches they are of (`jsma.certainty`).
     Unbiased: each Phi_r, given the rounds before. Not unbiased: a mean of what rounds that stopped early would have
-    seen. Training in rounds, and learning `telling`, were worse (docs/strategies.md).
+    seen. Training in rounds and learning `telling` was worse (docs/strategies.md).
     The attention it reports is the mean of the rounds' own, weighted by their patches.
     """
 
@@ -85,7 +85,7 @@ class Adaptive(Joint):
     def certain(self, logits: Tensor, patches: int) -> bool:
         """Whether it may stop, after so many patches."""
         confidence = self.settings.look.confidence
-        if not self.may_stop or confidence == 1:
+        if self.purpose != "test" or confidence == 1:
             return False
         factor = Sharpness(*self.sharpness.tolist()).at(patches)
         return float((logits * factor).softmax(0).max()) >= confidence
@@ -100,8 +100,10 @@ class Adaptive(Joint):
         self.sharpness.copy_(torch.tensor([found.first, found.last, found.fewest, found.most]))
 
     def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
-        """See `Strategy`; one look in training."""
-        return super().forward(slides, generator) if self.training else [self._one(s, generator) for s in slides]
+        """See `Strategy`; one look in training, and where weights are chosen."""
+        if self.training or self.purpose == "choose":
+            return super().forward(slides, generator)
+        return [self._one(slide, generator) for slide in slides]
 
     @torch.no_grad()
     def _one(self, slide: MeteredSlide, generator: Generator) -> Outcome:

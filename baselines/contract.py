@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from torch import Generator, Tensor, nn
 
 from jsma import JSMASettings
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
+
+Purpose = Literal["test", "choose", "calibrate"]
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,9 @@ class Strategy(nn.Module, ABC):
     """Whether logits at test depend on the generator; where not, one pass over the validation slides says it all."""
     stops_early = False
     """Whether `look.confidence` decides how much of N is read at test."""
-    may_stop = True
-    """False while validation chooses the weights: they do not depend on the threshold, nor on luck with it."""
+    purpose: Purpose = "test"
+    """What is asked for in evaluation. "test": predictions, which may stop early; "choose": those of validation slides
+    by which weights are chosen: without stopping, for that is luck; "calibrate": theirs too, after every round."""
     uses_evidence = False
     """Whether it may ask `MeteredSlide.evidence()` where the answer lies: an upper bound, and no method."""
 

@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from baselines.contract import Outcome, Strategy, StrategySettings
+from baselines.contract import Outcome, Purpose, Strategy, StrategySettings
 from bench.settings import TrainSettings
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide
@@ -119,7 +119,7 @@ def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[
     if best_encoder is not None:
         desk.encoder.load_state_dict(best_encoder)
     if strategy.stops_early:
-        draws = validation.said(strategy, dropped)
+        draws = validation.said(strategy, dropped, "calibrate")
         strategy.calibrate([o for outcomes, _ in draws for o in outcomes], torch.cat([labels for _, labels in draws]))
     return Trained(strategy, candidate, best_loss, 0.0, best_s, 0.0, curve, {}, 0)
 
@@ -200,23 +200,23 @@ class Validation:
     def __call__(self, strategy: Strategy, dropped: dict[str, str]) -> dict[str, float]:
         """`val_loss` and `val_accuracy`; slides that cannot be read to the end go to `dropped` with the reason."""
         losses, shares = [], []
-        for outcomes, labels in self.said(strategy, dropped):
+        for outcomes, labels in self.said(strategy, dropped, "choose"):
             logits = torch.stack([o.logits for o in outcomes])
             losses.append(float(cross_entropy(logits, labels)))
             shares.append(float((logits.argmax(1) == labels).float().mean()))
         return {"val_loss": sum(losses) / len(losses), "val_accuracy": sum(shares) / len(shares)}
 
     @torch.no_grad()
-    def said(self, strategy: Strategy, dropped: dict[str, str]) -> list[tuple[list[Outcome], Tensor]]:
-        """What it says of the slides, and their labels [n], a draw; without stopping early."""
+    def said(self, strategy: Strategy, dropped: dict[str, str], purpose: Purpose) -> list[tuple[list[Outcome], Tensor]]:
+        """What it says of the slides, and their labels [n], a draw; purpose: see `Strategy`."""
         strategy.eval()
         self.desk.encoder.eval()
         generator = Generator(device=self.desk.device).manual_seed(self.seed + 1_000_003)
-        strategy.may_stop = False
+        strategy.purpose = purpose
         try:
             return [self._once(strategy, generator, dropped) for _ in range(self.draws if strategy.draws else 1)]
         finally:
-            strategy.may_stop = True
+            strategy.purpose = "test"
 
     def _once(self, strategy: Strategy, generator: Generator,
               dropped: dict[str, str]) -> tuple[list[Outcome], Tensor]:  # fmt: skip

@@ -142,13 +142,16 @@ def test_where_it_read_it_reads_less_unless_that_told_much():
     assert moved[0.0][telling] == pytest.approx(float(moved[0.0][dull]), abs=0.2)
 
 
-def test_it_does_not_stop_while_weights_are_chosen():
+@pytest.mark.parametrize(("purpose", "asked"), (("choose", [8]), ("calibrate", [3, 2, 2, 1]), ("test", [3])))
+def test_weights_are_chosen_by_one_look_and_certainty_by_every_round(purpose, asked):
     slide, strategy = scene(Adaptive, first_look=3, next_look=2, confidence=0.0)
-    for may_stop, read in ((False, 8), (True, 3)):
-        strategy.may_stop = may_stop
-        (outcome,) = strategy.eval()([slide], torch.Generator().manual_seed(0))
-        assert len(outcome.cells) == read and len(outcome.rounds) == {8: 4, 3: 1}[read]
-        assert torch.equal(outcome.rounds[-1], outcome.logits)
+    strategy.purpose = purpose
+    (outcome,) = strategy.eval()([slide], torch.Generator().manual_seed(0))
+    assert [len(call) for call in slide.asked] == asked and len(outcome.cells) == sum(asked)
+    if purpose == "choose":
+        assert outcome.rounds is None
+    else:
+        assert len(outcome.rounds) == len(asked) and torch.equal(outcome.rounds[-1], outcome.logits)
 
 
 def test_certainty_is_fit_after_every_round_by_its_patches():

@@ -78,10 +78,10 @@ class Hasty(Strategy):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.bias, self.told = nn.Parameter(torch.zeros(3)), []
+        self.bias, self.told, self.asked = nn.Parameter(torch.zeros(3)), [], []
 
     def forward(self, slides, generator):
-        assert self.training or not self.may_stop
+        self.asked.append("train" if self.training else self.purpose)
         return [Outcome(self.bias * 1, rounds=self.bias.detach()[None].clone()) for _ in slides]
 
     def calibrate(self, outcomes, labels):
@@ -101,7 +101,8 @@ def test_weights_are_chosen_without_stopping_and_certainty_is_fit_to_them(stops)
         return strategy
 
     strategy = train(build, [StrategySettings()], parts, desk, settings, 0, lambda done, total: None).strategy
-    assert strategy.may_stop
+    assert strategy.purpose == "test" and set(strategy.asked[:-2]) == {"train", "choose"}
+    assert strategy.asked[-2:] == ["calibrate" if stops else "choose"] * 2  # two draws
     torch.testing.assert_close(strategy.bias.detach(), torch.tensor([0.1, -0.1, -0.1]))  # one step of Adam
     if not stops:
         assert strategy.told == []
