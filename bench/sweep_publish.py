@@ -87,8 +87,14 @@ def _equal_cells(row: dict[str, Any]) -> list[str]:
     return [
         name_of(row), *("-" if row[key] is None else f"{row[key]:g}" for key in ("budget", "confidence")),
         *("-" if n is None else f"{n:.1f}" for n in patches), *("-" if a is None else f"{a:.3f}" for a in right),
-        *("-" if gap[0] is None else "{:+.3f} ({:+.3f} to {:+.3f})".format(*gap) for gap in gaps),
+        *(_gap(*gap) for gap in gaps),
     ]  # fmt: skip
+
+
+def _gap(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:+.3f} (-)" if low is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def publish(table: list[dict[str, Any]], asked: dict[str, Any], stem: Path) -> list[Path]:

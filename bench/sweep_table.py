@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,10 @@ def against(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _gap(part: str, own: pd.DataFrame, others: dict[float, pd.DataFrame], patches: float) -> dict[str, float | None]:
-    found = equal_patches(own, others, patches)
+    found = equal_patches(own, others, patches) or (None,) * 3
     keys = (f"difference{part}", f"difference{part}_low", f"difference{part}_high")
-    return dict(zip(keys, found or (None,) * 3, strict=True))
+    # one slide has no interval: its bounds are infinite, which JSON does not know
+    return {k: v if v is not None and math.isfinite(v) else None for k, v in zip(keys, found, strict=True)}
 
 
 def _row(keys: dict[str, Any], own: Any) -> dict[str, Any]:

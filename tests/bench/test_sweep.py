@@ -146,6 +146,18 @@ def test_what_a_training_had_wrong_does_not_make_the_slide_hard_to_it():
     assert two["difference"] == pytest.approx(2 / 6)
 
 
+def test_one_slide_has_no_interval():
+    right = {"u": (1, 1), "v": (1, 0), "w": (0, 0)}  # by draw: easy, middle, hard in both trainings
+    rows = [
+        prediction(name, 4, seed, slide, said or name == "two", draw=draw)
+        for name in ("one", "two") for seed in (0, 1) for slide, own in right.items() for draw, said in enumerate(own)
+    ]  # fmt: skip
+    one, two = sweep_table(pd.DataFrame(rows))
+    assert two["difference_hard"] == 1 and two["difference_hard_low"] is two["difference_hard_high"] is None
+    json.dumps([one, two], allow_nan=False)
+    assert equal_markdown([one, two]).endswith("| +1.000 (-) |")
+
+
 def test_one_strategy_alone_is_set_against_nothing():
     rows = pd.DataFrame([prediction("one", n, 0, slide, True) for n in (4, 16) for slide in "uv"])
     assert equal_markdown(sweep_table(rows)) == ""
