@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.statistics.pairs import cluster_interval, correct_table
+from bench.statistics.pairs import by_cluster, cluster_interval, correct_table
 
 THIRDS = ("easy", "middle", "hard")
 SAME = 1e-9  # budgets closer than this differ by rounding only
@@ -34,8 +34,7 @@ def equal_patches(
     if both.empty:
         return None
     gap = both["right"] - (1 - share) * both["right_low"] - share * both["right_high"]
-    by = pd.DataFrame({"c": both["cluster"], "d": gap}).groupby("c")["d"].agg(["sum", "count"]).to_numpy(float)
-    return float(gap.mean()), *cluster_interval(by)
+    return float(gap.mean()), *cluster_interval(by_cluster(gap, both["cluster"]))
 
 
 def thirds(rows: pd.DataFrame, judge: pd.DataFrame) -> pd.Series:

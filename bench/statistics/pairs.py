@@ -56,12 +56,17 @@ def difference(own: pd.DataFrame, reference: pd.DataFrame) -> Difference | None:
     if both.empty:
         return None
     gap = both["right"] - both["right_reference"]
-    by = pd.DataFrame({"c": both["cluster"], "d": gap}).groupby("c")["d"].agg(["sum", "count"]).to_numpy(float)
+    by = by_cluster(gap, both["cluster"])
     low, high = cluster_interval(by)
     own, other = both["right"], both["right_reference"]
     b, c = int(((own > 0.5) & (other < 0.5)).sum()), int(((own < 0.5) & (other > 0.5)).sum())
     p = float(mcnemar([[0, b], [c, 0]], exact=True).pvalue) if b + c else 1.0  # pyright: ignore
     return Difference(float(gap.mean()), low, high, b, c, p, len(by))
+
+
+def by_cluster(values: pd.Series, clusters: pd.Series) -> np.ndarray:
+    """(sum, count) of `values` in each cluster, [n, 2]."""
+    return pd.DataFrame({"c": clusters, "d": values}).groupby("c")["d"].agg(["sum", "count"]).to_numpy(float)
 
 
 def cluster_interval(by: np.ndarray, seed: int = 0) -> tuple[float, float]:
