@@ -126,6 +126,13 @@ def kinds_of(path: str, scheme: str | None = None) -> set[str]:
     return {kind for kind in kinds if kind not in (None, HOLE)}
 
 
+def is_mask(path: str) -> bool:
+    """Whether an annotation is a raster mask, by its name."""
+    from bench.evidence import raster
+
+    return path.lower().endswith(raster.EXTENSIONS)
+
+
 def _parse(path: str, scheme: Scheme, size0_px: tuple[int, int] | None) -> list[Region]:
     from bench.evidence import outlines, raster
 

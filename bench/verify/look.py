@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from bench.datasets.contract import SlideRecord
-from bench.evidence import annotation_exists, load_evidence
+from bench.evidence import annotation_exists, check_annotation
 from jsma.slides import Level, Regions, Slide, SlideError, open_slide
 from jsma.slides.types import SlideInfo
 from jsma.tissue import tissue_mask
@@ -17,7 +17,6 @@ OVERVIEW_PX = 256
 THUMBNAIL_PX = 64
 BLACK, WHITE = 12, 250  # a tile is black when nothing in it is brighter, white when nothing is darker
 PALE = 225  # mean of the overview at the same place that explains a white tile
-OUTSIDE = 0.05  # share of an annotation that may overhang the slide
 BATCH = 32
 
 
@@ -137,13 +136,6 @@ def _mask(seen: Look, info: SlideInfo) -> None:
     record = seen.record
     if record.mask is None:
         return
-    if not annotation_exists(record.mask):
-        seen.found["missing masks"] = f"{record.mask} is not there"
-        return
-    try:
-        evidence = load_evidence(record.mask, info.width0_px, info.height0_px, record.scheme)
-    except SlideError as error:
-        seen.found["bad masks"] = str(error)
-        return
-    if evidence.outside > OUTSIDE:
-        seen.found["bad masks"] = f"{evidence.outside:.0%} of the annotation lies outside the slide"
+    finding = check_annotation(record.mask, info.width0_px, info.height0_px, record.scheme)
+    if finding is not None:
+        seen.found["bad masks" if annotation_exists(record.mask) else "missing masks"] = finding

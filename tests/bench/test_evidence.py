@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from bench.evidence import annotation_exists, kinds_of, load_evidence
+from bench.evidence import annotation_exists, check_annotation, kinds_of, load_evidence
 from jsma.slides import SlideError
 from tests.bench.datasets.layouts import SQUARE, aperio_xml, asap_xml
 
@@ -166,3 +166,30 @@ def test_missing_annotation_and_unknown_scheme(tmp_path):
         load_evidence(str(tmp_path / "a.xml"), W, H)
     with pytest.raises(SlideError, match="unknown scheme 'nope'"):
         load_evidence(str(tmp_path / "a.xml"), W, H, "nope")
+
+
+FINDINGS = {
+    "missing": (None, "is not there"),
+    "broken": ('{"features": [', "not readable GeoJSON"),
+    "only a line": ('{"type": "LineString", "coordinates": [[0, 0], [9, 9]]}', "encloses an area"),
+    "of another slide": ('{"type": "Polygon", "coordinates": [[[900, 900], [950, 900], [950, 950]]]}', "100% of the"),
+    "right": ('{"type": "Polygon", "coordinates": [[[100, 100], [150, 100], [150, 150]]]}', None),
+}
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_a_useless_annotation_is_told_in_one_line(name, tmp_path):
+    text, words = FINDINGS[name]
+    path = tmp_path / "a.geojson"
+    if text is not None:
+        path.write_text(text)
+    finding = check_annotation(str(path), W, H)
+    if words is None:
+        assert finding is None
+    else:
+        assert finding is not None and words in finding and "a.geojson" in finding and "\n" not in finding
+
+
+def test_a_mask_that_is_background_everywhere_is_right(tmp_path):
+    cv2.imwrite(str(tmp_path / "m.png"), np.zeros((H, W), np.uint8))
+    assert check_annotation(str(tmp_path / "m.png"), W, H) is None
