@@ -12,8 +12,8 @@ OUTSIDE = 0.05  # share of an annotation that may overhang the slide
 def check_annotation(path: str, width0_px: int, height0_px: int, scheme: str | None = None) -> str | None:
     """What is wrong with the annotation of a slide of width0_px x height0_px level-0 pixels; None where nothing is.
 
-    It is parsed as a run parses it: missing, not readable, of another slide, or an outline file that encloses nothing. A
-    mask that is background everywhere is right: nothing was found on its slide.
+    It is parsed as a run parses it: missing, not readable, of another slide, or an outline file that encloses nothing.
+    A mask that is background everywhere is right: nothing was found on its slide.
     """
     if not annotation_exists(path):
         return f"{path}: the annotation is not there; correct the path, or leave its cell empty"
