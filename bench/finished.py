@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,11 @@ _NOT_SETTINGS = ("split",)  # of the fold, see `check_comparable`
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A complete run directory, read back. table: its predictions as they were stored."""
+    """A complete run directory, read back.
+
+    table: its predictions as they were stored; failed: slide -> why no run of its time could read it; findings: what
+    was found wrong with the data, and accepted.
+    """
 
     path: Path
     dataset: str
@@ -38,6 +42,8 @@ class FinishedRun:
     train: dict[str, Any]
     table: pa.Table
     code: str = ""  # of a strategy that is not in the registry
+    failed: dict[str, str] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
 
     @property
     def regime(self) -> str:
@@ -68,12 +74,13 @@ def _load(path: Path) -> FinishedRun:
         with pq.ParquetFile(path / "predictions.parquet") as file:
             table = file.read(use_threads=False)
         environment = json.loads((path / "environment.json").read_bytes())
+        status = json.loads((path / "status.json").read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: damaged run ({error}); delete this folder and run again") from error
     group = json.dumps([key["data_hash"], key["fold"], key["seed"], key["settings"]], sort_keys=True)
     return FinishedRun(
         path, key["dataset"], key["strategy"], key["fold"], key["seed"], group, key["data_hash"], key["settings"],
-        environment, train, table, key.get("code", ""),
+        environment, train, table, key.get("code", ""), status.get("failed", {}), tuple(status.get("findings", ())),
     )  # fmt: skip
 
 

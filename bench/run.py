@@ -85,6 +85,7 @@ class Runner:
         self.stores: dict[str, FeatureStore] = {}  # by the encoder's fingerprint
         self.calibrations: dict[tuple[str, str], Calibration] = {}
         self.failed: dict[str, str] = {}
+        self.findings: list[str] = []  # what was found wrong with the data and accepted, for the record
 
     def open_record(self, record: SlideRecord) -> Slide:
         """Open the slide of `record` with its own mpp, if it gives one."""
@@ -159,7 +160,8 @@ class Runner:
             directory.write_table("predictions.parquet", contestants[name].rows)
             if (kept := contestants[name].album) is not None and kept.looks:
                 save(kept.looks, directory.start() / FILE)
-            directory.finish({"status": "complete", "failed": self.failed})
+            directory.finish({"status": "complete", "slides": len(self.dataset.records), "failed": self.failed,
+                              "findings": list(self.findings)})  # fmt: skip
 
     def _trained(
         self, name: str, directory: RunDirectory, parts: dict[str, list[SlideRecord]], seed: int

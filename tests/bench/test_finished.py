@@ -61,6 +61,15 @@ def test_runs_come_back_as_they_were_stored(out):
         assert together[column].dropna().tolist() == whole[column].dropna().tolist(), column
 
 
+def test_what_failed_and_what_was_found_wrong_come_back(tmp_path):
+    write(tmp_path, "jsma")
+    assert [(r.failed, r.findings) for r in load_runs(tmp_path)] == [({}, ())]  # of runs that recorded neither
+    status = {"status": "complete", "failed": {"a.svs": "damaged"}, "findings": ["a.svs and b.svs are one file"]}
+    next(tmp_path.glob("*/status.json")).write_text(json.dumps(status))
+    (run,) = load_runs(tmp_path)
+    assert run.failed == {"a.svs": "damaged"} and run.findings == ("a.svs and b.svs are one file",)
+
+
 def test_columns_of_other_types_are_stacked_all_the_same(tmp_path):
     for seed, patient in ((0, "p"), (1, 7)):
         write(tmp_path, "jsma", seed=seed)
