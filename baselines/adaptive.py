@@ -36,6 +36,7 @@ class Adaptive(Joint):
 
     name = "adaptive"
     source = "our own; one look: Zhang et al., CVPR-W 2021 (reconstruction)"
+    tuned_as = "jsma"
     stops_early = True
     spread, telling = 0.5, 0.3  # by four trainings on slides of another seed (docs/strategies.md)
 

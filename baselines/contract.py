@@ -126,6 +126,9 @@ class Strategy(nn.Module, ABC):
     purpose: Purpose = "test"
     """What is asked for in evaluation. "test": predictions, which may stop early; "choose": those of validation slides
     by which weights are chosen: without stopping, for that is luck; "calibrate": theirs too, after every round."""
+    tuned_as: str | None = None
+    """Name of the strategy whose tuned settings it takes, key by key, where it has none of its own (`RunSettings.of`):
+    of the one that it is compared with at equal settings. A subclass takes this over, too. None: of nobody."""
     uses_evidence = False
     """Whether it may ask `MeteredSlide.evidence()` where the answer lies: an upper bound, and no method."""
 

@@ -19,6 +19,7 @@ class Factorised(Joint):
 
     name = "factorised"
     source = "our own ablation of Zhang et al., CVPR-W 2021"
+    tuned_as = "jsma"
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         method = replace(settings.method, factorised=True)

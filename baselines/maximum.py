@@ -13,6 +13,7 @@ class MaxAll(Pooled):
 
     name = "max-all"
     source = "Wang et al., Pattern Recognition 74, 2018, arXiv 1610.02501 (embeddings, maximum)"
+    tuned_as = "exhaustive-all"
 
     def make_pool(self) -> nn.Module:
         """See `Pooled`."""
@@ -23,3 +24,4 @@ class Max(OneMagnification, MaxAll):
     """The same at the one magnification `settings.mpp` (Wang et al., 2018)."""
 
     name = "max"
+    tuned_as = "exhaustive"

@@ -13,6 +13,7 @@ class MeanAll(Pooled):
 
     name = "mean-all"
     source = "Wang et al., Pattern Recognition 74, 2018, arXiv 1610.02501 (embeddings, mean)"
+    tuned_as = "exhaustive-all"
 
     def make_pool(self) -> nn.Module:
         """See `Pooled`."""
@@ -23,3 +24,4 @@ class Mean(OneMagnification, MeanAll):
     """The same at the one magnification `settings.mpp` (Wang et al., 2018)."""
 
     name = "mean"
+    tuned_as = "exhaustive"

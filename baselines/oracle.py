@@ -23,6 +23,7 @@ class Oracle(Random):
 
     name = "oracle"
     source = "control"
+    tuned_as = "random"
     uses_evidence = True
 
     def log_attention(self, slides: Sequence[MeteredSlide]) -> Tensor:

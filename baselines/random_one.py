@@ -14,6 +14,7 @@ class RandomOne(Random):
 
     name = "random-one"
     source = "control"
+    tuned_as = "random"
 
     def allowed(self, slide: MeteredSlide) -> Tensor:
         """Cells of `settings.mpp` only."""

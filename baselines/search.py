@@ -11,6 +11,7 @@ class Search(Fixed):
 
     name = "search"
     source = "the alternative named in Zhang et al., CVPR-W 2021"
+    tuned_as = "fixed"
 
     @classmethod
     def candidates(cls, settings: StrategySettings) -> list[StrategySettings]:

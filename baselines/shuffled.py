@@ -32,6 +32,7 @@ class Shuffled(Joint):
 
     name = "shuffled"
     source = "control; a counterfactual of Zhang et al., CVPR-W 2021"
+    tuned_as = "jsma"
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)

@@ -55,6 +55,7 @@ class Stratified(Random):
 
     name = "stratified"
     source = "control; Cochran, Sampling Techniques, 1977"
+    tuned_as = "random"
 
     def draw(self, slide: MeteredSlide, generator: Generator) -> tuple[Tensor, Tensor]:
         """(cells [n], their weights float64 [n])."""

@@ -18,6 +18,7 @@ class Top(Joint):
 
     name = "top"
     source = "our own ablation of Zhang et al., CVPR-W 2021"
+    tuned_as = "jsma"
     draws = False
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):

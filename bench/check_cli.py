@@ -17,7 +17,7 @@ def check(
 ) -> None:
     """Does a strategy keep the contract? One line a check; exit code 1 where one fails."""
     from bench.check import check_strategy
-    from bench.run import strategy_class
+    from bench.strategies import strategy_class
 
     classes = [strategy_class(name, "check") for name in strategies]
     found = [finding for cls in classes for finding in check_strategy(cls)]

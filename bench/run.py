@@ -19,9 +19,10 @@ from bench.errors import UsageError
 from bench.evidence.shares import evidence_for, need_annotation
 from bench.infer import Contestant, infer
 from bench.looks import FILE, album, save
-from bench.plugin import own_class, source_of
+from bench.plugin import source_of
 from bench.rundir import RunDirectory, RunKey
 from bench.settings import RunSettings
+from bench.strategies import strategy_class
 from bench.train import Labelled, Trained, settings_record, train
 from jsma.encoder import Encoder, build_encoder
 from jsma.meter import Meter
@@ -51,21 +52,6 @@ class Result:
     runs: list[Path] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
-
-
-def strategy_class(name: str, option: str = "--strategies") -> type[Strategy]:
-    """The class called `name`, or `file.py:Class`, `module:Class`; UsageError that lists what exists.
-
-    option: what the user gave the name to, for the error.
-    """
-    target = STRATEGIES.get(name, name)
-    if ":" not in target:
-        every = "; all of them: all" if option == "--strategies" else ""
-        raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}{every}; yours: file.py:Class")
-    found = own_class(target, Strategy, option)
-    if not getattr(found, "name", "") or not getattr(found, "source", ""):
-        raise UsageError(f"{option} {name}: give the class `name` and `source`; see baselines/contract.py")
-    return found
 
 
 def scale_from(state: dict[str, torch.Tensor] | None, device: torch.device) -> FeatureScale | None:

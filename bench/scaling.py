@@ -24,9 +24,9 @@ from bench.demo import CLASSES, DemoSettings, generate
 from bench.demo.write import slide_name
 from bench.entry import command
 from bench.infer import Contestant, infer
-from bench.run import strategy_class
 from bench.rundir import environment
 from bench.settings import RunSettings
+from bench.strategies import strategy_class
 from jsma.encoder import build_encoder
 from jsma.meter import Meter
 from jsma.slides import open_slide

@@ -14,9 +14,10 @@ from bench.datasets import DATASETS, Dataset, labelled, load_dataset, source_nam
 from bench.errors import UsageError
 from bench.evidence.shares import has_annotation
 from bench.presets import PRESETS, Preset
-from bench.run import Plan, Result, Runner, strategy_class
+from bench.run import Plan, Result, Runner
 from bench.rundir import writable
-from bench.settings import REGIMES, RunSettings, in_regime
+from bench.settings import REGIMES, RunSettings, in_regime, keys_of
+from bench.strategies import strategy_class
 
 ALL = "all"
 FILL_FIRST = ("exhaustive-all", "exhaustive")  # they fill the feature store in large reads
@@ -116,22 +117,23 @@ def device_named(name: str) -> str:
 def assign(preset: Preset, settings: RunSettings, assignments: tuple[str, ...]) -> tuple[Preset, RunSettings]:
     """KEY=VALUE applied to every field called KEY in the preset or the settings, however nested.
 
-    STRATEGY:KEY=VALUE is for one strategy only, and goes before KEY=VALUE and before what the preset has tuned.
+    It goes before what the preset has tuned. STRATEGY:KEY=VALUE is for one strategy, and for those that are tuned as
+    it; it goes before KEY=VALUE, in whatever order they are given.
     """
-    for text in assignments:
-        key, _, value = text.partition("=")
-        if ":" in key:
-            settings = _tune(settings, text)
-            continue
-        new_preset, new_settings = (
-            _assign(preset, key.strip(), value.strip()),
-            _assign(settings, key.strip(), value.strip()),
-        )
+    for_all = [text for text in assignments if ":" not in text.partition("=")[0]]
+    for text in for_all:
+        key, value = (part.strip() for part in text.partition("=")[::2])
+        new_preset, new_settings = _assign(preset, key, value), _assign(settings, key, value)
         if new_preset is None and new_settings is None:
             raise UsageError(
-                f"--set {text}: no setting called {key!r}; there are: {', '.join(sorted(_keys(settings)))}"
+                f"--set {text}: no setting called {key!r}; there are: {', '.join(sorted(keys_of(settings)))}"
             )
         preset, settings = new_preset or preset, new_settings or settings
+        others = {name: {k: v for k, v in own.items() if k != key} for name, own in settings.tuned.items()}
+        settings = replace(settings, tuned={name: own for name, own in others.items() if own})
+    for text in assignments:
+        if text not in for_all:
+            settings = _tune(settings, text)
     return preset, settings
 
 
@@ -142,7 +144,7 @@ def _tune(settings: RunSettings, text: str) -> RunSettings:
     strategy_class(name)
     own = (_assign(settings.strategy, key, value.strip()), _assign(settings.train, key, value.strip()))
     if own == (None, None):
-        allowed = ", ".join(sorted(_keys(settings.strategy) | _keys(settings.train)))
+        allowed = ", ".join(sorted(keys_of(settings.strategy) | keys_of(settings.train)))
         raise UsageError(f"--set {text}: no setting called {key!r} that one strategy may have; there are: {allowed}")
     parsed = next(_value(part, key) for part in own if part is not None)
     tuned = {**settings.tuned, name: {**settings.tuned.get(name, {}), key: parsed}}
@@ -159,13 +161,6 @@ def _value(settings: Any, key: str) -> Any:
         elif name == key:
             return value
     return None
-
-
-def _keys(settings: Any) -> set[str]:
-    keys: set[str] = set()
-    for name, value in vars(settings).items():
-        keys |= _keys(value) if hasattr(value, "__dataclass_fields__") else {name}
-    return keys
 
 
 def _assign(settings: Any, key: str, value: str) -> Any | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from baselines.contract import StrategySettings
 from bench.cache import CACHES, WARM
+from bench.strategies import lineage
 from jsma.encoder import EncoderSettings
 from jsma.metered import ViewSettings
 
@@ -44,8 +45,9 @@ class TrainSettings:
 class RunSettings:
     """Everything that decides a result, but for the data, the strategy, the fold and the seed.
 
-    tuned: strategy -> {setting of `strategy`, `method`, `look` or `train`: value}, where strategies have settings of
-    their own (each chosen on validation, `bench.tuning`); all runs of one comparison carry the same.
+    tuned: strategy -> {setting of `strategy`, `method`, `look`, `bag` or `train`: value}, where strategies have
+    settings of their own (each chosen on validation, `bench.tuning`); all runs of one comparison carry the same. A
+    setting that it has none of its own for a strategy takes from its `tuned_as`.
     device: of the networks; cache: whether inference finds a slide's file in the page cache ("warm") or not ("cold").
     """
 
@@ -60,6 +62,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         if self.cache not in CACHES:
             raise ValueError(f"cache is {self.cache!r}; allowed: {', '.join(CACHES)}")
+        for name in self.tuned:
+            self.of(name)  # an unknown strategy or setting, or a value that is not allowed, is an error at once
 
     @property
     def regime(self) -> str:
@@ -67,12 +71,23 @@ class RunSettings:
         return "frozen" if self.encoder.frozen else "finetuned"
 
     def of(self, name: str) -> RunSettings:
-        """These settings with those that are tuned for the strategy called `name`."""
-        settings = self
-        for key, value in self.tuned.get(name, {}).items():
-            settings = replace(settings, strategy=with_field(settings.strategy, key, value),
-                               train=with_field(settings.train, key, value))  # fmt: skip
-        return settings
+        """The settings in force for the strategy called `name`: these, with what is tuned for it or for its `tuned_as`.
+
+        Nothing is left in `tuned`: what others have does not decide a run of this one.
+        ValueError for a setting that no single strategy may have; UsageError for an unknown strategy.
+        """
+        own: dict[str, Any] = {}
+        for relative in reversed(lineage(name)):
+            own |= self.tuned.get(relative, {})
+        allowed = keys_of(self.strategy) | keys_of(self.train)
+        strategy, train = self.strategy, self.train
+        for key, value in own.items():
+            if key not in allowed:
+                raise ValueError(
+                    f"tuned: {name} has no setting called {key!r} of its own; there are: {', '.join(sorted(allowed))}"
+                )
+            strategy, train = with_field(strategy, key, value), with_field(train, key, value)
+        return replace(self, strategy=strategy, train=train, tuned={})
 
 
 def with_field(settings: Any, key: str, value: Any) -> Any:
@@ -83,6 +98,14 @@ def with_field(settings: Any, key: str, value: Any) -> Any:
         elif name == key:
             settings = replace(settings, **{name: value})
     return settings
+
+
+def keys_of(settings: Any) -> set[str]:
+    """Names of the fields of a dataclass and of the dataclasses inside it."""
+    keys: set[str] = set()
+    for name, value in vars(settings).items():
+        keys |= keys_of(value) if hasattr(value, "__dataclass_fields__") else {name}
+    return keys
 
 
 REGIMES: tuple[str, ...] = ("frozen", "finetuned")

@@ -20,8 +20,9 @@ from baselines.contract import Outcome, Strategy
 from bench.datasets import SlideRecord
 from bench.evidence.shares import evidence_for
 from bench.infer import Contestant
-from bench.run import Plan, Report, Runner, strategy_class
+from bench.run import Plan, Report, Runner
 from bench.statistics.spread import SWEEP
+from bench.strategies import strategy_class
 from jsma.meter import Counters, Meter
 from jsma.metered import Desk, MeteredSlide, SlideView, ViewSettings
 from jsma.slides import Slide, SlideError

@@ -12,7 +12,7 @@ from baselines.contract import Outcome, Strategy
 from bench import cli
 from bench.check import CHECKS, ContractError, Trial, check_strategy
 from bench.check_scene import SETTINGS, opened, scene
-from bench.run import strategy_class
+from bench.strategies import strategy_class
 from jsma.metered import EvidenceRefusedError
 
 OWN = str(Path(__file__).with_name("mine.py")) + ":Mine"  # the one that README shows

@@ -9,7 +9,7 @@ from baselines.contract import StrategySettings
 from bench.datasets import Dataset, SlideRecord
 from bench.infer import Contestant, infer
 from bench.looks import Album, album, load, save
-from bench.run import strategy_class
+from bench.strategies import strategy_class
 from jsma import JSMASettings
 from jsma.encoder import EncoderSettings, build_encoder
 from jsma.meter import Counters, Meter

@@ -12,9 +12,9 @@ from baselines.random import Random
 from bench.calibrate import calibrate
 from bench.datasets import SlideRecord
 from bench.errors import UsageError
-from bench.run import strategy_class
 from bench.rundir import RunKey
 from bench.settings import TrainSettings
+from bench.strategies import strategy_class
 from bench.train import Labelled, train
 from jsma import JSMASettings
 from jsma.encoder import EncoderSettings, build_encoder

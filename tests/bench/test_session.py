@@ -4,8 +4,8 @@ from pathlib import Path
 
 from baselines import STRATEGIES
 from bench.datasets import SlideRecord
-from bench.run import strategy_class
 from bench.session import meant
+from bench.strategies import strategy_class
 
 OWN = str(Path(__file__).parents[1] / "baselines" / "mine.py") + ":Mine"
 

@@ -14,7 +14,7 @@ from baselines.contract import StrategySettings
 from bench import cli
 from bench.datasets import SlideRecord
 from bench.infer import Contestant
-from bench.run import strategy_class
+from bench.strategies import strategy_class
 from bench.sweep import at_budget, look, predict
 from bench.sweep_publish import equal_markdown
 from bench.sweep_table import sweep_table

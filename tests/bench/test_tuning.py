@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines import STRATEGIES
 from bench import tuning
 from bench.dials import Quiet
 from bench.entry import command
@@ -15,6 +16,7 @@ from bench.errors import UsageError
 from bench.presets import PRESETS
 from bench.session import Request, assign, planned
 from bench.settings import RunSettings
+from bench.strategies import lineage
 
 FAST = ("slides=16", "side0_px=1024", "name=test_resnet", "pretrained=null", "stage=null", "epochs=2", "n_patches=3")
 
@@ -29,7 +31,85 @@ def test_a_setting_of_one_strategy_leaves_the_others_alone():
     assert own.train.learning_rate == 0.01 and own.strategy.method.entropy_weight == 0.7
     assert fixed.strategy.mpp == 2.0 and fixed.strategy.method.entropy_weight == 0.2
     assert other.train.learning_rate == RunSettings().train.learning_rate and other.strategy.mpp == 0.5
-    assert own.view == other.view and own.tuned == other.tuned  # one group of runs, with the same record
+    assert own.view == other.view
+    assert own.tuned == other.tuned == {}  # what others have is none of its settings
+
+
+def full(*assignments):
+    base = RunSettings(tuned=PRESETS["full"].tuned)
+    return assign(PRESETS["full"], base, assignments)[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "relative"),
+    (
+        ("search", "fixed"),
+        *((name, "jsma") for name in ("factorised", "top", "adaptive")),
+        *((name, "jsma") for name in ("shuffled", "shuffled-place", "shuffled-magnification")),
+        *((name, "random") for name in ("random-one", "stratified", "stratified-one", "oracle")),
+        *((name, "exhaustive") for name in ("mean", "max")),
+        *((name, "exhaustive-all") for name in ("mean-all", "max-all")),
+    ),
+)
+def test_a_control_has_the_settings_of_what_it_is_set_beside(name, relative):
+    assert full().of(name) == full().of(relative) != full().of("zoom-in")
+    # and goes with it where the user changes them, but for what is set for itself
+    there = f"{relative}:weight_decay=0.02"
+    assert full(there).of(name).train.weight_decay == 0.02
+    own = full(there, f"{name}:weight_decay=0.03")
+    assert own.of(name).train.weight_decay == 0.03 and own.of(relative).train.weight_decay == 0.02
+    assert own.of(name).train.learning_rate == full().of(relative).train.learning_rate
+
+
+def test_a_method_of_its_own_takes_nobodys_settings():
+    for name in ("clam-all", "transmil", "dsmil", "ips", "zoom-in", "zoom-mil", "patch-selection", "overview"):
+        assert full().of(name) == RunSettings()
+
+
+def test_the_page_on_strategies_says_who_is_tuned_as_whom():
+    page = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text()
+    rows = page.split("| tuned as | strategies |\n| --- | --- |\n")[1].split("\n\n")[0].splitlines()
+    told = {name: row.split(" | ")[0][2:] for row in rows for name in row.split(" | ")[1][:-2].split(", ")}
+    assert told == {name: lineage(name)[1] for name in STRATEGIES if len(lineage(name)) > 1}
+
+
+def test_what_the_user_sets_goes_before_what_the_preset_has_tuned():
+    settings = full("estimator=murthy", "mpp=1")
+    for name in STRATEGIES:
+        own = settings.of(name).strategy
+        assert own.method.estimator == "murthy" and own.mpp == 1.0, name
+    assert settings.of("exhaustive").train.learning_rate == 0.01  # the rest stays tuned
+    for order in (("estimator=murthy", "jsma:estimator=des-raj"), ("jsma:estimator=des-raj", "estimator=murthy")):
+        settings = full(*order)
+        assert settings.of("jsma").strategy.method.estimator == "des-raj"
+        assert settings.of("fixed").strategy.method.estimator == "murthy"
+
+
+def test_a_regime_keeps_both(tmp_path):
+    config = (*FAST, "estimator=murthy", "jsma:estimator=des-raj")
+    request = Request(
+        "demo", None, ("jsma",), "full", 1, 1, "cpu", tmp_path, tmp_path / "data", None, config, "finetuned"
+    )
+    settings = planned(request, Quiet())[0].settings
+    assert [settings.of(name).strategy.method.estimator for name in ("jsma", "top", "fixed")] == [
+        "des-raj",
+        "des-raj",
+        "murthy",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tuned", "words"),
+    (
+        ({"nobody": {"learning_rate": 0.1}}, "unknown strategy 'nobody'"),
+        ({"jsma": {"learning_rte": 0.1}}, "jsma has no setting called 'learning_rte'"),
+        ({"jsma": {"overview_mpp": 8.0}}, "jsma has no setting called 'overview_mpp'"),
+        ({"fixed": {"estimator": "guess"}}, "guess"),
+    ),
+)
+def test_a_mistake_in_what_is_tuned_is_an_error(tuned, words):
+    with pytest.raises((ValueError, UsageError), match=words):
+        RunSettings(tuned=tuned)
 
 
 @pytest.mark.parametrize(
