@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from baselines import STRATEGIES
-from bench.datasets import DATASETS, Dataset, labelled, load_dataset, source_named
+from bench.datasets import DATASETS, Dataset, content, labelled, load_dataset, source_named
 from bench.errors import UsageError
 from bench.evidence.shares import has_annotation
 from bench.presets import PRESETS, Preset
@@ -74,6 +74,7 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
         if settings.regime != request.regime:
             raise UsageError(f"--regime {request.regime}, but --set frozen says {settings.regime}; leave one out")
     out = writable(request.out)
+    content.keep_in(out / ".contents.json")
     if request.slides is not None:
         dataset = labelled.load(request.slides, request.limit)
     else:

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from bench.datasets.content import annotation_digests, slide_digests
 from bench.datasets.splitting import three_parts
 from bench.errors import UsageError
 
@@ -92,10 +93,15 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Content hash of ids, labels, splits and file sizes; the folder that the files lie in does not enter."""
+        """Content hash of ids, labels, patients, splits, scales, slides and annotations (see `bench.datasets.content`).
+
+        The folder that the files lie in and their times do not enter: a copy on another machine has the same.
+        """
+        slides = slide_digests(r.path for r in self.records)
+        annotations = annotation_digests(r.mask for r in self.records)
         rows = [
-            (r.id, r.label, r.patient, r.split, r.fold, r.mpp, r.mask is not None, r.scheme, _size_bytes(r.path))
-            for r in self.records
+            (_portable(r), r.label, r.patient, r.split, r.fold, r.mpp, r.scheme, slide, annotation)
+            for r, slide, annotation in zip(self.records, slides, annotations, strict=True)
         ]
         text = json.dumps([self.classes, rows, self.split_seed])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -114,7 +120,7 @@ class Dataset:
     def split_digest(self, fold: int, n_folds: int) -> str:
         """Content hash of the ids in each part of a fold; "" where the slides are too few to be split."""
         try:
-            parts = {name: sorted(r.id for r in part) for name, part in self.split(fold, n_folds).items()}
+            parts = {name: sorted(map(_portable, part)) for name, part in self.split(fold, n_folds).items()}
         except UsageError:
             return ""  # the run says so when it comes to split
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
@@ -135,11 +141,9 @@ class Dataset:
         return replace(self, classes=tuple(c for c in self.classes if c in present), records=records)
 
 
-def _size_bytes(path: str) -> int | None:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return None
+def _portable(record: SlideRecord) -> str:
+    """Name of a slide that is the same wherever its folder lies."""
+    return record.name or os.path.basename(record.path)
 
 
 class DatasetSource(ABC):

@@ -1,0 +1,150 @@
+"""What files hold, as short digests: whole where they are small, by well-chosen samples where they are slides.
+
+A digest is taken once for a file as it is: path, size, times and inode are the key of a cache, and never part of a
+digest, so that the same data on another machine have the same digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from bench.datasets.tiff_tables import tile_tables
+
+WHOLE_BYTES = 16 << 20  # files up to this size are read whole
+END_BYTES = 64 << 10  # of larger ones: the head, the tail,
+BLOCKS, BLOCK_BYTES = 64, 4 << 10  # these blocks evenly spaced, and where the tiles of a TIFF lie
+THREADS = 16  # reading waits more than it computes
+SETTLED_NS = 2_000_000_000  # a file changed later than this before it is read may change again within one clock tick
+VERSION = 1  # of the digests; another one is another cache
+
+_Key = tuple[int, int, int, int]  # bytes, time of the last write, of the last change, inode
+_known: dict[str, tuple[_Key, str]] = {}
+_lock = threading.Lock()
+_place: Path | None = None
+
+
+def keep_in(path: Path) -> None:
+    """Take over the digests that are kept in the file `path`, and keep new ones there. A damaged file is no loss."""
+    global _place
+    _place = path
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        kept = json.loads(path.read_bytes())
+        if kept["version"] == VERSION:
+            found = {p: ((int(a), int(b), int(c), int(d)), str(e)) for p, (a, b, c, d, e) in kept["files"].items()}
+            with _lock:
+                _known.update(found)
+
+
+def slide_digests(paths: Iterable[str]) -> list[str | None]:
+    """Digest of every slide, None where it cannot be read. Thousands take seconds, and none the second time."""
+    return _all(paths, _slide)
+
+
+def annotation_digests(paths: Iterable[str | None]) -> list[str | None]:
+    """Digest of the whole content of every annotation: "" where none is named, None where it cannot be read."""
+    wanted = list(paths)
+    found = iter(_all((p for p in wanted if p is not None), _annotation))
+    return ["" if p is None else next(found) for p in wanted]
+
+
+def file_digest(path: str, whole: bool = False) -> str:
+    """Digest of one file, as 32 hexadecimal digits; `whole`: of every byte, however large it is. OSError if unread."""
+    real = os.path.realpath(path) + ("|whole" if whole else "")
+    status = os.stat(path)
+    key = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    known = _known.get(real)
+    if known is not None and known[0] == key:
+        return known[1]
+    digest = hashlib.sha256(str(status.st_size).encode())
+    with open(path, "rb", buffering=0) as handle:
+        for block in _everything(handle) if whole else _pieces(handle, status.st_size):
+            digest.update(block)
+    text = digest.hexdigest()[:32]
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS:
+        with _lock:
+            _known[real] = (key, text)
+    return text
+
+
+def _all(paths: Iterable[str], one: Callable[[str], str]) -> list[str | None]:
+    wanted, before = list(paths), len(_known)
+
+    def digest(path: str) -> str | None:
+        try:
+            return one(path)
+        except (OSError, ValueError):  # a SlideError is one
+            return None
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(digest, wanted))
+    if len(_known) != before:
+        _save()
+    return found
+
+
+def _save() -> None:
+    if _place is None:
+        return
+    with _lock:
+        files = {path: [*key, text] for path, (key, text) in _known.items()}
+    temporary = _place.with_name(f"{_place.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps({"version": VERSION, "files": files}))
+        os.replace(temporary, _place)
+    except OSError:  # a full or read-only disk: the next start reads the slides again
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _slide(path: str) -> str:
+    """Of a file; of a MIRAX slide the folder beside it, which holds its pixels, counts as well."""
+    folder = Path(path).with_suffix("")
+    if path.lower().endswith(".mrxs") and folder.is_dir():
+        return _joined([("", file_digest(path)), *((p.name, file_digest(str(p))) for p in _files(folder))])
+    return file_digest(path)
+
+
+def _annotation(path: str) -> str:
+    if os.path.isdir(path):
+        return _joined((str(p.relative_to(path)), file_digest(str(p), whole=True)) for p in _files(Path(path)))
+    if os.path.isfile(path):
+        return file_digest(path, whole=True)
+    from bench.evidence.files import annotation_bytes  # not needed to list datasets, and slow to load
+
+    return hashlib.sha256(annotation_bytes(path)).hexdigest()[:32]  # a member of a zip
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file())
+
+
+def _joined(parts: Iterable[tuple[str, str]]) -> str:
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()[:32]
+
+
+def _everything(handle: BinaryIO) -> Iterator[bytes]:
+    while block := handle.read(1 << 20):
+        yield block
+
+
+def _pieces(handle: BinaryIO, size_bytes: int) -> Iterator[bytes]:
+    """All of a small file; of a large one its ends, its tile tables and some blocks, in the order of this text."""
+    if size_bytes <= WHOLE_BYTES:
+        yield from _everything(handle)
+        return
+    yield handle.read(END_BYTES)
+    handle.seek(size_bytes - END_BYTES)
+    yield handle.read(END_BYTES)
+    yield from tile_tables(handle, size_bytes)
+    for number in range(BLOCKS):
+        handle.seek(number * (size_bytes - BLOCK_BYTES) // (BLOCKS - 1))
+        yield handle.read(BLOCK_BYTES)
