@@ -144,7 +144,8 @@ def prepare(
     """Convert photos once into tiled pyramidal TIFF; may be interrupted and run again."""
     from bench.datasets import source_named
     from bench.datasets.labelled import load
-    from bench.prepare import PrepareSettings, write_labels
+    from bench.labels import LABELS, check_labels, write_labels
+    from bench.prepare import PrepareSettings
     from bench.prepare import prepare as convert
 
     if mpp is not None and not mpp > 0:
@@ -156,11 +157,16 @@ def prepare(
         if not source.photos:
             raise UsageError(f"{what} needs no preparing: its slides are tiled pyramids already")
         dataset, folder = source.read(source.find(data), task), to or source.prepared_folder(data)
+    check_labels(folder)
     bars = Bars()
     with bars.progress:
         done = convert(dataset, folder, PrepareSettings(mpp, quality, workers), bars.named("preparing"))
+    kept = write_labels(done.rows, folder)
     rate = f", {done.pixels / 1e6 / done.seconds:.1f} Mpx/s" if done.converted else ""
-    print(f"{write_labels(dataset, folder)}: {done.converted} converted, {done.kept} kept{rate}")
+    left = f", {done.left} left where they are (pyramids already)" if done.left else ""
+    print(f"{folder / LABELS}: {done.converted} converted, {done.kept} kept{left}{rate}")
+    for line in [*done.notes, *([kept] if kept else [])]:
+        print(f"note: {line}", file=sys.stderr)
     for name, reason in done.failed.items():
         print(f"failed: {name}: {reason}", file=sys.stderr)
     if done.failed:

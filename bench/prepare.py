@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import multiprocessing
 import os
 import time
@@ -11,25 +10,35 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bench.aside import remove_dead
 from bench.datasets.contract import Dataset, SlideRecord
 from bench.errors import UsageError
+from bench.labels import Row
 from bench.pyramid import QUALITY, Job, convert, provenance_of
 from bench.rundir import writable
 from jsma.slides import SlideError
+from jsma.slides.choose import TIFF_EXTENSIONS, VENDOR_EXTENSIONS
+from jsma.slides.scale import choose_mpp
+from jsma.slides.tiffinfo import inspect_tiff
 
+LEAST_PYRAMID_PX = 2048  # a tiled file of one level is converted above this side: its overview would cost all of it
 Report = Callable[[int, int], None]
 
 
 @dataclass
 class Prepared:
-    """What a `prepare` did. pixels: of the photos converted now; failed: slide -> reason."""
+    """What a `prepare` did. pixels: of the photos converted now; left: slides that need nothing and stay where they
+    are; failed: slide -> reason; notes: lines for the user; rows: the list of what is to be read."""
 
     folder: Path
     converted: int = 0
     kept: int = 0
+    left: int = 0
     pixels: int = 0
     seconds: float = 0.0
     failed: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -46,25 +55,145 @@ class PrepareSettings:
         return self.workers or os.cpu_count() or 1
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of a slide. stated: um per pixel by the file itself; pyramid: it needs no conversion."""
+
+    record: SlideRecord
+    target: Path
+    stated: float | None
+    pyramid: bool
+
+    def mpp(self, settings: PrepareSettings) -> float | None:
+        """The dataset's word, then the file's, then the option."""
+        return self.record.mpp or self.stated or settings.mpp
+
+
 def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: Report | None = None) -> Prepared:
-    """Convert every photo of `dataset` whose pyramid in `folder` is absent or out of date."""
-    for record in dataset.records:
-        if settings.mpp is None and record.mpp is None:
-            raise UsageError(f"{record.id}: um per pixel unknown; give --mpp, or an mpp column")
-    targets = {r.id: pyramid_path(r, folder) for r in dataset.records}
-    if len(set(targets.values())) < len(targets):
-        raise UsageError(f"dataset {dataset.name}: two slides have one name; names must differ")
-    todo = [r for r in dataset.records if not _current(r, targets[r.id], settings)]
-    if todo:
-        writable(folder)
-    done = Prepared(folder, kept=len(dataset.records) - len(todo))
+    """Convert every photo of `dataset` whose pyramid in `folder` is absent or out of date.
+
+    No file is overwritten that was not made here. UsageError, before anything is written, where one is in the way.
+    """
+    plans = [_plan(record, folder) for record in dataset.records]
+    _check_scales(plans, settings)
+    photos = [p for p in plans if not p.pyramid]
+    _check_names(photos)
+    _check_targets(photos, [r.path for r in dataset.records])
+    todo = [p for p in photos if not _current(p, settings)]
+    writable(folder, "--to")
+    remove_dead(folder)
+    done = Prepared(folder, kept=len(photos) - len(todo), left=len(plans) - len(photos))
+    done.notes += _scale_notes(plans, settings)
     began = time.perf_counter()
-    jobs = {
-        r.id: Job(r.path, str(targets[r.id]), r.mpp or settings.mpp or 0.0, settings.quality or QUALITY) for r in todo
-    }
-    _run(jobs, settings.processes, done, report, len(dataset.records))
+    quality = settings.quality or QUALITY
+    jobs = {p.record.id: Job(p.record.path, str(p.target), p.mpp(settings) or 0.0, quality) for p in todo}
+    _run(jobs, settings.processes, done, report, len(plans))
     done.seconds = time.perf_counter() - began
+    done.rows = [_row(plan, settings) for plan in plans if plan.record.id not in done.failed]
     return done
+
+
+def _plan(record: SlideRecord, folder: Path) -> Plan:
+    target, extension = pyramid_path(record, folder), os.path.splitext(record.path)[1].lower()
+    if extension in VENDOR_EXTENSIONS:
+        return Plan(record, target, None, True)
+    if extension not in TIFF_EXTENSIONS or not os.path.isfile(record.path):
+        return Plan(record, target, None, False)
+    try:
+        facts = inspect_tiff(record.path)
+    except SlideError:  # converting it says what is wrong
+        return Plan(record, target, None, False)
+    try:
+        stated = choose_mpp(record.path, None, facts.mpp)[0]
+    except SlideError:
+        stated = None
+    layered = len(facts.levels) > 1 or max(facts.width0_px, facts.height0_px) <= LEAST_PYRAMID_PX
+    return Plan(record, target, stated, facts.tiled and layered and not facts.unserved)
+
+
+def _check_scales(plans: list[Plan], settings: PrepareSettings) -> None:
+    own = [p for p in plans if p.record.mpp is None]
+    for plan in own:
+        if plan.mpp(settings) is None and os.path.splitext(plan.record.path)[1].lower() not in VENDOR_EXTENSIONS:
+            raise UsageError(f"{plan.record.id}: um per pixel unknown; give --mpp, or an mpp column")
+    against = _against(plans, settings)
+    if against and len(against) == len(own):
+        first = against[0]
+        raise UsageError(
+            f"--mpp {settings.mpp:g}: {first.record.id} states {first.stated:.4g} um per pixel itself, as every slide "
+            "here does; leave --mpp out, or give an mpp column where the files are wrong"
+        )
+
+
+def _against(plans: list[Plan], settings: PrepareSettings) -> list[Plan]:
+    """Slides that state another scale than --mpp, and of which the dataset says nothing."""
+    asked = settings.mpp
+    return [
+        p for p in plans if asked and p.record.mpp is None and p.stated and abs(p.stated - asked) > 0.01 * asked
+    ]  # fmt: skip
+
+
+def _scale_notes(plans: list[Plan], settings: PrepareSettings) -> list[str]:
+    against = _against(plans, settings)
+    if not against:
+        return []
+    first = against[0]
+    return [
+        f"--mpp {settings.mpp:g} was not applied to {len(against)} slides that state their own scale "
+        f"({first.record.id}: {first.stated:.4g}); an mpp column overrides it"
+    ]
+
+
+def _check_names(plans: list[Plan]) -> None:
+    """Two photos must not become one file, on disks that ignore case either."""
+    taken: dict[str, Plan] = {}
+    for plan in plans:
+        other = taken.setdefault(str(plan.target).casefold(), plan)
+        if other is not plan:
+            raise UsageError(
+                f"{other.record.id} and {plan.record.id} would both become {plan.target.name}; names must differ, "
+                "rename one of them"
+            )
+
+
+def _check_targets(plans: list[Plan], sources: list[str]) -> None:
+    """Nothing that was not made here is overwritten: no source, under whatever name, and no other file."""
+    files = {(s.st_dev, s.st_ino): path for path in sources if (s := _status(path))}
+    foreign = []
+    for plan in plans:
+        if not os.path.lexists(plan.target):
+            continue
+        status, made = _status(str(plan.target)), provenance_of(str(plan.target))
+        source = files.get((status.st_dev, status.st_ino)) if status else None
+        if source is not None:
+            raise UsageError(
+                f"{plan.target}: the pyramid of {plan.record.id} would overwrite the slide {source}; "
+                "choose another folder with --to"
+            )
+        if made is None:
+            foreign.append(f"{plan.target} was not made by `data prepare`")
+        elif other := _other_source(plan, made):
+            foreign.append(f"{plan.target} was made from {other}")
+    if foreign:
+        more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
+        raise UsageError(f"{foreign[0]}{more}; nothing was written, choose another folder with --to, or move it away")
+
+
+def _other_source(plan: Plan, made: dict[str, object]) -> str:
+    """The photo that the pyramid was made from, where it is another and still as it was then; else ""."""
+    path = os.path.normpath(plan.target.parent / str(made.get("source_path") or ""))
+    status, mine = _status(path), _status(plan.record.path)
+    if not made.get("source_path") or status is None or (mine and os.path.samestat(status, mine)):
+        return ""
+    unchanged = (made.get("source_bytes"), made.get("source_mtime_ns")) == (status.st_size, status.st_mtime_ns)
+    return path if unchanged else ""
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def _run(jobs: dict[str, Job], workers: int, done: Prepared, report: Report | None, total: int) -> None:
@@ -82,7 +211,7 @@ def _run(jobs: dict[str, Job], workers: int, done: Prepared, report: Report | No
                 except (SlideError, OSError) as error:
                     done.failed[running[future]] = str(error)
                 if report:
-                    report(done.kept + done.converted + len(done.failed), total)
+                    report(done.kept + done.left + done.converted + len(done.failed), total)
         except BaseException:  # interrupted: what is complete stays, the rest is not begun
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -93,37 +222,30 @@ def pyramid_path(record: SlideRecord, folder: Path) -> Path:
     return folder / f"{record.id.replace('/', '__').removesuffix(Path(record.path).suffix)}.tif"
 
 
-def _current(record: SlideRecord, target: Path, settings: PrepareSettings) -> bool:
+def _current(plan: Plan, settings: PrepareSettings) -> bool:
     """Whether the pyramid was made from this very source, at the quality and scale that are asked."""
-    made = provenance_of(str(target)) if target.is_file() else None
-    if made is None or not os.path.isfile(record.path):
+    made, status = provenance_of(str(plan.target)), _status(plan.record.path)
+    if made is None or status is None or not made["whole"]:
         return False
-    status = os.stat(record.path)
     same = (made.get("source_bytes"), made.get("source_mtime_ns")) == (status.st_size, status.st_mtime_ns)
     asked = settings.quality in (None, made.get("jpeg_quality"))
-    return same and asked and made.get("mpp") == (record.mpp or settings.mpp)
+    return same and asked and made.get("mpp") == plan.mpp(settings)
+
+
+def _row(plan: Plan, settings: PrepareSettings) -> Row:
+    """The slide's line in the list."""
+    if not plan.pyramid:
+        return Row(plan.target.name, plan.record)
+    mpp = plan.record.mpp or (None if plan.stated else settings.mpp)
+    return Row(os.path.abspath(plan.record.path), plan.record, mpp)
 
 
 def prepared(dataset: Dataset, folder: Path, report: Report | None = None) -> Dataset:
     """`dataset` with the paths of its pyramids, converting what is missing; photos that fail keep their own path."""
-    prepare(dataset, folder, PrepareSettings(), report)
+    done = prepare(dataset, folder, PrepareSettings(), report)
+    pyramids = {id(row.record): str(folder / row.path) for row in done.rows if not os.path.isabs(row.path)}
     records = []
     for record in dataset.records:
-        path = pyramid_path(record, folder)
-        records.append(replace(record, path=str(path), source=record.path) if path.is_file() else record)
+        path = pyramids.get(id(record))
+        records.append(replace(record, path=path, source=record.path) if path else record)
     return replace(dataset, records=tuple(records))
-
-
-def write_labels(dataset: Dataset, folder: Path) -> Path:
-    """A labels.csv for `run --slides` that names the pyramids in `folder`."""
-    columns = ["path", "label", "patient", "split", "fold", "annotation", "site"]
-    with (folder / "labels.csv").open("w", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(columns)
-        for r in dataset.records:
-            path = pyramid_path(r, folder)
-            if path.is_file():
-                fold = "" if r.fold is None else r.fold
-                row = [path.name, r.label, r.patient or "", r.split or "", fold, r.mask or "", r.site or ""]
-                writer.writerow(row)
-    return folder / "labels.csv"

@@ -14,6 +14,7 @@ import numpy as np
 import tifffile
 from PIL import Image, UnidentifiedImageError
 
+from bench.aside import aside
 from jsma.slides import SlideError
 
 TILE_PX = 256
@@ -24,10 +25,12 @@ QUALITY = 90  # JPEG quality, also stated in each file
 class Provenance:
     """Where a pyramid's pixels come from; kept in the TIFF's ImageDescription.
 
-    samples: how the source's numbers became 8 bits; pages: of the source, of which the first is taken.
+    source_path: from the pyramid's folder; samples: how the source's numbers became 8 bits; pages: of the source, of
+    which the first is taken.
     """
 
     source: str
+    source_path: str
     source_sha256: str
     source_bytes: int
     source_mtime_ns: int
@@ -56,6 +59,7 @@ def convert(job: Job) -> Provenance:
     pixels, samples, pages, compression = read_photo(job.source)
     provenance = Provenance(
         source=Path(job.source).name,
+        source_path=_way(job.source, job.target),
         source_sha256=sha256_of(job.source),
         source_bytes=status.st_size,
         source_mtime_ns=status.st_mtime_ns,
@@ -70,12 +74,29 @@ def convert(job: Job) -> Provenance:
     return provenance
 
 
+def _way(source: str, target: str) -> str:
+    """Path of `source` from the folder of `target`; absolute where there is no way (another drive)."""
+    try:
+        return os.path.relpath(os.path.abspath(source), os.path.dirname(os.path.abspath(target)))
+    except ValueError:
+        return os.path.abspath(source)
+
+
 def provenance_of(path: str) -> dict[str, Any] | None:
-    """What `convert` wrote into `path`; None where the file is absent or was not made here."""
+    """What `convert` wrote into `path`; None where the file is absent or was not made here.
+
+    "whole": whether every tile of every level lies inside the file.
+    """
     try:
         with tifffile.TiffFile(path) as tif:
-            return json.loads(tif.pages[0].description)  # pyright: ignore[reportAttributeAccessIssue]
-    except (OSError, ValueError, AttributeError):
+            pages: Any = list(tif.pages)
+            made = json.loads(pages[0].description)
+            if not isinstance(made, dict) or "source_sha256" not in made:
+                return None
+            ends = [o + n for page in pages for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            small = max(pages[-1].imagewidth, pages[-1].imagelength) <= TILE_PX
+            return {**made, "whole": small and max(ends) <= os.path.getsize(path)}
+    except Exception:  # tifffile raises many kinds on what is not its own
         return None
 
 
@@ -133,12 +154,8 @@ def to_8_bits(pixels: np.ndarray) -> tuple[np.ndarray, str]:
 
 def write_pyramid(image: np.ndarray, target: Path, mpp: float, quality: int, description: str | None = None) -> None:
     """Write uint8 [h, w, 3] as 256-px JPEG tiles with levels 1, 1/2, 1/4 ... down to one tile."""
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
+    with aside(target) as temporary:
         _write_levels(image, temporary, mpp, quality, description)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_levels(image: np.ndarray, path: Path, mpp: float, quality: int, description: str | None) -> None:

@@ -89,15 +89,15 @@ class RunDirectory:
         os.replace(self.partial, self.final)
 
 
-def writable(out: Path) -> Path:
-    """`out`, made if need be; UsageError where it cannot be written."""
+def writable(out: Path, option: str = "--out") -> Path:
+    """`out`, made if need be; UsageError that names `option` where it cannot be written."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / f".probe-{os.getpid()}"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UsageError(f"--out {out}: cannot be written ({error.strerror}); choose another folder") from error
+        raise UsageError(f"{option} {out}: cannot be written ({error.strerror}); choose another folder") from error
     return out
 
 
