@@ -30,6 +30,9 @@ __all__ = ["Encoder", "EncoderError", "EncoderSettings", "build_encoder"]
 CHUNKS = {"cpu": 32, "cuda": 256}
 """Patches per pass by kind of device: their activations stay in a processor's cache, or fill a GPU."""
 
+STEADY = 16
+"""Patches per pass where a feature must not depend on its companions (`Encoder.each`): every pass has this size."""
+
 FILLED = ("cuda",)
 """Kinds of device where chunks are filled up, so that few sizes occur."""
 
@@ -118,9 +121,7 @@ class Encoder(nn.Module):
         different numbers of patches were slow there (docs/gpu.md), presumably because each is planned anew."""
         n = len(patches)
         size = min(self.chunk, 1 << (n - 1).bit_length()) if patches.device.type in FILLED else n
-        if size > n:
-            patches = torch.cat([patches, patches[:1].expand(size - n, -1, -1, -1)])
-        return self._encode(patches)[:n]
+        return self._encode(_filled_up(patches, size))[:n]
 
     def forward(self, patches: Tensor, recompute: bool = False) -> Tensor:
         """Features float32 [n, dim] of patches uint8 [n, P, P, 3] (RGB); [0, dim] for no patch.
@@ -141,10 +142,29 @@ class Encoder(nn.Module):
         # nothing in the input needs a gradient, hence the non-reentrant form
         return torch.cat([self._recomputed(c) for c in chunks])
 
+    @torch.no_grad()
+    def each(self, patches: Tensor) -> Tensor:
+        """As `forward`, but a patch gives the same bits whatever else is in the call; for a frozen encoder.
+
+        Libraries choose other kernels, with other roundings, for other numbers of patches. Here every pass has exactly
+        `STEADY` of them (fewer where `chunk` is smaller), filled up with copies of the first: a feature that a broken
+        off run computes again is the same. On a GPU chunks are as in `forward`, and the last bits may differ.
+        """
+        if patches.device.type in FILLED or len(patches) == 0:
+            return self(patches)
+        size = min(STEADY, self.chunk)
+        return torch.cat([self._encode(_filled_up(part, size))[: len(part)] for part in patches.split(size)])
+
     def _recomputed(self, patches: Tensor) -> Tensor:
         features = checkpoint(self._filled, patches, use_reentrant=False)
         assert isinstance(features, Tensor)
         return features
+
+
+def _filled_up(patches: Tensor, size: int) -> Tensor:
+    """`patches` with copies of the first behind them, `size` in all."""
+    missing = size - len(patches)
+    return patches if missing <= 0 else torch.cat([patches, patches[:1].expand(missing, -1, -1, -1)])
 
 
 def build_encoder(settings: EncoderSettings, seed: int = 0) -> Encoder:

@@ -5,9 +5,11 @@ A `Desk` holds what one pass shares (meter, encoder, store); `MeteredSlide` is o
 
 from __future__ import annotations
 
+import errno
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +26,9 @@ from jsma.tissue import cell_mask, tissue_mask
 __all__ = ["Desk", "EvidenceOf", "EvidenceRefusedError", "MeteredSlide", "SlideView", "ViewSettings"]
 
 BLOCK_CELLS = 32  # side of the square of cells read in one call: whole file tiles in bounded memory
+
+NOT_THE_SLIDE = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+"""What fails for want of room or handles: no fault of the slide that was being read."""
 
 EvidenceOf = Callable[[CellGrid], "np.ndarray | None"]
 """Of a slide's grid: the share of every patch that is evidence, 0..1 [K]; None where nothing is annotated."""
@@ -68,7 +73,8 @@ class MeteredSlide:
     def view(self) -> SlideView:
         """Grid, overview, tissue mask and pools; read from the file at first use."""
         if self._view is None:
-            self._view = self._look()
+            with self._blamed():
+                self._view = self._look()
         return self._view
 
     def _look(self) -> SlideView:
@@ -103,16 +109,7 @@ class MeteredSlide:
                     "lower min_tissue, or leave the slide out"
                 )
             pools = [(torch.from_numpy(wy), torch.from_numpy(wx)) for wy, wx in grid.pools((height_px, width_px), px0)]
-        meter.count(
-            self.id,
-            Counters(
-                output_px=width_px * height_px,
-                tiles=cost.tiles,
-                decoded_px=cost.decoded_px,
-                compressed_bytes=cost.compressed_bytes,
-                calls=cost.calls,
-            ),
-        )
+        self._count(width_px * height_px, cost, 0)
         return SlideView(grid, overview, mask, pools, np.zeros(grid.n_cells + 1, bool))
 
     def overview(self) -> Tensor:
@@ -147,54 +144,67 @@ class MeteredSlide:
         grid, side = self.view.grid, self._desk.view.patch_px
         return Regions(np.asarray(grid.centres0(cells)), np.asarray(grid.mpp_of(cells)), side, side)
 
-    def _read(self, cells: np.ndarray) -> tuple[np.ndarray, float]:
+    def _read(self, cells: np.ndarray) -> tuple[np.ndarray, ReadCost]:
         slide = self._open()
         start = time.perf_counter()
         with self._desk.meter.stage("read"):
-            try:
-                pixels, cost = slide.read(self.regions(cells))
-            except SlideError as error:
-                error.slide_id = self.id  # so that a batch can go on without this slide
-                raise
-        seconds = time.perf_counter() - start
+            pixels, cost = slide.read(self.regions(cells))
         if self._desk.store is not None:
-            self._desk.store.unit.read_s += seconds
+            self._desk.store.unit.read_s += time.perf_counter() - start
             self._desk.store.unit.tiles += cost.tiles
-        self._desk.meter.count(self.id, Counters(
-            output_px=int(np.prod(pixels.shape[:3])), tiles=cost.tiles, decoded_px=cost.decoded_px,
-            compressed_bytes=cost.compressed_bytes, calls=cost.calls))  # fmt: skip
-        return pixels, seconds
+        return pixels, cost
 
-    def _encode(self, pixels: np.ndarray, recompute: bool = False) -> Tensor:
+    def _count(self, output_px: int, cost: ReadCost, encoded: int) -> None:
+        """Count what was read, and `encoded` patches of the view."""
+        side = self._desk.view.patch_px
+        flops = encoded * self._desk.flops_per_patch(side, side) if encoded else 0
+        self._desk.meter.count(self.id, Counters(
+            0, 0, output_px, cost.tiles, cost.decoded_px, cost.compressed_bytes, cost.calls, flops))  # fmt: skip
+
+    def _encode(self, pixels: np.ndarray, recompute: bool = False, kept: bool = False) -> Tensor:
+        """kept: for the store, so that the bits of a feature do not depend on what is encoded beside it."""
         meter, desk = self._desk.meter, self._desk
         with meter.stage("transfer"):
             batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(desk.device)
-        flops = desk.flops_per_patch(*pixels.shape[1:3]) * len(pixels)
         start = time.perf_counter()
         with meter.stage("encode"):
-            features = desk.encoder(batch, recompute)
+            features = desk.encoder.each(batch) if kept else desk.encoder(batch, recompute)
             if desk.device.type == "cuda":
                 torch.cuda.synchronize(desk.device)
-        if desk.store is not None:
+        if kept and desk.store is not None:
             desk.store.unit.encode_s += time.perf_counter() - start
             desk.store.unit.patches += len(pixels)
-        meter.count(self.id, Counters(encoder_flops=flops))
         return features
 
     def features(self, cells: Tensor) -> Tensor:
         """Encoder features [n, dim] of flat cell indices [n], in that order.
 
-        With a store, only cells that no run has encoded are read; a cell this run uses for the first
-        time is charged in full, one it has paid for is a counted hit.
+        With a store, only cells whose features it lacks are read; a cell that this run uses for the first time is
+        charged in full, one it has paid for is a counted hit. SlideError where the slide cannot be read.
         """
         flat = cells.detach().cpu().numpy()
-        unique = self._desk.meter.new_patches(self.id, flat.tolist())
-        self._desk.meter.count(self.id, Counters(patches=len(flat), unique_patches=unique))
-        if self._desk.store is None:
-            return self._scaled(self._fresh(flat), self.view.grid.decode(flat)[0])
-        self._charge(flat)
-        rows = torch.from_numpy(self._desk.store.get(self.id, flat))
-        return self._scaled(rows.to(self._desk.device), self.view.grid.decode(flat)[0])
+        with self._blamed():
+            group = self.view.grid.decode(flat)[0]
+            unique = self._desk.meter.new_patches(self.id, flat.tolist())
+            self._desk.meter.count(self.id, Counters(patches=len(flat), unique_patches=unique))
+            if self._desk.store is None:
+                return self._scaled(self._fresh(flat), group)
+            return self._scaled(torch.from_numpy(self._stored(flat)).to(self._desk.device), group)
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """Whatever makes this slide unreadable leaves as a SlideError that names it: a batch can go on without it."""
+        try:
+            yield
+        except SlideError as error:
+            error.slide_id = error.slide_id or self.id
+            raise
+        except OSError as error:
+            if error.errno in NOT_THE_SLIDE:
+                raise
+            failed = SlideError(f"{self.id}: {error.strerror or error}")
+            failed.slide_id = self.id
+            raise failed from error
 
     def _scaled(self, features: Tensor, group: np.ndarray) -> Tensor:
         scale = self._desk.scale
@@ -218,52 +228,70 @@ class MeteredSlide:
         blocks = self._blocks(distinct)
         # a bag of many small blocks would otherwise keep the activations of each until the backward pass
         recompute = len(distinct) > self._desk.encoder.chunk
-        features = torch.cat([self._encode(self._read(block)[0], recompute) for block in blocks])
+        features = []
+        for block in blocks:
+            pixels, cost = self._read(block)
+            self._count(int(np.prod(pixels.shape[:3])), cost, len(block))
+            features.append(self._encode(pixels, recompute))
         place = np.empty(len(distinct), np.int64)
         place[np.searchsorted(distinct, np.concatenate(blocks))] = np.arange(len(distinct))
-        return features[torch.from_numpy(place[np.searchsorted(distinct, flat)]).to(self._desk.device)]
+        return torch.cat(features)[torch.from_numpy(place[np.searchsorted(distinct, flat)]).to(self._desk.device)]
 
-    def _charge(self, flat: np.ndarray) -> None:
-        desk, store, paid, n_cells = self._desk, self._desk.store, self.view.paid, self.view.grid.n_cells
+    def _stored(self, flat: np.ndarray) -> np.ndarray:
+        """Features [n, dim] by way of the store; what it lacks is computed, and kept as far as there is room."""
+        store, paid = self._desk.store, self.view.paid
         assert store is not None
-        if paid[flat].all():
-            desk.meter.count(self.id, Counters(store_hits=len(flat)))
-            return
-        missing = store.missing(self.id, n_cells + 1, flat)
-        for part in self._blocks(missing) if len(missing) else []:
-            with torch.no_grad():
-                store.put(self.id, part, self._encode(self._read(part)[0]).cpu().numpy())
         wanted = np.unique(flat)
-        owed = np.setdiff1d(wanted[~paid[wanted]], missing)
-        paid[wanted] = True
-        hits = len(flat) - len(owed) - len(missing)
-        if not len(owed):  # this run filled the store with all that was new to it
-            desk.meter.count(self.id, Counters(store_hits=hits))
-            return
-        side = desk.view.patch_px
-        # in the blocks in which it would be read: whoever fills the store pays no more and no less
-        cost = sum((self._open().plan_cost(self.regions(part)) for part in self._blocks(owed)), ReadCost())
-        desk.meter.charge("read", store.unit.read_charge_s(cost.tiles))
-        desk.meter.charge("encode", store.unit.encode_charge_s(len(owed)))
-        desk.meter.count(self.id, Counters(
-            output_px=len(owed) * side * side, tiles=cost.tiles, decoded_px=cost.decoded_px,
-            compressed_bytes=cost.compressed_bytes, calls=cost.calls, store_hits=hits,
-            encoder_flops=len(owed) * desk.flops_per_patch(side, side)))  # fmt: skip
+        new = wanted[~paid[wanted]]
+        rows, lacking = store.get(self.id, wanted)
+        tiles = encoded = 0
+        for part in self._blocks(wanted[lacking]) if lacking.any() else []:
+            pixels, cost = self._read(part)
+            with torch.no_grad():
+                features = self._encode(pixels, kept=True).cpu().numpy()
+            store.put(self.id, self.view.grid.n_cells + 1, part, features)
+            rows[np.searchsorted(wanted, part)] = features
+            tiles, encoded = tiles + cost.tiles, encoded + int((~paid[part]).sum())
+        if len(new):
+            self._charge(new, tiles, encoded)
+            paid[new] = True
+        self._desk.meter.count(self.id, Counters(store_hits=len(flat) - len(new)))
+        return rows[np.searchsorted(wanted, flat)]
+
+    def _charge(self, new: np.ndarray, tiles: int, encoded: int) -> None:
+        """Count cells that this run uses for the first time at their whole price, whoever computed them.
+
+        One plan over all of them: a tile is counted once, and neither the order of strategies nor a resumed run moves
+        the counters. new: distinct cells [n]; tiles, encoded: what was read and encoded for them just now, whose
+        seconds are in the stages already.
+        """
+        unit, side = self._desk.store.unit, self._desk.view.patch_px  # pyright: ignore[reportOptionalMemberAccess]
+        cost = sum((self._open().plan_cost(self.regions(part)) for part in self._blocks(new)), ReadCost())
+        self._desk.meter.charge("read", unit.read_charge_s(max(0, cost.tiles - tiles)))
+        self._desk.meter.charge("encode", unit.encode_charge_s(len(new) - encoded))
+        self._count(len(new) * side * side, cost, len(new))
 
     def overview_feature(self) -> Tensor:
         """Encoder feature [dim] of the whole overview, encoded once a run where the encoder is frozen."""
-        view, store = self.view, self._desk.store
-        last = np.array([len(view.grid.mpps)])
-        if store is None:
-            return self._scaled(self._encode(view.overview[None]), last)[0]
-        index = np.array([view.grid.n_cells])
-        if not view.paid[-1]:
-            with torch.no_grad():
-                feature = self._encode(view.overview[None]).cpu().numpy()
-            store.missing(self.id, view.grid.n_cells + 1, index)
-            store.put(self.id, index, feature)
-            view.paid[-1] = True
-        return self._scaled(torch.from_numpy(store.get(self.id, index)).to(self._desk.device), last)[0]
+        with self._blamed():
+            view, store = self.view, self._desk.store
+            last = np.array([len(view.grid.mpps)])
+            if store is None:
+                return self._scaled(self._overview_encoded(), last)[0]
+            index = np.array([view.grid.n_cells])
+            rows, lacking = store.get(self.id, index)
+            if lacking[0] or not view.paid[-1]:
+                with torch.no_grad():
+                    rows = self._overview_encoded(count=not view.paid[-1]).cpu().numpy()
+                store.put(self.id, view.grid.n_cells + 1, index, rows)
+                view.paid[-1] = True
+            return self._scaled(torch.from_numpy(rows).to(self._desk.device), last)[0]
+
+    def _overview_encoded(self, count: bool = True) -> Tensor:
+        if count:
+            flops = self._desk.flops_per_patch(*self.view.overview.shape[:2])
+            self._desk.meter.count(self.id, Counters(encoder_flops=flops))
+        return self._encode(self.view.overview[None])
 
     def close(self) -> None:
         """Close the file, if it was opened."""

@@ -249,3 +249,17 @@ def test_package_weights_or_the_remedy():
         )
     with pytest.raises(EncoderError, match="no model"):
         build_encoder(EncoderSettings("resnet_none"))
+
+
+@pytest.mark.parametrize("name", ("test_resnet", "resnet18"))
+def test_a_kept_feature_has_the_same_bits_whatever_is_encoded_beside_it(name):
+    encoder = build_encoder(EncoderSettings(name, pretrained=None), seed=0)
+    generator = torch.Generator().manual_seed(0)
+    patches = torch.randint(0, 256, (37, 64, 64, 3), dtype=torch.uint8, generator=generator)
+    together = encoder.each(patches)
+    torch.testing.assert_close(together, encoder(patches), rtol=1e-4, atol=1e-5)
+    for size in (1, 5, 16, 33):
+        order = torch.randperm(37, generator=generator)
+        found = torch.cat([encoder.each(part) for part in patches[order].split(size)])
+        assert torch.equal(found, together[order])
+    assert encoder.each(patches[:0]).shape == (0, encoder.dim)

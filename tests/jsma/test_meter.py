@@ -1,4 +1,6 @@
+import errno
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -168,3 +170,62 @@ def test_a_small_slide_keeps_an_overview_that_can_be_looked_at(small, encoder, l
     view = replace(VIEW, overview_mpp=16.0, overview_min_px=least)  # 128 um high: 8 px at 16 um/px
     slide = MeteredSlide("s", lambda: open_slide(small, in_process=True), Desk(Meter(), encoder, view))
     assert slide.view.overview.shape[:2] == shape
+
+
+def after(path, encoder, store, calls):
+    """Counters and features of one run that asks for `calls`, one after the other."""
+    slide, meter = look(path, encoder, store)
+    features = [slide.features(torch.tensor(cells)) for cells in calls]
+    return meter.total(), torch.cat(features)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_counters_and_features_are_the_same_in_any_order_of_runs(small, encoder, order):
+    """Cells 0, 1 and the coarse 8 share tiles: what another run has filled in before must not move a counter."""
+    asks = ([[0, 8]], [[1, 4], [0, 1, 8]], [list(range(10))])
+    alone = [after(small, encoder, FeatureStore(encoder.dim), calls) for calls in asks]
+    store = FeatureStore(encoder.dim)
+    for run in order:
+        counters, features = after(small, encoder, store, asks[run])
+        assert counters == alone[run][0]
+        assert torch.equal(features, alone[run][1])
+
+
+@pytest.mark.parametrize("rows", (0, 3))
+def test_a_full_store_computes_again_at_the_same_counters(small, encoder, rows, caplog):
+    calls = [[0, 8], [0, 1, 8], [1, 9, 8, 0, 4]]
+    expected = after(small, encoder, FeatureStore(encoder.dim), calls)
+    store = FeatureStore(encoder.dim, max_bytes=rows * encoder.dim * 4 + 11 * 4)
+    counters, features = after(small, encoder, store, calls)
+    assert counters == expected[0] and torch.equal(features, expected[1])
+    assert store.full and store.held_bytes <= store.max_bytes and len(caplog.records) == 1
+
+
+def test_the_store_holds_what_was_computed_and_not_the_grid():
+    store = FeatureStore(dim=1000)
+    cells = np.array([70_000, 5])
+    store.put("s", 100_001, cells, np.array([[1.0] * 1000, [2.0] * 1000], np.float32))
+    assert store.held_bytes < 0.01 * 100_001 * 1000 * 4
+    rows, lacking = store.get("s", np.array([5, 6, 70_000]))
+    assert lacking.tolist() == [False, True, False] and rows[:, 0].tolist() == [2.0, 0.0, 1.0]
+    store.put("s", 100_001, np.array([6, 5]), np.full((2, 1000), 3.0, np.float32))
+    assert store.get("s", np.array([5, 6, 70_000]))[0][:, 0].tolist() == [3.0, 3.0, 1.0]
+
+
+def test_an_unreadable_slide_is_named_whatever_failed(small, encoder):
+    slide, _ = look(small, encoder, None)
+    _ = slide.view
+    slide.close()
+    small.unlink()
+    with pytest.raises(SlideError) as failed:
+        slide.features(torch.tensor([1]))
+    assert failed.value.slide_id == "s"
+
+
+def test_a_full_disk_is_no_fault_of_the_slide(encoder):
+    def full():
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with pytest.raises(OSError, match="no space") as failed:
+        _ = MeteredSlide("s", full, Desk(Meter(), encoder, VIEW)).view
+    assert not isinstance(failed.value, SlideError)
