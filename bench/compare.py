@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.cache import COLD, UNVERIFIED, WARM
 from bench.datasets.panda import GRADES as PANDA_GRADES
-from bench.finished import Arm, FinishedRun, arms, load_runs, stacked
+from bench.finished import Arm, FinishedRun, arms, beside, load_runs, stacked
 from bench.metrics import accuracy_interval, auc, class_metrics
 from bench.statistics.costs import mark_fronts, ratio_interval
 from bench.statistics.spread import spreads
@@ -131,18 +131,18 @@ class _Times:
 
     def training(self, arm: Arm, opponent: str) -> Ratio:
         """Training seconds of the opponent over those of the arm."""
-        reference = {r.group: r.train["train_s"] for o in self.arms if o.strategy == opponent for r in o.runs}
+        other = beside(arm, opponent, self.arms)
+        reference = {r.group: r.train["train_s"] for r in other.runs} if other else {}
         own = {r.group: r.train["train_s"] for r in arm.runs}
         return ratio_interval(pd.Series(reference, dtype=float), pd.Series(own, dtype=float))
 
     def inference(self, arm: Arm, opponent: str) -> Ratio:
         """Inference seconds a slide of the opponent over those of the arm; slides are resampled with their seeds."""
-        others = [self._seconds[o.name]["seconds"] for o in self.arms if o.strategy == opponent]
-        if not others:
+        other = beside(arm, opponent, self.arms)
+        if other is None:
             return None
         own = self._seconds[arm.name]
-        reference: Any = pd.concat(others)
-        return ratio_interval(reference, own["seconds"], own["slide"])
+        return ratio_interval(self._seconds[other.name]["seconds"], own["seconds"], own["slide"])
 
 
 def bottleneck(rows: pd.DataFrame) -> str:

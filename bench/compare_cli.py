@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.errors import PARTIAL
+
 
 def print_table(table: Table) -> None:
     """To the terminal's width, or 200 columns where there is no terminal."""
@@ -17,7 +19,7 @@ def print_table(table: Table) -> None:
 
 
 def compare(
-    out: Annotated[list[Path] | None, typer.Argument(help="Folders of run directories; default runs.")] = None,
+    out: Annotated[list[Path] | None, typer.Argument(help="Folders of runs, or single runs; default runs.")] = None,
     reference: Annotated[
         str | None, typer.Option(help="Strategy that others are set against; default exhaustive.")
     ] = None,
@@ -26,6 +28,8 @@ def compare(
     budget_seconds: Annotated[float | None, typer.Option(help="Best within so many seconds a slide.")] = None,
     budget_patches: Annotated[float | None, typer.Option(help="Best within so many patches a slide.")] = None,
     to_accuracy: Annotated[float | None, typer.Option(help="Training time to this validation accuracy.")] = None,
+    latest: Annotated[bool, typer.Option("--latest", help="Of each dataset only the newest data and split.")] = False,
+    group: Annotated[str | None, typer.Option(help="Only runs on this data or split: how its hash begins.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     csv: Annotated[bool, typer.Option("--csv")] = False,
     md: Annotated[bool, typer.Option("--md")] = False,
@@ -35,9 +39,10 @@ def compare(
 ) -> None:
     """One table over finished runs, and each strategy against a reference."""
     from bench import tables
+    from bench.choice import Choice
     from bench.statistics.tables import compared
 
-    found = compared(out or [Path("runs")], reference, margin, all_pairs)
+    found = compared(out or [Path("runs")], reference, margin, all_pairs, Choice(latest, group))
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
     if save is not None:
@@ -62,6 +67,15 @@ def compare(
         if found.against:
             print_table(tables.terminal_against(found.against))
     _answers(found, budget_seconds, budget_patches, to_accuracy)
+    told(found.damaged)
+
+
+def told(damaged: list[str]) -> None:
+    """Name the damaged runs, and end with code 3 where there are any: the rest is complete."""
+    for line in damaged:
+        print(line, file=sys.stderr)
+    if damaged:
+        raise typer.Exit(PARTIAL)
 
 
 def _answers(found: Any, seconds: float | None, patches: float | None, accuracy: float | None) -> None:

@@ -9,3 +9,7 @@ class NotComparableError(ValueError):
 
 class UsageError(ValueError):
     """Bad input: one line that says what is wrong, what was got, what is allowed and what to do."""
+
+
+class DamagedRunError(UsageError):
+    """A run folder whose files are not what was written: one line that names it; the other runs go on."""

@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from bench.errors import UsageError
+from bench.choice import EVERY, Choice, kept
+from bench.errors import DamagedRunError, UsageError
+from bench.identity import filled, flat, group_of, in_force, known_defaults
+from bench.record import PREDICTIONS, SETTINGS, STATUS, Stored, made, readable
 
 THREADS = 8  # reading many small files waits more than it computes
-_NOT_SETTINGS = ("split",)  # of the fold, see `check_comparable`
+PARTIAL, DAMAGED = ".partial", ".damaged"  # ends of the names of folders that are no finished runs
+_NOT_SETTINGS = ("split", "tuned")  # the split is of the fold, see `check_comparable`; tuned is in force already
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,12 @@ class FinishedRun:
     code: str = ""  # of a strategy that is not in the registry
     failed: dict[str, str] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
+    made: float = 0.0  # when it was finished, in seconds since 1970
+
+    @property
+    def tuned(self) -> dict[str, Any]:
+        """Name -> value of the settings that were set for this strategy alone."""
+        return self.settings.get("tuned", {})
 
     @property
     def regime(self) -> str:
@@ -56,31 +65,60 @@ class FinishedRun:
         return self.table.to_pandas()
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """Runs that were read back, and one line for each that is damaged."""
+
+    runs: list[FinishedRun]
+    damaged: list[str]
+
+
 def load_runs(out: Path) -> list[FinishedRun]:
-    """Every complete run under `out`; UsageError where there is none."""
-    if not out.is_dir():
-        raise UsageError(f"no results folder {out}; run `jsma-bench run --out {out}` first")
-    found = [s.parent for s in sorted(out.glob("*/status.json")) if not s.parent.name.endswith(".partial")]
-    if not found:
-        raise UsageError(f"no finished run in {out}; run `jsma-bench run --out {out}` first")
+    """Every sound run under `out`; UsageError where there is none."""
+    return load_all([out]).runs
+
+
+def load_all(folders: Sequence[Path], choice: Choice = EVERY) -> Loaded:
+    """Every complete run of the folders, each a folder of run directories or one run directory.
+
+    Those that are damaged are named and left out. UsageError where no sound run is left.
+    """
+    found = list({path.resolve(): path for folder in folders for path in _directories(folder)}.values())
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(_load, found))
+        read = list(pool.map(readable, found))
+    damaged = [str(one) for one in read if isinstance(one, DamagedRunError)]
+    stored = [one for one in read if not isinstance(one, DamagedRunError)]
+    if not stored:
+        raise UsageError(f"no run can be used; the first of {len(damaged)}: {damaged[0]}")
+    defaults = known_defaults(one.key for one in stored)
+    return Loaded(kept([_run(one, defaults) for one in stored], choice), damaged)
 
 
-def _load(path: Path) -> FinishedRun:
-    try:
-        key = json.loads((path / "settings.json").read_bytes())
-        train = json.loads((path / "train.json").read_bytes())
-        with pq.ParquetFile(path / "predictions.parquet") as file:
-            table = file.read(use_threads=False)
-        environment = json.loads((path / "environment.json").read_bytes())
-        status = json.loads((path / "status.json").read_bytes())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: damaged run ({error}); delete this folder and run again") from error
-    group = json.dumps([key["data_hash"], key["fold"], key["seed"], key["settings"]], sort_keys=True)
+def _directories(folder: Path) -> list[Path]:
+    """The run directories that `folder` is or holds; UsageError where there is none."""
+    if not folder.is_dir():
+        raise UsageError(f"no results folder {folder}; run `jsma-bench run --out {folder}` first")
+    if is_run(folder):
+        return [folder]
+    found = [path for path in sorted(folder.iterdir()) if is_run(path)]
+    if not found:
+        raise UsageError(f"no finished run in {folder}; run `jsma-bench run --out {folder}` first")
+    return found
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is the folder of a run that was finished, sound or not."""
+    aside = path.suffix == PARTIAL or path.suffix.startswith(DAMAGED)
+    return not aside and any((path / name).is_file() for name in (STATUS, PREDICTIONS, SETTINGS))
+
+
+def _run(stored: Stored, defaults: dict[tuple[str, ...], Any]) -> FinishedRun:
+    """With the settings as they were in force; defaults: of settings that this run is too old to have."""
+    key, status, settings = stored.key, stored.status, filled(in_force(stored.key), defaults)
     return FinishedRun(
-        path, key["dataset"], key["strategy"], key["fold"], key["seed"], group, key["data_hash"], key["settings"],
-        environment, train, table, key.get("code", ""), status.get("failed", {}), tuple(status.get("findings", ())),
+        stored.path, key["dataset"], key["strategy"], key["fold"], key["seed"], group_of(key, settings),
+        key["data_hash"], settings, stored.environment, stored.train, stored.table, key.get("code", ""),
+        status.get("failed", {}), tuple(status.get("findings", ())), made(stored),
     )  # fmt: skip
 
 
@@ -98,13 +136,16 @@ def stacked(runs: Sequence[FinishedRun]) -> pd.DataFrame:
 class Arm:
     """Runs that are one row: of one dataset, strategy and settings.
 
-    differing: the settings in which runs of the dataset differ, as `n_patches=16 epochs=80`; None where all agree.
+    differing: the settings in which runs of the dataset differ, as `n_patches=16 epochs=80`; None where all agree, but
+    for what was set for one strategy alone and is the same in all its runs; shared: those of them that were set for
+    all strategies.
     """
 
     dataset: str
     strategy: str
     differing: str | None
     runs: tuple[FinishedRun, ...]
+    shared: str | None = None
 
     @property
     def name(self) -> str:
@@ -115,6 +156,15 @@ class Arm:
     def rows(self) -> pd.DataFrame:
         """All predictions, with `run`: the index in `runs`."""
         return stacked(self.runs)
+
+
+def beside(arm: Arm, strategy: str, among: Iterable[Arm]) -> Arm | None:
+    """The arm of `strategy` in the same settings as `arm`, but for those set for one of them alone; None where there
+    is none, or more than one."""
+    same = [a for a in among if (a.dataset, a.strategy, a.shared) == (arm.dataset, strategy, arm.shared)]
+    exact = [a for a in same if a.differing == arm.differing]
+    found = exact or same
+    return found[0] if len(found) == 1 else None
 
 
 def arms(runs: Iterable[FinishedRun]) -> list[Arm]:
@@ -129,9 +179,9 @@ def arms(runs: Iterable[FinishedRun]) -> list[Arm]:
 def _of_dataset(dataset: str, runs: list[FinishedRun]) -> list[Arm]:
     keys = [(run.strategy, _settings_text(run), run.code) for run in runs]
     order = {name: i for i, name in enumerate(dict.fromkeys(run.strategy for run in runs))}
-    flat = {text: _flat(json.loads(text)) for text in dict.fromkeys(text for _, text, _ in keys)}
-    paths = sorted({path for settings in flat.values() for path in settings})
-    differ = [path for path in paths if len({_text(settings.get(path)) for settings in flat.values()}) > 1]
+    flats = {text: dict(flat(json.loads(text))) for text in dict.fromkeys(text for _, text, _ in keys)}
+    alone = {name for run in runs for name in run.tuned}
+    common, own = _differing({(name, text) for name, text, _ in keys}, flats, alone)
     members: dict[tuple[str, str, str], list[FinishedRun]] = {}
     for key, run in zip(keys, runs, strict=True):
         members.setdefault(key, []).append(run)
@@ -140,25 +190,41 @@ def _of_dataset(dataset: str, runs: list[FinishedRun]) -> list[Arm]:
         codes.setdefault(strategy, set()).add(code)
 
     def place(key: tuple[str, str, str]) -> tuple[Any, ...]:
-        return order[key[0]], [_sortable(flat[key[1]].get(path)) for path in differ], key[2]
+        return order[key[0]], [_sortable(flats[key[1]].get(path)) for path in own[key[0]]], key[2]
 
     return [
-        Arm(dataset, key[0], _label(flat[key[1]], differ, key[2] if len(codes[key[0]]) > 1 else None),
-            tuple(members[key]))
+        Arm(dataset, key[0], _label(flats[key[1]], own[key[0]], key[2] if len(codes[key[0]]) > 1 else None),
+            tuple(members[key]), _label(flats[key[1]], common, None))
         for key in sorted(members, key=place)
     ]  # fmt: skip
 
 
+Differing = list[tuple[str, ...]]
+
+
+def _differing(
+    rows: set[tuple[str, str]], flats: dict[str, dict[tuple[str, ...], Any]], alone: set[str]
+) -> tuple[Differing, dict[str, Differing]]:
+    """Paths of the settings that were set for all and differ, and strategy -> those with what differs within it.
+
+    rows: (strategy, text of its settings); alone: names of settings that were set for one strategy.
+    """
+    paths = sorted({path for settings in flats.values() for path in settings})
+
+    def differ(path: tuple[str, ...], texts: Iterable[str]) -> bool:
+        return len({_text(flats[text].get(path)) for text in texts}) > 1
+
+    common = [path for path in paths if path[-1] not in alone and differ(path, flats)]
+    of_strategy = {name: [text for other, text in rows if other == name] for name, _ in rows}
+    own = {
+        name: [p for p in paths if p in common or (p[-1] in alone and differ(p, texts))]
+        for name, texts in of_strategy.items()
+    }
+    return common, own
+
+
 def _settings_text(run: FinishedRun) -> str:
     return json.dumps({k: v for k, v in run.settings.items() if k not in _NOT_SETTINGS}, sort_keys=True)
-
-
-def _flat(settings: dict[str, Any], above: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    """Path of names -> value."""
-    found: dict[tuple[str, ...], Any] = {}
-    for name, value in settings.items():
-        found.update(_flat(value, (*above, name)) if isinstance(value, dict) else {(*above, name): value})
-    return found
 
 
 def _text(value: Any) -> str:
@@ -170,7 +236,7 @@ def _sortable(value: Any) -> tuple[bool, float, str]:
     return not number, float(value) if number else 0.0, _text(value)
 
 
-def _label(settings: dict[tuple[str, ...], Any], differ: list[tuple[str, ...]], code: str | None) -> str | None:
+def _label(settings: dict[tuple[str, ...], Any], differ: Differing, code: str | None) -> str | None:
     """`leaf=value` for each differing setting; the whole path where two of one name have different values."""
     values: dict[str, dict[str, str]] = {}
     for path in differ:

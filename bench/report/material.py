@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.choice import EVERY, Choice
 from bench.finished import Arm, FinishedRun, arms
 from bench.statistics.tables import compared
 
@@ -51,7 +52,8 @@ class Part:
 class Material:
     """All that goes into a report. notes: what was not compared and why; no_seconds: whether the runs are of several
     machines; sweeps: dataset -> rows of a sweep's table; failed: slide -> reason; unfinished: folders of runs that are
-    not complete; left_out: what was found and not used, with the reason."""
+    not complete; left_out: what was found and not used, with the reason; damaged: one line a
+    damaged run."""
 
     parts: list[Part]
     reference: str | None
@@ -61,6 +63,7 @@ class Material:
     failed: dict[str, str]
     unfinished: list[str]
     left_out: list[str]
+    damaged: list[str]
 
     @property
     def runs(self) -> list[FinishedRun]:
@@ -73,9 +76,9 @@ def _span(values: Sequence[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def gather(folders: Sequence[Path], reference: str | None, margin: float) -> Material:
+def gather(folders: Sequence[Path], reference: str | None, margin: float, choice: Choice = EVERY) -> Material:
     """Load and compare. UsageError: no runs, an unknown reference; NotComparableError: runs that must not be."""
-    found = compared(list(folders), reference, margin)
+    found = compared(list(folders), reference, margin, choice=choice)
     by_dataset: dict[str, list[tuple[Arm, dict[str, Any]]]] = {}
     for arm, row in zip(arms(found.runs), found.rows, strict=True):
         by_dataset.setdefault(arm.dataset, []).append((arm, row))
@@ -85,19 +88,11 @@ def gather(folders: Sequence[Path], reference: str | None, margin: float) -> Mat
     ]
     sweeps, left_out = _sweeps(folders, found.runs)
     unfinished = [p.name for folder in folders for p in sorted(folder.glob("*.partial")) if p.is_dir()]
+    failed = {slide: reason for run in found.runs for slide, reason in run.failed.items()}
     asked = reference or ("exhaustive" if found.against else None)
     no_seconds = all(row["inference_s_per_slide"] is None for row in found.rows)
-    return Material(parts, asked, found.notes, no_seconds, sweeps, _failed(found.runs), unfinished, left_out)
-
-
-def _failed(runs: list[FinishedRun]) -> dict[str, str]:
-    failed: dict[str, str] = {}
-    for run in runs:
-        try:
-            failed.update(json.loads((run.path / "status.json").read_bytes()).get("failed", {}))
-        except (OSError, ValueError) as error:
-            failed[run.path.name] = f"its status cannot be read ({error})"
-    return failed
+    return Material(parts, asked, found.notes, no_seconds, sweeps, failed, unfinished, left_out + found.damaged,
+                    found.damaged)  # fmt: skip
 
 
 SWEEP_COLUMNS = {"dataset", "strategy", "mode", "budget", "accuracy", "sd_sampling", "patches_per_slide"}

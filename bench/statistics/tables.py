@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
@@ -11,9 +11,10 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from bench.choice import EVERY, Choice, several, split_of
 from bench.compare import rows_of
 from bench.errors import NotComparableError, UsageError
-from bench.finished import Arm, FinishedRun, arms, load_runs
+from bench.finished import Arm, FinishedRun, arms, beside, load_all
 from bench.statistics.costs import COSTS, best_under, hypervolume, mark_fronts, name_of, pareto, pools
 from bench.statistics.pairs import corrected_t, difference, holm
 
@@ -34,13 +35,13 @@ def check_comparable(runs: list[FinishedRun]) -> str | None:
         by_dataset.setdefault(run.dataset, []).append(run)
     for name, own in sorted(by_dataset.items()):
         if len({run.data_hash for run in own}) > 1:
-            raise NotComparableError(_other(name, own, "data hash", lambda run: run.data_hash))
+            raise NotComparableError(several(name, own, "data hash", lambda run: run.data_hash))
         by_fold: dict[int, list[FinishedRun]] = {}
         for run in own:
             by_fold.setdefault(run.fold, []).append(run)
         for _, of_fold in sorted(by_fold.items()):
-            if len({str(run.settings.get("split")) for run in of_fold}) > 1:
-                raise NotComparableError(_other(name, of_fold, "split", lambda run: str(run.settings.get("split"))))
+            if len({split_of(run) for run in of_fold}) > 1:
+                raise NotComparableError(several(name, of_fold, "split", split_of))
     machines = {_machine(run) for run in runs}
     if len(machines) > 1:
         return f"runs of {len(machines)} machines or devices: accuracy is compared, seconds and speed-ups are not"
@@ -62,17 +63,6 @@ def _machine(run: FinishedRun) -> tuple[str, ...]:
     device = str(run.settings.get("device", "cpu")).partition(":")[0]
     gpu = "" if device == "cpu" else str(run.environment.get("gpu"))
     return (*(str(run.environment.get(key)) for key in MACHINE), device, gpu)
-
-
-def _other(name: str, runs: list[FinishedRun], what: str, key: Any) -> str:
-    first = {}
-    for run in runs:
-        first.setdefault(key(run), run.path.name)
-    two = list(first.values())[:2]
-    return (
-        f"dataset {name}: {len(first)} values of {what}, e.g. {two[0]} and {two[1]}; only runs on the same {what} "
-        "are compared: give their folders one at a time"
-    )
 
 
 def against(runs: Sequence[FinishedRun], reference: str, margin: float) -> list[dict[str, Any]]:
@@ -110,9 +100,9 @@ def _all_pairs(found: Sequence[Arm], margin: float) -> list[dict[str, Any]]:
 def _reference_of(arm: Arm, found: Sequence[Arm], reference: str) -> Arm | None:
     """The reference in the same settings, else the only one; None where there are several others, or none."""
     known = [a for a in found if a.dataset == arm.dataset and reference in (a.strategy, a.name)]
-    same = [a for a in known if a.differing == arm.differing]
-    if same:
-        return same[0]
+    same = beside(arm, reference, known)
+    if same is not None:
+        return same
     return known[0] if len(known) == 1 and arm not in known else None
 
 
@@ -166,44 +156,56 @@ def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Compared:
-    """All that `jsma-bench compare` prints. notes: what was not compared, and why."""
+    """All that `jsma-bench compare` prints. notes: what was not compared, and why; damaged: one line a damaged run."""
 
     runs: list[FinishedRun]
     rows: list[dict[str, Any]]
     against: list[dict[str, Any]]
     notes: list[str]
+    damaged: list[str] = field(default_factory=list)
 
 
-def compared(folders: list[Path], reference: str | None, margin: float, every_pair: bool = False) -> Compared:
+def compared(folders: list[Path], reference: str | None, margin: float, every_pair: bool = False,
+             choice: Choice = EVERY) -> Compared:  # fmt: skip
     """Runs of several folders as rows; refuses what must not be compared; no seconds where the machines differ.
 
-    every_pair: compare each row with each other in place of the reference.
+    every_pair: compare each row with each other in place of the reference; choice: which of the runs.
     """
-    runs = list({run.path.resolve(): run for folder in folders for run in load_runs(folder)}.values())
+    loaded = load_all(folders, choice)
+    runs = loaded.runs
     note = check_comparable(runs)
     found = arms(runs)
     for arm in found:
         _check_once(arm)
     rows = rows_of(found)
-    notes = [note] if note else []
+    notes = [*([note] if note else []), *failures(runs)]
     if note:
         for row in rows:
             row.update({key: None for key in row if key in SECONDS or "speedup" in key})
         mark_fronts(rows)
     asked = reference or ("exhaustive" if any(run.strategy == "exhaustive" for run in runs) else None)
     if every_pair:
-        return Compared(runs, rows, _all_pairs(found, margin), notes)
+        return Compared(runs, rows, _all_pairs(found, margin), notes, loaded.damaged)
     if asked is None:
-        return Compared(runs, rows, [], notes)
-    beside = _against(found, asked, margin)
-    set_against = {(row["dataset"], row["name"]) for row in beside}
+        return Compared(runs, rows, [], notes, loaded.damaged)
+    set_beside = _against(found, asked, margin)
+    set_against = {(row["dataset"], row["name"]) for row in set_beside}
     notes += [
         f"{arm.dataset}: {arm.name} is not set against {asked}: no run of it on the same slides in these settings; "
         "name one row, such as --reference 'exhaustive[epochs=80]'"
         for arm in found
         if asked not in (arm.strategy, arm.name) and (arm.dataset, arm.name) not in set_against
     ]
-    return Compared(runs, rows, beside, notes)
+    return Compared(runs, rows, set_beside, notes, loaded.damaged)
+
+
+def failures(runs: Sequence[FinishedRun]) -> list[str]:
+    """A line about the slides that the runs could not read, which are in no figure; none where all were read."""
+    found = {slide: reason for run in runs for slide, reason in run.failed.items()}
+    if not found:
+        return []
+    slide, reason = next(iter(found.items()))
+    return [f"{len(found)} slides could not be read by these runs and are in no figure; the first: {slide}: {reason}"]
 
 
 def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) -> list[str]:

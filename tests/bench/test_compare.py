@@ -20,7 +20,7 @@ def write(out, strategy, seed, seconds, right, train_s, data_hash="d"):
     (folder / "settings.json").write_text(json.dumps(key))
     (folder / "train.json").write_text(json.dumps({"train_s": train_s, "charged_s": 0.0}))
     (folder / "environment.json").write_text(json.dumps({"cpu": "c"}))
-    (folder / "status.json").write_text("{}")
+    (folder / "status.json").write_text(json.dumps({"status": "complete"}))
     pd.DataFrame({
         "slide": ["s0", "s1"], "patient": None, "label": ["a", "b"], "predicted": ["a", "b" if right else "a"],
         "prob_a": [0.9, 0.4], "prob_b": [0.1, 0.6], "patches": [4, 6], "decoded_px": [1_000_000, 3_000_000],
@@ -60,7 +60,10 @@ def test_damaged_and_unfinished_runs(out):
     (out / "x-half-0.partial").mkdir()
     assert len(load_runs(out)) == 3
     (out / "x-jsma-0-d" / "train.json").write_text("{")
-    with pytest.raises(UsageError, match="damaged run"):
+    assert sorted(run.strategy for run in load_runs(out)) == ["exhaustive", "search"]
+    for strategy in ("exhaustive", "search"):
+        (out / f"x-{strategy}-0-d" / "train.json").write_text("{")
+    with pytest.raises(UsageError, match="no run can be used; the first of 3: damaged run"):
         load_runs(out)
 
 

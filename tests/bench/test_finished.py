@@ -26,7 +26,7 @@ def write(out, strategy, fold=0, seed=0, n_patches=16, code="", mpps=(0.5, 1.0),
     (folder / "settings.json").write_text(json.dumps(key))
     (folder / "train.json").write_text(json.dumps({"train_s": rng.uniform(1, 9), "charged_s": 0.5, "n_train": 20}))
     (folder / "environment.json").write_text(json.dumps({"cpu": "c"}))
-    (folder / "status.json").write_text("{}")
+    (folder / "status.json").write_text(json.dumps({"status": "complete"}))
     n = 8
     score = rng.dirichlet(np.ones(3), n)
     rows = pd.DataFrame({

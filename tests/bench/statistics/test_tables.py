@@ -19,7 +19,7 @@ def write(out, strategy, right, seed=0, data_hash="d", cpu="c", split="s", devic
     (folder / "settings.json").write_text(json.dumps(key))
     (folder / "train.json").write_text(json.dumps({"train_s": 2.0, "charged_s": 0.0, "n_train": 20}))
     (folder / "environment.json").write_text(json.dumps({"cpu": cpu, "gpu": gpu}))
-    (folder / "status.json").write_text("{}")
+    (folder / "status.json").write_text(json.dumps({"status": "complete"}))
     n = len(right)
     pd.DataFrame({
         "slide": [f"s{i}" for i in range(n)], "patient": None, "label": ["a", "b"] * (n // 2),

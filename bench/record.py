@@ -1,0 +1,177 @@
+"""What a complete run says of its own files: size and SHA-256 of each, checked when they are read back."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bench.errors import DamagedRunError
+
+STATUS, SETTINGS, TRAIN, ENVIRONMENT, PREDICTIONS = (
+    "status.json", "settings.json", "train.json", "environment.json", "predictions.parquet",
+)  # fmt: skip
+NEEDED = (SETTINGS, TRAIN, ENVIRONMENT, PREDICTIONS)
+COMPLETE = "complete"
+KEY = {"dataset": str, "data_hash": str, "strategy": str, "fold": int, "seed": int, "settings": dict}
+SECONDS = {"train_s": int | float, "charged_s": int | float}
+TEXTS = ("slide", "label", "predicted")
+NUMBERS = ("patches", "decoded_px", "compressed_bytes", "seconds")
+"""Columns that every table of predictions has; `prob_CLASS` and `STAGE_s` are numbers too."""
+
+
+def digest(content: bytes) -> dict[str, Any]:
+    """What a record says of a file."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def sealed(status: dict[str, Any]) -> dict[str, Any]:
+    """`status` with a hash of itself, so that a change of the record is noticed too."""
+    return {**status, "seal": _seal(status)}
+
+
+def _seal(status: dict[str, Any]) -> str:
+    text = json.dumps({key: value for key, value in status.items() if key != "seal"}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """The status of the run in `path`, and its files. Runs made before there were checksums have no files in it."""
+
+    path: Path
+    status: dict[str, Any]
+
+    @classmethod
+    def of(cls, path: Path) -> Record:
+        """Read and check the status; the sizes of all files, and that those are there which every run has.
+
+        DamagedRunError says what is wrong.
+        """
+        status = _parsed(path, STATUS, _bytes(path, STATUS))
+        if status.get("status") != COMPLETE:
+            raise damaged(path, f"{STATUS} says {status.get('status')!r}, not {COMPLETE!r}")
+        if "seal" in status and status["seal"] != _seal(status):
+            raise damaged(path, f"{STATUS} was changed")
+        files = status.get("files", {})
+        for name in dict.fromkeys([*NEEDED, *files]):
+            try:
+                size = (path / name).stat().st_size
+            except FileNotFoundError as error:
+                raise damaged(path, f"{name} is missing") from error
+            except OSError as error:
+                raise damaged(path, f"{name} cannot be read ({error.strerror})") from error
+            if name in files and size != files[name]["bytes"]:
+                raise damaged(path, f"{name} has {size} bytes, {files[name]['bytes']} were written")
+        return cls(path, status)
+
+    def content(self, name: str) -> bytes:
+        """The file called `name`, checked where its checksum is known."""
+        content = _bytes(self.path, name)
+        known = self.status.get("files", {}).get(name)
+        if known is not None and digest(content) != known:
+            raise damaged(self.path, f"{name} was changed: its checksum is another")
+        return content
+
+    def json(self, name: str) -> dict[str, Any]:
+        """The JSON object in the file called `name`."""
+        return _parsed(self.path, name, self.content(name))
+
+    def predictions(self) -> pa.Table:
+        """The predictions, with the columns and types that tables need, one row a slide, at least one."""
+        try:
+            table = pq.read_table(io.BytesIO(self.content(PREDICTIONS)), use_threads=False)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise damaged(self.path, f"{PREDICTIONS}: {error}") from error
+        if wrong := _wrong(table):
+            raise damaged(self.path, f"{PREDICTIONS}: {wrong}")
+        return table
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the files of a sound run hold."""
+
+    path: Path
+    key: dict[str, Any]
+    environment: dict[str, Any]
+    train: dict[str, Any]
+    status: dict[str, Any]
+    table: pa.Table
+
+
+def readable(path: Path) -> Stored | DamagedRunError:
+    """The run in `path`, or what is wrong with it."""
+    try:
+        record = Record.of(path)
+        key, train = record.json(SETTINGS), record.json(TRAIN)
+        for name, found, kinds in ((SETTINGS, key, KEY), (TRAIN, train, SECONDS)):
+            if wrong := [field for field, kind in kinds.items() if not isinstance(found.get(field), kind)]:
+                raise damaged(path, f"{name} has no usable {', '.join(wrong)}")
+        return Stored(path, key, record.json(ENVIRONMENT), train, record.status, record.predictions())
+    except DamagedRunError as error:
+        return error
+
+
+def made(stored: Stored) -> float:
+    """When the run was finished, in seconds since 1970; of older runs when their folder was written."""
+    return float(stored.status.get("finished") or (stored.path / STATUS).stat().st_mtime)
+
+
+def checked(file: Path) -> bytes:
+    """A file of a run, checked against the record beside it; DamagedRunError where it is not what was written."""
+    return Record.of(file.parent).content(file.name)
+
+
+def damaged(path: Path, what: str) -> DamagedRunError:
+    """The one line about a run that cannot be used."""
+    return DamagedRunError(f"damaged run {path}: {' '.join(what.split())[:200]}; delete this folder and run again")
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    try:
+        return (path / name).read_bytes()
+    except FileNotFoundError as error:
+        raise damaged(path, f"{name} is missing") from error
+    except OSError as error:
+        raise damaged(path, f"{name} cannot be read ({error.strerror})") from error
+
+
+def _parsed(path: Path, name: str, content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise damaged(path, f"{name} is no JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise damaged(path, f"{name} holds {found!r}, not a JSON object")
+    return found
+
+
+def _wrong(table: pa.Table) -> str | None:
+    """What is wrong with a table of predictions, or None."""
+    if not table.num_rows:
+        return "no rows"
+    numbers = [name for name in table.column_names if name.startswith("prob_") or name.endswith("_s")]
+    if not any(name.startswith("prob_") for name in numbers):
+        return "no column prob_CLASS"
+    for name in (*TEXTS, *NUMBERS, *numbers):
+        if name not in table.column_names:
+            return f"no column {name}"
+        column: Any = table.column(name)
+        kind: Any = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        if text is not (name in TEXTS) or not (text or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            return f"column {name} is of type {column.type}"
+        if column.null_count and (name in TEXTS or name in NUMBERS):
+            return f"column {name} has empty values"
+    slides: Any = table.column("slide")
+    if pc.count_distinct(slides).as_py() < table.num_rows:  # pyright: ignore[reportAttributeAccessIssue]
+        return "a slide occurs twice"
+    return None
