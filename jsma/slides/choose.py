@@ -43,7 +43,9 @@ def choose_reader(
 ) -> tuple[str, str]:
     """Reader and the reason in words. An asked-for reader is taken or refused, never replaced."""
     if facts is not None and facts.unserved and asked != "openslide":
-        raise SlideError(f"{name}: {facts.unserved} is not served; convert it to 8-bit grey or RGB, interleaved")
+        raise SlideError(
+            f"{name}: {facts.unserved} is not served; convert it to one 8-bit grey or RGB picture, interleaved"
+        )
     if asked is None:
         return _default(extension, facts, in_process)
     if asked in ("cucim", "tifffile"):
@@ -87,6 +89,8 @@ def _against_cucim(facts: TiffFacts, in_process: bool) -> list[str]:
         for bad, text in (
             (not facts.rgb8, "pixels other than 8-bit RGB"),
             (facts.predictor, "a predictor, which crashes cuCIM"),
+            (facts.left_out, f"{facts.left_out} more pictures that are not marked as levels: they are left out"),
+            (facts.padded, "levels filled up to whole tiles, of which cuCIM gets the scale wrong"),
             (facts.subifd, "a SubIFD pyramid, of which cuCIM sees level 0 only"),
             (any(c not in CUCIM_COMPRESSIONS for c in facts.compression), f"{_kinds(facts)}, which cuCIM gets wrong"),
             (find_spec("cucim") is None, "cuCIM not installed"),

@@ -13,9 +13,9 @@ import numpy as np
 
 from .execute import damaged, read_checked
 from .jpeg import is_whole
-from .plan import true_downsample
+from .plan import both_axes
 from .sources import SourceSpec, TifffileSource, TileSource, tile_box
-from .types import MAX_DIFFERENCE, Level, SlideError
+from .types import MAX_DIFFERENCE, GeometryError, Level, SlideError
 
 VIRTUAL_TILE_PX = 256
 FAINT = 64  # alpha below which OpenSlide has no pixel to speak of
@@ -45,7 +45,10 @@ class CucimSource:
             sizes = [tuple(int(v) for v in size) for size in self._image.resolutions["level_dimensions"]]
             wanted = [(level.width_px, level.height_px) for level in self.levels]
             if sizes[: len(wanted)] != wanted:
-                raise SlideError(f"{spec.path}: cuCIM sees levels {sizes}, the headers {wanted}; use reader='tifffile'")
+                # seeing more or fewer levels, or the padding too, contradicts nothing
+                known = any(is_part(own, sizes) or is_part(sizes, own) for own in (wanted, self.strict.stored))
+                kind = SlideError if known else GeometryError
+                raise kind(f"{spec.path}: cuCIM sees levels {sizes}, the headers {wanted}; use reader='tifffile'")
         except BaseException:
             self.close()
             raise
@@ -131,6 +134,12 @@ class DirectSource:
         self.cucim.close()
 
 
+def is_part(few: list[tuple[int, ...]], many: list[tuple[int, ...]]) -> bool:
+    """Whether `few` is `many` with some left out."""
+    rest = iter(many)
+    return all(size in rest for size in few)
+
+
 def gpu_to_cpu(path: str) -> Callable[[Any], np.ndarray]:
     """The function that copies a GPU array to numpy; SlideError without a usable GPU."""
     try:
@@ -167,7 +176,8 @@ class OpenslideSource:
         tile_height = int(self.properties.get(f"openslide.level[{index}].tile-height", VIRTUAL_TILE_PX))
         if max(tile_width, tile_height) > 1024 or min(tile_width, tile_height) < 64:
             tile_width = tile_height = VIRTUAL_TILE_PX
-        return Level(width, height, true_downsample(width0, height0, width, height), tile_width, tile_height)
+        cut, own = both_axes((width0, height0), (width, height)), float(self._all[0].level_downsamples[index])
+        return Level(width, height, cut if cut and cut.is_integer() else own, tile_width, tile_height)
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
         x_px, y_px, width, height = tile_box(self.levels[level], row, col)

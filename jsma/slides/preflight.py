@@ -11,7 +11,7 @@ import numpy as np
 from .plan import make_plan
 from .sources import SourceSpec
 from .tiffinfo import JPEG, TiffFacts
-from .types import MAX_DIFFERENCE, DamagedSlideError, Regions, SlideError
+from .types import MAX_DIFFERENCE, DamagedSlideError, GeometryError, Regions, SlideError
 
 ALL_TILES_BELOW = 2000  # levels with fewer tiles have every tile's first bytes looked at, others this many
 
@@ -53,7 +53,8 @@ def compare_readers(spec: SourceSpec, decoder: Any, mpp: float, may_fall_back: b
     """Three regions through cuCIM, which `spec` names, and through tifffile must agree within 3 grey levels.
 
     Returns "", or, if `may_fall_back`, why the chosen reader fails where tifffile does not. Raises
-    DamagedSlideError when tifffile fails too, or when the two return different pixels.
+    GeometryError when cuCIM sees levels of other sizes, DamagedSlideError when tifffile fails too, or when the two
+    return different pixels.
     """
     level0 = spec.levels[0]
     side = min(64, level0.width_px, level0.height_px)
@@ -67,7 +68,7 @@ def compare_readers(spec: SourceSpec, decoder: Any, mpp: float, may_fall_back: b
         # cuCIM's own pixels, of JPEG tiles too; signed, for a difference below 0
         ours = decoder.read(replace(spec, decoder="cucim"), plan, shape).astype(np.int16)
     except SlideError as error:
-        if not may_fall_back:
+        if not may_fall_back or isinstance(error, GeometryError):
             raise
         return str(error).removeprefix(f"{spec.path}: ")
     difference = float(np.abs(ours - theirs).mean(axis=(1, 2, 3)).max())

@@ -11,11 +11,13 @@ import numpy as np
 from .choose import TIFF_EXTENSIONS, check_request, choose_reader
 from .client import client
 from .decoders import settle_decoder
+from .described import number
+from .geometry import agreed
 from .plan import cost_of, make_plan, pick_levels
 from .preflight import check_tiles, compare_readers
 from .scale import choose_mpp
 from .sources import ArraySource, SourceSpec, to_rgb8
-from .tiffinfo import TiffFacts, inspect_tiff
+from .tiffinfo import TiffFacts, inspect_tiff, open_pyramid
 from .types import Level, ReadCost, Regions, SlideError, SlideInfo
 
 MAX_READ_BYTES = 2 << 30  # of one call: the pixels returned, and the sums of regions that are resampled
@@ -168,10 +170,12 @@ def _describe(
     texts, scales = found["properties"], dict(facts.mpp) if facts is not None else {}
     if "openslide.mpp-x" in texts:
         scales["openslide.mpp-x"] = (
-            float(texts["openslide.mpp-x"]),
-            float(texts.get("openslide.mpp-y", texts["openslide.mpp-x"])),
+            number(texts["openslide.mpp-x"]),
+            number(texts.get("openslide.mpp-y", texts["openslide.mpp-x"])),
         )
-    if float(texts.get("openslide.objective-power", 0)) > 0:
-        power = float(texts["openslide.objective-power"])
+    if (power := number(texts.get("openslide.objective-power", 0))) > 0:
         scales["objective power"] = (10 / power, 10 / power)
+    if facts is not None and facts.tiled and spec.reader == "openslide":
+        with open_pyramid(spec.path) as headers:
+            return agreed(spec.path, found["levels"], headers), scales
     return found["levels"], scales

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .geometry import size_of
 from .jpeg import EOI, JpegPage
-from .tiffinfo import JPEG2000, pyramid_pages
+from .tiffinfo import JPEG2000, open_pyramid
 from .types import DamagedSlideError, Level, SlideError
 
 MAX_WHOLE_PX = 200_000_000  # of an image without tiles: 600 MB as RGB
@@ -68,18 +69,17 @@ class TifffileSource:
     held_bytes = 0
 
     def __init__(self, spec: SourceSpec) -> None:
-        import tifffile
-
         self.path, self.levels = spec.path, spec.levels
-        with tifffile.TiffFile(spec.path) as tif:
-            self._pages = pyramid_pages(tif)[0]
+        with open_pyramid(spec.path) as found:
+            self._pages = found.pages
             for page in self._pages:
                 _ = page.decode, page.jpegtables, page.jpegheader  # cached by tifffile, file still open
         self.jpeg = [JpegPage.of(page) for page in self._pages]
         self._tables = [(page.jpegtables, page.jpegheader) for page in self._pages]
         self._ranges = [(page.dataoffsets, page.databytecounts) for page in self._pages]
         self._file = open(spec.path, "rb", buffering=0)  # noqa: SIM115
-        self._columns = [level.grid[1] for level in self.levels]
+        self.stored: list[tuple[int, ...]] = [size_of(page) for page in self._pages]
+        self._columns = [-(-page.imagewidth // page.tilewidth) for page in self._pages]
         self._lock = threading.Lock()
         self._mine = threading.local()
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .plan import true_downsample
-from .types import DamagedSlideError, Level
+from .described import Scale, describe, per_unit
+from .geometry import Pyramid, pyramid, size_of, tile_of
+from .types import DamagedSlideError, Level, SlideError
 
 JPEG, JPEG2000 = (6, 7), (33003, 33004, 33005, 34712)
 MAX_TILE_PX = 1 << 24  # every thread holds one
@@ -25,11 +26,13 @@ COMPRESSION_NAMES = {
 
 @dataclass(frozen=True)
 class TiffFacts:
-    """Header facts of the main pyramid; offsets and bytes are per level, tile by tile, row by row."""
+    """Header facts of the main pyramid; offsets and bytes are per level, tile by tile, row by row (0: not stored)."""
 
     tiled: bool
     rgb8: bool
     subifd: bool
+    padded: bool  # levels filled up to whole tiles, which only the sizes tell
+    left_out: int  # pictures that are not marked as levels
     compression: tuple[int, ...]
     predictor: bool
     levels: tuple[Level, ...]
@@ -37,27 +40,9 @@ class TiffFacts:
     tile_bytes: tuple[np.ndarray, ...]
     width0_px: int
     height0_px: int
-    mpp: dict[str, tuple[float, float]]  # rule -> micrometres per pixel in x and y
+    mpp: dict[str, Scale]  # rule -> micrometres per pixel in x and y
     vendor: str
     unserved: str  # what is wrong with the kind of pixels, "" if they are 8-bit grey or RGB
-
-
-def pyramid_pages(tif: Any) -> tuple[list[Any], bool]:
-    """The tiled pages that form the pyramid, finest first, and whether they hang below page 0 as SubIFDs."""
-    first = tif.pages[0]
-    subifds = [page for page in (first.pages or ())] if first.subifds else []
-    others = subifds or list(tif.pages)[1:]
-    kept = [first]
-    for page in others:
-        page = page.aspage() if hasattr(page, "aspage") else page
-        smaller = page.imagewidth < kept[-1].imagewidth and page.imagelength < kept[-1].imagelength
-        same_kind = page.is_tiled and page.samplesperpixel == first.samplesperpixel
-        if not (smaller and same_kind):
-            continue
-        scale = first.imagewidth / page.imagewidth
-        if abs(first.imagelength / scale - page.imagelength) <= max(2.0, 0.01 * page.imagelength):
-            kept.append(page)
-    return kept, bool(subifds)
 
 
 @contextmanager
@@ -75,6 +60,16 @@ def _complaints() -> Iterator[list[str]]:
         logger.propagate = propagate
 
 
+@contextmanager
+def open_pyramid(path: str) -> Iterator[Pyramid]:
+    """The pages and levels of a slide whose headers were found to be in order, the file open."""
+    import tifffile
+
+    with tifffile.TiffFile(path) as tif:
+        said = describe(tif)
+        yield pyramid(tif, said.spacings, said.vendor == "Aperio")
+
+
 def inspect_tiff(path: str) -> TiffFacts:
     """Read the headers; raises DamagedSlideError when they are not those of a readable TIFF."""
     import tifffile
@@ -86,6 +81,8 @@ def inspect_tiff(path: str) -> TiffFacts:
         if broken:
             raise ValueError(broken[0])
         return facts
+    except SlideError as error:
+        raise type(error)(f"{path}: {error}") from error
     except Exception as error:
         text = f"{type(error).__name__}: {error}".splitlines()[0][:160]
         raise DamagedSlideError(
@@ -95,30 +92,58 @@ def inspect_tiff(path: str) -> TiffFacts:
 
 def _facts(tif: Any) -> TiffFacts:
     first = tif.pages[0]
-    pages, subifd = pyramid_pages(tif) if first.is_tiled else ([first], False)
-    width0, height0 = int(first.imagewidth), int(first.imagelength)
-    levels = tuple(_level(page, width0, height0) for page in pages)
+    said = describe(tif)
+    found = pyramid(tif, said.spacings, said.vendor == "Aperio")
     planar = int(first.planarconfig or 1) != 1
     rgb8 = first.samplesperpixel == 3 and first.bitspersample == 8 and int(first.photometric) in (2, 6) and not planar
-    for page, level in zip(pages, levels, strict=True):
-        expected = level.grid[0] * level.grid[1]
-        if first.is_tiled and not planar and not len(page.dataoffsets) == len(page.databytecounts) == expected:
-            raise ValueError(f"{len(page.dataoffsets)} tile offsets where the size needs {expected}")
+    for page in found.pages:
+        across, down = (-(-px // side) for px, side in zip(size_of(page), tile_of(page), strict=True))
+        if first.is_tiled and not planar and not len(page.dataoffsets) == len(page.databytecounts) == across * down:
+            raise ValueError(f"{len(page.dataoffsets)} tile offsets where the size needs {across * down}")
     return TiffFacts(
         tiled=bool(first.is_tiled),
         rgb8=rgb8,
-        subifd=subifd,
-        compression=tuple(int(page.compression) for page in pages),
-        predictor=any(int(page.predictor or 1) != 1 for page in pages),
-        levels=levels,
-        tile_offsets=tuple(np.asarray(page.dataoffsets, dtype=np.int64) for page in pages),
-        tile_bytes=tuple(np.asarray(page.databytecounts, dtype=np.int64) for page in pages),
-        width0_px=width0,
-        height0_px=height0,
-        mpp=_mpp_candidates(first),
-        vendor="Aperio" if tif.is_svs else "OME" if tif.is_ome else "generic",
-        unserved=_unserved(first),
+        subifd=found.subifd,
+        padded=found.padded,
+        left_out=found.left_out,
+        compression=tuple(int(page.compression) for page in found.pages),
+        predictor=any(int(page.predictor or 1) != 1 for page in found.pages),
+        levels=found.levels,
+        tile_offsets=tuple(_of_tiles(page, lv, page.dataoffsets) for page, lv in zip(*_pair(found), strict=True)),
+        tile_bytes=tuple(_of_tiles(page, lv, page.databytecounts) for page, lv in zip(*_pair(found), strict=True)),
+        width0_px=size_of(first)[0],
+        height0_px=size_of(first)[1],
+        mpp=said.mpp | _resolution(first),
+        vendor=said.vendor,
+        unserved=_unserved(first) or _other_pictures(tif, said.stack),
     )
+
+
+def _pair(found: Pyramid) -> tuple[tuple[Any, ...], tuple[Level, ...]]:
+    return found.pages, found.levels
+
+
+def _of_tiles(page: Any, level: Level, values: Any) -> np.ndarray:
+    """A figure per stored tile for the tiles of the level, row by row: padding may fill whole tiles beyond it."""
+    array = np.asarray(values, dtype=np.int64)
+    stored = -(-int(page.imagewidth) // level.tile_width_px)
+    rows, columns = level.grid
+    return array.reshape(-1, stored)[:rows, :columns].ravel() if page.is_tiled and len(array) % stored == 0 else array
+
+
+def _other_pictures(tif: Any, stack: str) -> str:
+    """Why page 0 is not, or not alone, the slide."""
+    if stack:
+        return f"a TIFF of several pictures ({stack}), of which one would be read"
+    width, height = size_of(tif.pages[0])
+    for number, page in enumerate(tif.pages):
+        other = size_of(page)
+        if other[0] > width and other[1] > height:
+            return (
+                f"a TIFF whose first picture ({width}x{height} px) is smaller than that of page {number} "
+                f"({other[0]}x{other[1]} px)"
+            )
+    return ""
 
 
 def _unserved(page: Any) -> str:
@@ -134,40 +159,8 @@ def _unserved(page: Any) -> str:
     return ""
 
 
-def _level(page: Any, width0_px: int, height0_px: int) -> Level:
-    width, height = int(page.imagewidth), int(page.imagelength)
-    tile_width = int(page.tilewidth) if page.is_tiled else width
-    tile_height = int(page.tilelength) if page.is_tiled else height
-    return Level(width, height, true_downsample(width0_px, height0_px, width, height), tile_width, tile_height)
-
-
-_OME_UNITS_UM = {"µm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
-
-
-def _mpp_candidates(page: Any) -> dict[str, tuple[float, float]]:
-    text = str(page.description or "")
-    found: dict[str, tuple[float, float]] = {}
-    if text.startswith("Aperio") and (match := re.search(r"\bMPP\s*=\s*([\d.]+(?:[eE][-+]?\d+)?)", text)):
-        found["Aperio MPP"] = (float(match[1]), float(match[1]))
-    if "<OME" in text[:2000] and (x := _ome_um(text, "X")):
-        found["OME PhysicalSizeX"] = (x, _ome_um(text, "Y") or x)
+def _resolution(page: Any) -> dict[str, Scale]:
     tags = page.tags
-    unit_um = {2: 25400.0, 3: 10000.0}.get(int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2)
-    if unit_um and (x := _per_unit(tags, "XResolution")):
-        found["TIFF XResolution"] = (unit_um / x, unit_um / (_per_unit(tags, "YResolution") or x))
-    match = re.search(r"\bAppMag\s*=\s*([\d.]+)", text) or re.search(r'NominalMagnification="([\d.]+)"', text)
-    if match and float(match[1]) > 0:
-        found["objective power"] = (10.0 / float(match[1]), 10.0 / float(match[1]))
-    return found
-
-
-def _ome_um(text: str, axis: str) -> float | None:
-    size = re.search(rf'PhysicalSize{axis}="([\d.eE+-]+)"', text)
-    unit = re.search(rf'PhysicalSize{axis}Unit="([^"]+)"', text)
-    scale = _OME_UNITS_UM.get((unit[1] if unit else "µm").replace("\u03bc", "µ"))
-    return float(size[1]) * scale if size and scale else None
-
-
-def _per_unit(tags: Any, name: str) -> float:
-    top, bottom = tags[name].value if name in tags else (0, 0)
-    return top / bottom if top > 0 and bottom > 0 else 0.0
+    unit = {2: 25400.0, 3: 10000.0}.get(int(tags["ResolutionUnit"].value) if "ResolutionUnit" in tags else 2)
+    x = per_unit(tags, "XResolution")
+    return {"TIFF XResolution": (unit / x, unit / (per_unit(tags, "YResolution") or x))} if unit and x else {}

@@ -35,6 +35,10 @@ class DamagedSlideError(SlideError):
     """The file itself is broken (truncated, zeroed tiles, a decoder that dies)."""
 
 
+class GeometryError(SlideError):
+    """Two statements about the sizes of a slide's levels that cannot both be true."""
+
+
 @dataclass(frozen=True)
 class Level:
     """One stored resolution; sizes in its own pixels, `downsample` = level-0 pixels per pixel."""

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from jsma.slides import Regions, SlideError, open_slide
-from jsma.slides.plan import true_downsample
+from jsma.slides.plan import both_axes
 
 REAL = Path(os.environ.get("JSMA_SLIDES", Path(__file__).resolve().parents[3].parent / "shared/data/slides"))
 READERS = ("cucim", "tifffile", "openslide")
@@ -35,7 +35,7 @@ SHAPES = {  # level sizes (width, height) and tile (height, width)
 
 
 def write(path: Path, sizes: list[tuple[int, int]], tile: tuple[int, int], **more) -> list[np.ndarray]:
-    images = [painted(w, h, true_downsample(*sizes[0], w, h)) for w, h in sizes]
+    images = [painted(w, h, both_axes(sizes[0], (w, h)) or 0) for w, h in sizes]
     with tifffile.TiffWriter(path, bigtiff="bigtiff" in more and more.pop("bigtiff")) as tif:
         for index, image in enumerate(images):
             per_cm = 1e4 / (MPP0 * sizes[0][0] / sizes[index][0])
@@ -46,7 +46,7 @@ def write(path: Path, sizes: list[tuple[int, int]], tile: tuple[int, int], **mor
 
 def naive(images: list[np.ndarray], centre: np.ndarray, mpp: float, width: int, height: int) -> np.ndarray:
     """Each output pixel as the mean over its box of the coarsest level that is fine enough, white outside."""
-    steps = [true_downsample(images[0].shape[1], images[0].shape[0], i.shape[1], i.shape[0]) for i in images]
+    steps = [both_axes(images[0].shape[1::-1], i.shape[1::-1]) or 0 for i in images]
     index = max(i for i, step in enumerate(steps) if step * MPP0 <= mpp * 1.02)
     image, scale = images[index].astype(float), mpp / MPP0 / steps[index]
     x0, y0 = centre / steps[index] - np.array([width, height]) * scale / 2

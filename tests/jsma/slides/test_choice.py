@@ -78,7 +78,10 @@ def test_decoder_of_a_real_slide_without_gpu(jpeg):
 
 
 def test_first_rule_with_a_believable_value_wins():
-    assert RULES == ("Aperio MPP", "OME PhysicalSizeX", "openslide.mpp-x", "TIFF XResolution", "objective power")
+    assert RULES == (
+        "Aperio MPP", "OME PhysicalSizeX", "Philips pixel spacing", "openslide.mpp-x", "ImageJ unit",
+        "TIFF XResolution", "objective power",
+    )  # fmt: skip
     all_of_them = {rule: (0.1 * (n + 1),) * 2 for n, rule in enumerate(RULES)}
     for n, rule in enumerate(RULES):
         assert choose_mpp("s", None, all_of_them) == (pytest.approx(0.1 * (n + 1)), rule)
