@@ -10,13 +10,14 @@ from typing import Literal
 from torch import Generator, Tensor, nn
 
 from jsma import JSMASettings
+from jsma.checked import Count, Mpp, Share, Units, Weight, checked
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 
 Purpose = Literal["test", "choose", "calibrate"]
 
 
-@dataclass(frozen=True)
+@checked
 class LookSettings:
     """Options of the strategies that choose by perturbed top-k, or that look more than once.
 
@@ -26,21 +27,15 @@ class LookSettings:
     0..1 at which adaptive stops, at test only, 1 = never.
     """
 
-    topk_sigma: float = 0.05
-    topk_samples: int = 500
-    zoom_sigma: float = 0.002
-    first_look: int = 4
-    next_look: int = 4
-    confidence: float = 0.9
-
-    def __post_init__(self) -> None:
-        if min(self.topk_samples, self.first_look, self.next_look) < 1:
-            raise ValueError(f"topk_samples, first_look and next_look must be at least 1, got {self}")
-        if min(self.topk_sigma, self.zoom_sigma) < 0 or not 0 <= self.confidence <= 1:
-            raise ValueError(f"topk_sigma and zoom_sigma must be at least 0, confidence in 0..1, got {self}")
+    topk_sigma: Weight = 0.05
+    topk_samples: Count = 500
+    zoom_sigma: Weight = 0.002
+    first_look: Count = 4
+    next_look: Count = 4
+    confidence: Share = 0.9
 
 
-@dataclass(frozen=True)
+@checked
 class BagSettings:
     """Options of the strategies that read every tissue patch.
 
@@ -52,21 +47,15 @@ class BagSettings:
     anew, in place of square by square.
     """
 
-    heads: int = 4
-    landmarks: int = 256
-    clam_top: int = 8
-    clam_weight: float = 3 / 7
-    ips_load: int = 32
+    heads: Units = 4
+    landmarks: Units = 256
+    clam_top: Count = 8
+    clam_weight: Weight = 3 / 7
+    ips_load: Count = 32
     ips_shuffle: bool = False
 
-    def __post_init__(self) -> None:
-        if min(self.heads, self.landmarks, self.clam_top, self.ips_load) < 1 or self.clam_weight < 0:
-            raise ValueError(
-                f"heads, landmarks, clam_top and ips_load must be at least 1, clam_weight at least 0, got {self}"
-            )
 
-
-@dataclass(frozen=True)
+@checked
 class StrategySettings:
     """Settings common to all strategies.
 
@@ -77,8 +66,8 @@ class StrategySettings:
     """
 
     method: JSMASettings = field(default_factory=JSMASettings)
-    mpp: float = 0.5
-    attention_dim: int = 64
+    mpp: Mpp = 0.5
+    attention_dim: Units = 64
     look: LookSettings = field(default_factory=LookSettings)
     bag: BagSettings = field(default_factory=BagSettings)
 

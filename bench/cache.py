@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 WARM, COLD, UNVERIFIED = "warm", "cold", "unverified"
-CACHES = (WARM, COLD)
-"""What may be asked. A file that was to be cold, and could not be shown to be, is recorded as `UNVERIFIED`."""
+"""Warm and cold may be asked for. A file that was to be cold, and could not be shown to be, is `UNVERIFIED`."""
 
 
 def files_of(path: str) -> list[Path]:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from jsma.checked import Count, Seed, Share, checked
+
+Side0 = Annotated[int, Field(ge=1024, le=100_000, multiple_of=64)]
+"""Of a generated slide, level-0 pixels."""
+Variant = Literal["both", "cytology", "architecture"]
 
 
-@dataclass(frozen=True)
+@checked
 class Preset:
     """What `--preset` chooses: the demo's slides, the number of seeds, the schedule, and what is tuned.
 
     Slides are by default as those on which the gates of the design are tested (tests/bench/demo/test_design.py).
     """
 
-    slides: int
-    seeds: int
-    epochs: int
-    side0_px: int = 1280
-    hint: float = 0.8
-    evidence_share: float = 0.3
-    variant: str = "both"
-    seed: int = 0
+    slides: Count
+    seeds: Annotated[int, Field(ge=1, le=1000)]
+    epochs: Count
+    side0_px: Side0 = 1280
+    hint: Share = 0.8
+    evidence_share: Share = 0.3
+    variant: Variant = "both"
+    seed: Seed = 0
     tuned: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 

@@ -18,6 +18,7 @@ from bench.run import Plan, Result, Runner
 from bench.rundir import writable
 from bench.settings import REGIMES, RunSettings, in_regime, keys_of
 from bench.strategies import strategy_class
+from jsma.checked import refused
 
 ALL = "all"
 FILL_FIRST = ("exhaustive-all", "exhaustive")  # they fill the feature store in large reads
@@ -39,9 +40,6 @@ class Request:
     limit: int | None
     assignments: tuple[str, ...] = ()
     regime: str | None = None
-
-
-_NULL = object()  # a setting set to null, told apart from one that was not found
 
 
 def preset_named(name: str) -> Preset:
@@ -135,18 +133,25 @@ def assign(preset: Preset, settings: RunSettings, assignments: tuple[str, ...]) 
     for text in assignments:
         if text not in for_all:
             settings = _tune(settings, text)
+    for text in assignments:
+        key, value = text.partition("=")[::2]
+        if key.rpartition(":")[2].strip() == "mpp" and float(value) not in settings.view.mpps:
+            nearest = min(settings.view.mpps, key=lambda own: abs(own / float(value) - 1))
+            allowed = f"one of mpps, {', '.join(f'{mpp:g}' for mpp in settings.view.mpps)}"
+            raise UsageError(f"--set {text}: {refused('mpp', float(value), allowed, nearest)}")
     return preset, settings
 
 
 def _tune(settings: RunSettings, text: str) -> RunSettings:
     """STRATEGY:KEY=VALUE; only what a strategy and its training own: the view is the same for all."""
     owner, _, value = text.partition("=")
-    name, _, key = owner.rpartition(":")
+    name, _, key = (part.strip() for part in owner.rpartition(":"))
     strategy_class(name)
+    try:
+        settings.check_own(name, key)
+    except ValueError as error:
+        raise UsageError(f"--set {text}: {error}") from error
     own = (_assign(settings.strategy, key, value.strip()), _assign(settings.train, key, value.strip()))
-    if own == (None, None):
-        allowed = ", ".join(sorted(keys_of(settings.strategy) | keys_of(settings.train)))
-        raise UsageError(f"--set {text}: no setting called {key!r} that one strategy may have; there are: {allowed}")
     parsed = next(_value(part, key) for part in own if part is not None)
     tuned = {**settings.tuned, name: {**settings.tuned.get(name, {}), key: parsed}}
     return replace(settings, tuned=tuned)
@@ -165,33 +170,33 @@ def _value(settings: Any, key: str) -> Any:
 
 
 def _assign(settings: Any, key: str, value: str) -> Any | None:
+    """`settings` with the text `value` in every field called `key`, however nested; None without one."""
     found = None
     for name, old in vars(settings).items():
-        new = None
         if hasattr(old, "__dataclass_fields__"):
             new = _assign(old, key, value)
+            if new is None:
+                continue
         elif name == key:
-            new = _parsed(key, value, old)
-        if new is not None:
-            try:
-                settings = found = replace(settings, **{name: None if new is _NULL else new})
-            except ValueError as error:
-                raise UsageError(f"--set {key}={value}: {error}") from error
+            new = _parsed(value, old)
+        else:
+            continue
+        try:
+            settings = found = replace(settings, **{name: new})
+        except ValueError as error:
+            raise UsageError(f"--set {key}={value}: {error}") from error
     return found
 
 
-def _parsed(key: str, value: str, old: Any) -> Any:
+def _parsed(value: str, old: Any) -> Any:
+    """The value that a text stands for, in place of `old`: JSON, or the text itself where that is no JSON."""
     try:
         new = json.loads(value)
     except ValueError:
-        new = value
-    new = tuple(new) if isinstance(new, list) else new
-    new = float(new) if isinstance(old, float) and isinstance(new, int) else new
-    if old is not None and new is not None and type(new) is not type(old):
-        raise UsageError(
-            f"--set {key}={value}: got {type(new).__name__}, this setting is {type(old).__name__} (now {old!r})"
-        )
-    return _NULL if new is None else new
+        return value
+    if isinstance(old, str) and new is not None and not isinstance(new, str):
+        return value  # a name of digits
+    return tuple(new) if isinstance(new, list) else new
 
 
 def listing(what: str, out: Path) -> list[dict[str, Any]]:

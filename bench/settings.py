@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import field, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from baselines.contract import StrategySettings
-from bench.cache import CACHES, WARM
+from bench.cache import WARM
 from bench.strategies import lineage
+from jsma.checked import Count, checked
 from jsma.encoder import EncoderSettings
 from jsma.metered import ViewSettings
 
+Rate = Annotated[float, Field(ge=0, le=10)]
 
-@dataclass(frozen=True)
+
+@checked
 class TrainSettings:
     """The same schedule for every strategy.
 
@@ -25,29 +30,26 @@ class TrainSettings:
     encoder is trained.
     """
 
-    epochs: int = 100
-    batch: int = 16
-    learning_rate: float = 3e-3
-    encoder_learning_rate: float | None = None
-    weight_decay: float = 1e-4
-    patience: int = 30
-    clip_norm: float = 1.0
-    val_draws: int = 4
-    features: str = "store"
+    epochs: Count = 100
+    batch: Count = 16
+    learning_rate: Rate = 3e-3
+    encoder_learning_rate: Rate | None = None
+    weight_decay: Rate = 1e-4
+    patience: Count = 30
+    clip_norm: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
+    val_draws: Annotated[int, Field(ge=1, le=1000)] = 4
+    features: Literal["store", "fresh"] = "store"
     standardise: bool = True
 
-    def __post_init__(self) -> None:
-        if min(self.epochs, self.batch, self.patience, self.val_draws) < 1:
-            raise ValueError(f"epochs, batch, patience and val_draws must be at least 1, got {self}")
 
-
-@dataclass(frozen=True)
+@checked
 class RunSettings:
     """Everything that decides a result, but for the data, the strategy, the fold and the seed.
 
     tuned: strategy -> {setting of `strategy`, `method`, `look`, `bag` or `train`: value}, where strategies have
     settings of their own (each chosen on validation, `bench.tuning`); all runs of one comparison carry the same. A
     setting that it has none of its own for a strategy takes from its `tuned_as`.
+    strategy.method takes mpps and patch_px from view, which owns them: what is drawn from is what is looked at.
     device: of the networks; cache: whether inference finds a slide's file in the page cache ("warm") or not ("cold").
     """
 
@@ -56,12 +58,12 @@ class RunSettings:
     view: ViewSettings = field(default_factory=ViewSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     device: str = "cpu"
-    cache: str = WARM
+    cache: Literal["warm", "cold"] = WARM
     tuned: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.cache not in CACHES:
-            raise ValueError(f"cache is {self.cache!r}; allowed: {', '.join(CACHES)}")
+        method = replace(self.strategy.method, mpps=self.view.mpps, patch_px=self.view.patch_px)
+        object.__setattr__(self, "strategy", replace(self.strategy, method=method))
         for name in self.tuned:
             self.of(name)  # an unknown strategy or setting, or a value that is not allowed, is an error at once
 
@@ -73,21 +75,29 @@ class RunSettings:
     def of(self, name: str) -> RunSettings:
         """The settings in force for the strategy called `name`: these, with what is tuned for it or for its `tuned_as`.
 
-        Nothing is left in `tuned`: what others have does not decide a run of this one.
-        ValueError for a setting that no single strategy may have; UsageError for an unknown strategy.
+        Nothing is left in `tuned`: what others have does not decide a run of this one. `strategy.mpp` is the nearest of
+        the view's magnifications, as it is read. ValueError for a setting that no single strategy may have; UsageError
+        for an unknown strategy.
         """
         own: dict[str, Any] = {}
         for relative in reversed(lineage(name)):
             own |= self.tuned.get(relative, {})
-        allowed = keys_of(self.strategy) | keys_of(self.train)
         strategy, train = self.strategy, self.train
         for key, value in own.items():
-            if key not in allowed:
-                raise ValueError(
-                    f"tuned: {name} has no setting called {key!r} of its own; there are: {', '.join(sorted(allowed))}"
-                )
+            self.check_own(name, key)
             strategy, train = with_field(strategy, key, value), with_field(train, key, value)
-        return replace(self, strategy=strategy, train=train, tuned={})
+        mpp = min(self.view.mpps, key=lambda own: abs(own / strategy.mpp - 1))
+        return replace(self, strategy=replace(strategy, mpp=mpp), train=train, tuned={})
+
+    def check_own(self, name: str, key: str) -> None:
+        """ValueError where `key` is no setting that the strategy called `name` may have for itself."""
+        if key in keys_of(self.view):
+            raise ValueError(
+                f"{name}: {key} is of the view, which all strategies share; set it for all of them: {key}=..."
+            )
+        allowed = keys_of(self.strategy) | keys_of(self.train)
+        if key not in allowed:
+            raise ValueError(f"{name} has no setting called {key!r}; there are: {', '.join(sorted(allowed))}")
 
 
 def with_field(settings: Any, key: str, value: Any) -> Any:

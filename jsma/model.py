@@ -6,14 +6,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from jsma.adapter import Adapter
 from jsma.attention import AttentionNet, Pool, pools_of
+from jsma.checked import Count, Mpps, Units, Weight, checked, choice, in_order
 from jsma.estimators import ESTIMATORS, estimate
 from jsma.grid import CellGrid
 from jsma.sampling import (
@@ -25,7 +27,7 @@ from jsma.sampling import (
 )
 
 
-@dataclass(frozen=True)
+@checked
 class JSMASettings:
     """A reconstruction after Zhang et al., CVPRW 2021 (abstract only): every value here is our choice.
 
@@ -43,33 +45,24 @@ class JSMASettings:
     attention network. hidden: units of an optional hidden layer of the head, 0 = linear.
     """
 
-    n_patches: int = 32
-    patch_px: int = 64
-    mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    n_patches: Count = 32
+    patch_px: Annotated[int, Field(ge=1, le=4096)] = 64
+    mpps: Mpps = (0.5, 1.0, 2.0, 4.0)
     estimator: str = "des-raj"
-    entropy_weight: float = 0.3
-    smoothing_eps: float = 1e-4
+    entropy_weight: Weight = 0.3
+    smoothing_eps: Annotated[float, Field(ge=0, le=0.999)] = 1e-4
     factorised: bool = False
     balance_magnifications: bool = True
-    magnification_entropy_weight: float = 0.1
-    adapter_dim: int = 32
+    magnification_entropy_weight: Weight = 0.1
+    adapter_dim: Annotated[int, Field(ge=0, le=8192)] = 32
     pool: Literal["concat", "sum"] = "concat"
     sampling: Literal["sample", "top"] = "sample"
-    width: int = 16
-    hidden: int = 0
+    width: Units = 16
+    hidden: Annotated[int, Field(ge=0, le=8192)] = 0
 
     def __post_init__(self) -> None:
-        if self.n_patches < 1 or self.patch_px < 1 or not self.mpps or min(self.mpps) <= 0:
-            raise ValueError(f"JSMASettings: n_patches, patch_px and mpps must be positive, got {self}")
-        if self.estimator not in ESTIMATORS:
-            raise ValueError(f"estimator is {self.estimator!r}; allowed: {', '.join(ESTIMATORS)}")
-        if self.pool not in ("concat", "sum") or self.sampling not in ("sample", "top"):
-            got = f"pool {self.pool!r}, sampling {self.sampling!r}"
-            raise ValueError(f"{got}; allowed: concat or sum, sample or top")
-        if min(self.entropy_weight, self.magnification_entropy_weight, self.adapter_dim) < 0:
-            raise ValueError(f"entropy weights and adapter_dim must be >= 0, got {self}")
-        if not 0 <= self.smoothing_eps < 1:
-            raise ValueError(f"smoothing_eps is {self.smoothing_eps}; allowed: 0 <= smoothing_eps < 1")
+        choice("estimator", self.estimator, ESTIMATORS)
+        in_order(self.mpps)
 
 
 @dataclass(frozen=True)

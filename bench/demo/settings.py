@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from typing import Annotated
+
+from pydantic import Field
+
+from bench.presets import Side0, Variant
+from jsma.checked import Count, Mpp, Seed, Share, checked
 
 CLASSES: dict[str, dict[tuple[bool, bool], str]] = {
     "both": {(False, False): "normal", (True, False): "benign", (False, True): "in_situ", (True, True): "invasive"},
@@ -14,7 +20,7 @@ CLASSES: dict[str, dict[tuple[bool, bool], str]] = {
 """Variant -> {(architecture, cytology): label}."""
 
 
-@dataclass(frozen=True)
+@checked
 class DemoSettings:
     """What is generated.
 
@@ -24,27 +30,15 @@ class DemoSettings:
     evidence exists; tissue_share: 0..1 of the slide; seed; jpeg_quality: 1..100.
     """
 
-    slides: int = 120
-    side0_px: int = 2048
-    mpp: float = 0.5
-    hint: float = 0.8
-    evidence_share: float = 0.3
-    variant: str = "both"
-    tissue_share: float = 0.45
-    seed: int = 0
-    jpeg_quality: int = 85
-
-    def __post_init__(self) -> None:
-        if self.variant not in CLASSES:
-            raise ValueError(f"variant {self.variant!r}; allowed: {', '.join(CLASSES)}")
-        if self.slides < 1 or not 1024 <= self.side0_px <= 100_000 or self.side0_px % 64:
-            raise ValueError(
-                f"slides {self.slides}, side0_px {self.side0_px}; allowed: at least 1 slide, "
-                "sides from 1024 to 100000 in steps of 64"
-            )
-        for name in ("hint", "evidence_share", "tissue_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} {getattr(self, name)}; allowed: 0 to 1")
+    slides: Count = 120
+    side0_px: Side0 = 2048
+    mpp: Mpp = 0.5
+    hint: Share = 0.8
+    evidence_share: Share = 0.3
+    variant: Variant = "both"
+    tissue_share: Share = 0.45
+    seed: Seed = 0
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 85
 
     @property
     def labels(self) -> list[tuple[bool, bool]]:

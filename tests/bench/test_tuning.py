@@ -103,7 +103,7 @@ def test_a_regime_keeps_both(tmp_path):
     (
         ({"nobody": {"learning_rate": 0.1}}, "unknown strategy 'nobody'"),
         ({"jsma": {"learning_rte": 0.1}}, "jsma has no setting called 'learning_rte'"),
-        ({"jsma": {"overview_mpp": 8.0}}, "jsma has no setting called 'overview_mpp'"),
+        ({"jsma": {"overview_mpp": 8.0}}, "jsma: overview_mpp is of the view"),
         ({"fixed": {"estimator": "guess"}}, "guess"),
     ),
 )
@@ -116,7 +116,7 @@ def test_a_mistake_in_what_is_tuned_is_an_error(tuned, words):
     ("text", "message"),
     (
         ("jsma:patch_size=3", "no setting called 'patch_size'"),
-        ("jsma:overview_mpp=8", "no setting called 'overview_mpp'"),  # the view is the same for all
+        ("jsma:overview_mpp=8", "overview_mpp is of the view"),  # the view is the same for all
         ("nobody:learning_rate=0.1", "unknown strategy 'nobody'"),
         ("jsma:learning_rate=fast", "learning_rate"),
         ("jsma:n_patches=0", "n_patches"),
