@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.evidence.files import annotation_exists
-from bench.evidence.regions import is_mask, load_evidence
+from bench.evidence.files import annotation_exists, is_mask
+from bench.evidence.regions import load_evidence
 from jsma.slides import SlideError
 
 OUTSIDE = 0.05  # share of an annotation that may overhang the slide
@@ -27,8 +27,10 @@ def check_annotation(path: str, width0_px: int, height0_px: int, scheme: str | N
             "px); coordinates are in pixels of level 0: is it this slide's?"
         )
     if evidence.empty and not is_mask(path):
+        held = [f"{evidence.outlines} of labels that are no evidence"] if evidence.outlines else []
+        held += [f"{evidence.skipped} points, lines or empty objects"] if evidence.skipped else []
         return (
-            f"{path}: no outline in it encloses an area; export the regions as polygons, or leave the cell empty where "
-            "nothing is annotated"
+            f"{path}: no outline in it encloses evidence ({' and '.join(held) or 'it holds no object'}); export the "
+            "regions as polygons, or leave the cell empty where nothing is annotated"
         )
     return None

@@ -1,11 +1,31 @@
-"""Annotation files, also those that are still inside the zip in which they are distributed."""
+"""Annotation files, also those that are packed, and what they are by their first bytes."""
 
 from __future__ import annotations
 
+import gzip
 import zipfile
+import zlib
 from pathlib import Path
 
 from jsma.slides import SlideError
+
+MOST_BYTES = 1 << 30  # of one annotation, unpacked
+READ = "annotations are read from GeoJSON (QuPath), XML of ASAP, Aperio ImageScope or HALO, and PNG or TIFF label masks"
+_MAGIC = (
+    (b"\x89PNG\r\n", "png"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"\xff\xd8\xff", "a JPEG picture, whose compression changes labels"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"PK\x03\x04", "a zip"),
+    (b"\xac\xed\0\x05", "a data file of QuPath's own"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"%PDF", "a PDF"),
+    (b"Iout", "an ImageJ ROI"),
+)
 
 
 def _packed(path: Path) -> tuple[Path, str] | None:
@@ -26,13 +46,43 @@ def annotation_exists(path: str) -> bool:
     return Path(path).is_file() or _packed(Path(path)) is not None
 
 
-def annotation_bytes(path: str) -> bytes:
-    """Content of the file or zip member; SlideError where there is none."""
-    packed = _packed(Path(path))
+def annotation_bytes(path: str, most: int | None = None) -> bytes:
+    """Content of the file or zip member, gzip undone, or its first `most` bytes; SlideError where there is none."""
+    packed, limit = _packed(Path(path)), MOST_BYTES + 1 if most is None else most
     try:
         if packed is None:
-            return Path(path).read_bytes()
-        with zipfile.ZipFile(packed[0]) as zipped:
-            return zipped.read(packed[1])
-    except OSError as error:
-        raise SlideError(f"{path}: the annotation cannot be read ({error.strerror or error})") from error
+            with open(path, "rb") as handle:
+                content = handle.read(limit)
+            if content.startswith(b"\x1f\x8b"):
+                with gzip.open(path) as unpacked:
+                    content = unpacked.read(limit)
+        else:
+            with zipfile.ZipFile(packed[0]) as zipped, zipped.open(packed[1]) as member:
+                content = member.read(limit)
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SlideError(f"{path}: the annotation cannot be read ({why})") from error
+    if len(content) > MOST_BYTES:
+        raise SlideError(f"{path}: more than {MOST_BYTES >> 20} MiB unpacked; export fewer regions to a file")
+    return content
+
+
+def kind_of_file(path: str) -> str:
+    """ "png", "tiff", "xml" or "json" by the first bytes of the file, whatever its name; SlideError for all else."""
+    head = annotation_bytes(path, 64)
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            if kind in ("png", "tiff"):
+                return kind
+            raise SlideError(f"{path}: {kind}; {READ}: export it as one of these")
+    text = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")  # byte order marks, UTF-16's zeros
+    if text[:1] in (b"{", b"["):
+        return "json"
+    if text[:1] == b"<":
+        return "xml"
+    raise SlideError(f"{path}: {'an empty file' if not head else 'of no known format'}; {READ}")
+
+
+def is_mask(path: str) -> bool:
+    """Whether the annotation is a raster mask."""
+    return kind_of_file(path) in ("png", "tiff")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 
 import numpy as np
 import shapely
-from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
+from bench.evidence.files import kind_of_file
+from bench.evidence.shapes import polygons
 from jsma.slides import SlideError
 
 HOLE = "-"  # kind of a region that is cut out of all others
@@ -24,7 +24,14 @@ class Region:
 
     label: str
     shape: BaseGeometry
-    hole: bool = False
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """What a file holds. skipped: its objects that enclose nothing (points, lines, rulers)."""
+
+    regions: tuple[Region, ...]
+    skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,13 +69,16 @@ SCHEMES: dict[str, Scheme] = {
 class Evidence:
     """Evidence of one slide. areas: kind -> valid polygons with holes, level-0 pixels, clipped to the slide.
 
-    outside: share (0..1) of the annotated area that lies outside the slide: above 0 the frames differ.
+    outside: share (0..1) of the annotated area that lies outside the slide: above 0 the frames differ; outlines,
+    skipped: regions of the file that enclose something, of whatever kind, and objects that enclose nothing.
     """
 
     width0_px: int
     height0_px: int
     areas: dict[str, MultiPolygon]
     outside: float = 0.0
+    outlines: int = 0
+    skipped: int = 0
 
     @cached_property
     def union(self) -> BaseGeometry:
@@ -98,68 +108,47 @@ class Evidence:
 def load_evidence(path: str, width0_px: int, height0_px: int, scheme: str | None = None) -> Evidence:
     """Evidence in an annotation file; SlideError where it cannot be read.
 
-    Aperio ImageScope XML, ASAP XML and GeoJSON (QuPath) hold level-0 pixels; a raster mask (.png, .tif, .tiff) is
-    stretched over the slide, its outlines are right to half a mask pixel.
+    The format is told by the content. Outlines (GeoJSON of QuPath, XML of ASAP, Aperio ImageScope and HALO) hold
+    level-0 pixels; a raster mask (PNG, TIFF) has the slide's proportions, and its outlines run along its pixels.
     """
     rule = SCHEMES.get(scheme or "")
     if rule is None:
         raise SlideError(f"{path}: unknown scheme {scheme!r}; there are: {', '.join(n for n in SCHEMES if n)}")
+    found = _parse(path, rule, (width0_px, height0_px))
     shapes: dict[str, list[BaseGeometry]] = {}
-    for region in _parse(path, rule, (width0_px, height0_px)):
-        kind = HOLE if region.hole else rule.kind(region.label)
+    for region in found.regions:
+        kind = rule.kind(region.label)
         if kind is not None:
             shapes.setdefault(kind, []).append(region.shape)
-    holes = shapely.union_all(shapes.pop(HOLE, []))
-    slide = shapely.box(0, 0, width0_px, height0_px)
-    whole = {kind: shapely.union_all(some).difference(holes) for kind, some in shapes.items()}
-    areas = {kind: _polygons(area.intersection(slide)) for kind, area in whole.items()}
-    total = float(shapely.union_all(list(whole.values())).area)
-    inside = float(shapely.union_all(list(areas.values())).area)
+    try:
+        holes = shapely.union_all(shapes.pop(HOLE, []))
+        slide = shapely.box(0, 0, width0_px, height0_px)
+        whole = {kind: shapely.union_all(some).difference(holes) for kind, some in shapes.items()}
+        areas = {kind: polygons(area.intersection(slide)) for kind, area in whole.items()}
+        total = float(shapely.union_all(list(whole.values())).area)
+        inside = float(shapely.union_all(list(areas.values())).area)
+    except shapely.errors.GEOSException as error:
+        raise SlideError(f"{path}: the outlines cannot be united ({str(error)[:120]}); draw them again") from error
     kept = {kind: area for kind, area in areas.items() if not area.is_empty}
-    return Evidence(width0_px, height0_px, kept, max(0.0, 1 - inside / total) if total else 0.0)
+    outside = max(0.0, 1 - inside / total) if total else 0.0
+    return Evidence(width0_px, height0_px, kept, outside, len(found.regions), found.skipped)
 
 
 def kinds_of(path: str, scheme: str | None = None) -> set[str]:
     """Kinds that an annotation in level-0 pixels names (holes left out)."""
     rule = SCHEMES[scheme or ""]
-    kinds = {None if region.hole else rule.kind(region.label) for region in _parse(path, rule, None)}
+    kinds = {rule.kind(region.label) for region in _parse(path, rule, None).regions}
     return {kind for kind in kinds if kind not in (None, HOLE)}
 
 
-def is_mask(path: str) -> bool:
-    """Whether an annotation is a raster mask, by its name."""
-    from bench.evidence import raster
-
-    return path.lower().endswith(raster.EXTENSIONS)
-
-
-def _parse(path: str, scheme: Scheme, size0_px: tuple[int, int] | None) -> list[Region]:
+def _parse(path: str, scheme: Scheme, size0_px: tuple[int, int] | None) -> Outlines:
     from bench.evidence import outlines, raster
 
-    extension = Path(path).suffix.lower()
-    parsers: dict[str, Callable[[str], list[Region]]] = {
-        ".xml": outlines.read_xml,
-        ".geojson": outlines.read_geojson,
-        ".json": outlines.read_geojson,
-    }
-    if extension in parsers:
-        return parsers[extension](path)
-    if extension in raster.EXTENSIONS and size0_px is not None:
-        return raster.read_mask(path, size0_px, scheme.bits)
-    raise SlideError(
-        f"{path}: annotations are read from {', '.join((*parsers, *raster.EXTENSIONS))}, not {extension or 'this'}"
-    )
-
-
-def polygon(ring: list[tuple[float, float]]) -> BaseGeometry | None:
-    """A valid polygon of a drawn outline (crossings resolved, all enclosed parts kept); None under 3 points."""
-    if len(ring) < 3:
-        return None
-    shape = Polygon(ring)
-    return shape if shape.is_valid else _polygons(shapely.make_valid(shape))
-
-
-def _polygons(shape: BaseGeometry) -> MultiPolygon:
-    """The polygons in a geometry; lines and points are dropped."""
-    parts = shapely.get_parts(shapely.get_parts(shape).ravel() if shape.geom_type == "GeometryCollection" else shape)
-    return MultiPolygon([p for p in np.atleast_1d(parts) if p.geom_type == "Polygon" and not p.is_empty])
+    kind = kind_of_file(path)
+    if kind == "xml":
+        return outlines.read_xml(path)
+    if kind == "json":
+        return outlines.read_geojson(path)
+    if size0_px is None:
+        raise SlideError(f"{path}: a mask, whose scale is not known without its slide; outlines are read here")
+    return raster.read_mask(path, size0_px, scheme.bits)

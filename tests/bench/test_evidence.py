@@ -139,14 +139,14 @@ def test_annotations_of_another_slide_are_told(tmp_path):
 
 
 BROKEN = {
-    "a.xml": ("<Annotations><Annotation>", "not a readable annotation"),
+    "a.xml": ("<Annotations><Annotation>", "not readable XML"),
     "b.xml": ("<svg/>", "root element 'svg'"),
     "c.xml": ("<Annotations><Annotation><Regions><Region><Vertices><Vertex X='1'/></Vertices></Region></Regions>"
-              "</Annotation></Annotations>", "KeyError"),
+              "</Annotation></Annotations>", "region 1: coordinate nan"),
     "d.geojson": ("[1, 2", "not readable GeoJSON"),
-    "e.geojson": ('{"features": [{"geometry": {"type": "Polygon", "coordinates": [[[1]]]}}]}', "not readable GeoJSON"),
-    "f.png": ("not a picture", "not a readable PNG"),
-    "g_mask.tiff": ("not a TIFF", "cannot be read"),
+    "e.geojson": ('{"features": [{"geometry": {"type": "Polygon", "coordinates": [[[1]]]}}]}', "feature 1: a point"),
+    "f.png": ("not a picture", "of no known format"),
+    "g_mask.tiff": ("II*\0not a TIFF", "cannot be read"),
     "h.txt": ("x", "annotations are read from"),
 }  # fmt: skip
 
@@ -171,7 +171,7 @@ def test_missing_annotation_and_unknown_scheme(tmp_path):
 FINDINGS = {
     "missing": (None, "is not there"),
     "broken": ('{"features": [', "not readable GeoJSON"),
-    "only a line": ('{"type": "LineString", "coordinates": [[0, 0], [9, 9]]}', "encloses an area"),
+    "only a line": ('{"type": "LineString", "coordinates": [[0, 0], [9, 9]]}', "encloses evidence"),
     "of another slide": ('{"type": "Polygon", "coordinates": [[[900, 900], [950, 900], [950, 950]]]}', "100% of the"),
     "right": ('{"type": "Polygon", "coordinates": [[[100, 100], [150, 100], [150, 150]]]}', None),
 }
