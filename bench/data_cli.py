@@ -35,9 +35,9 @@ def _table(rows: list[dict[str, Any]], title: str | None = None) -> None:
 
 def _dataset(what: str, data: Path, preset: str, bars: Bars) -> Dataset:
     """A dataset ready to read: by name, or a CSV."""
-    if what.endswith(".csv"):
-        from bench.datasets.labelled import load
+    from bench.datasets.labelled import is_table, load
 
+    if is_table(what):
         return load(Path(what))
     from bench.datasets import load_dataset
     from bench.session import preset_named
@@ -68,9 +68,9 @@ def info(what: What, data: Data = Path("data"), as_json: Annotated[bool, typer.O
 
     from bench.cards import describe, here
     from bench.datasets import source_named
-    from bench.datasets.labelled import load
+    from bench.datasets.labelled import is_table, load
 
-    own = what.endswith(".csv")
+    own = is_table(what)
     card = None if own else source_named(what)[0].card
     found = load(Path(what)) if own else here(what, data)
     about = None if isinstance(found, str) else describe(found)
@@ -143,14 +143,14 @@ def prepare(
 ) -> None:
     """Convert photos once into tiled pyramidal TIFF; may be interrupted and run again."""
     from bench.datasets import source_named
-    from bench.datasets.labelled import load
+    from bench.datasets.labelled import is_table, load
     from bench.labels import LABELS, check_labels, write_labels
     from bench.prepare import PrepareSettings
     from bench.prepare import prepare as convert
 
     if mpp is not None and not mpp > 0:
         raise UsageError(f"--mpp {mpp}; micrometres per pixel must be above 0")
-    if what.endswith(".csv"):
+    if is_table(what):
         dataset, folder = load(Path(what)), to or Path(what).resolve().parent / "prepared"
     else:
         source, task = source_named(what)

@@ -74,7 +74,7 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     out = writable(request.out)
     content.keep_in(out / ".contents.json")
     if request.slides is not None:
-        dataset = labelled.load(request.slides, request.limit)
+        dataset = labelled.load(request.slides, request.limit, "--slides")
     else:
         if request.limit and request.dataset == "demo":
             preset = replace(preset, slides=request.limit)

@@ -2,74 +2,132 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
+import math
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
 
-from bench.datasets.contract import Dataset, SlideRecord
+from bench.datasets.contract import PARTS, Dataset, SlideRecord
+from bench.datasets.slide_table import REQUIRED, read_slide_table
 from bench.errors import UsageError
 
-REQUIRED = ("path", "label")
-OPTIONAL = ("patient", "split", "fold", "mpp", "annotation", "mask", "site")  # mask: older name of annotation
-SPLITS = ("train", "val", "test")
+SPLITS = {**{part: part for part in PARTS}, "training": "train", "validation": "val", "valid": "val", "testing": "test"}
+TABLES = (".csv", ".tsv")
 
 
-def load(csv_path: Path, limit: int | None = None) -> Dataset:
-    """The slides of `csv_path`; relative paths are relative to the CSV. UsageError names the line."""
+def is_table(what: str) -> bool:
+    """Whether `what` names a table of slides, and no dataset."""
+    return what.lower().endswith(TABLES)
+
+
+def load(csv_path: Path, limit: int | None = None, option: str = "") -> Dataset:
+    """The slides of `csv_path`; relative paths are relative to it. UsageError names the line.
+
+    option: what the user gave the path to, which messages begin with. What is taken in another way than it is
+    written (names of columns, encoding) is told on stderr.
+    """
+    given = f"{option} {csv_path}".strip()
     if not csv_path.is_file():
-        raise UsageError(f"--slides {csv_path}: no such file; give a CSV with the columns path,label")
-    try:
-        with csv_path.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.DictReader(handle, strict=True)
-            columns = [c.strip() for c in reader.fieldnames or []]
-            _check_columns(csv_path, columns)
-            reader.fieldnames = columns
-            records = [_record(csv_path, reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"--slides {csv_path}: not a readable UTF-8 CSV ({error}); save it again as CSV") from error
+        raise UsageError(f"{given}: no such file; give a CSV with the columns path,label")
+    table = read_slide_table(csv_path, f"{given}: ")
+    for note in table.notes:
+        print(note, file=sys.stderr)
+    rows = [_Row(f"{given}: line {line}: ", line, values, table.decimal_comma) for line, values in table.rows]
+    _whole_or_absent(rows, given)
+    records, names = [], set()
+    for row in rows:
+        record = row.record(csv_path.resolve().parent, names)
+        names.add(record.id)
+        records.append(record)
     classes = tuple(sorted({r.label for r in records}))
     if len(classes) < 2:
         raise UsageError(
-            f"--slides {csv_path}: {len(records)} slides with {len(classes)} different label(s); "
-            "at least 2 labels are needed"
+            f"{given}: {len(records)} slides with {len(classes)} different label(s); at least 2 labels are needed"
         )
-    name = csv_path.stem if csv_path.stem != "labels" else csv_path.resolve().parent.name
+    name = csv_path.stem if csv_path.stem.lower() != "labels" else csv_path.resolve().parent.name
     dataset = Dataset(name, classes, tuple(records))
     return dataset.limited(limit) if limit else dataset
 
 
-def _check_columns(csv_path: Path, columns: list[str]) -> None:
-    missing = [c for c in REQUIRED if c not in columns]
-    if missing:
-        raise UsageError(
-            f"--slides {csv_path}: line 1: column {' and '.join(missing)} missing, got "
-            f"{','.join(columns) or 'an empty file'}; needed: path,label; optional: {','.join(OPTIONAL)}"
+def _whole_or_absent(rows: list[_Row], given: str) -> None:
+    """A split and a fold are for every slide or for none, and not both at once."""
+    for column in ("split", "fold"):
+        empty = [row for row in rows if not row.value(column)]
+        if 0 < len(empty) < len(rows):
+            raise UsageError(
+                f"{empty[0].where}{column} is empty, and {len(rows) - len(empty)} of {len(rows)} lines have one; give "
+                "it in every line or in none"
+            )
+    if rows and rows[0].value("split") and rows[0].value("fold"):
+        raise UsageError(f"{given}: both split and fold are given; keep one of the two columns")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of the table; `where` begins every message on it."""
+
+    where: str
+    line: int
+    values: dict[str, str]
+    decimal_comma: bool
+
+    def value(self, column: str) -> str:
+        return self.values.get(column, "")
+
+    def record(self, base: Path, names: set[str]) -> SlideRecord:
+        """The slide of this line. base: folder of the table; names: of the slides before."""
+        for column in REQUIRED:
+            if not self.value(column):
+                raise UsageError(f"{self.where}{column} is empty; every line needs path and label")
+        split = SPLITS.get(self.value("split").lower())
+        if self.value("split") and split is None:
+            raise UsageError(f"{self.where}split {self.value('split')!r}; allowed: {', '.join(PARTS)}")
+        name, annotation = self._path("path", base), self._path("annotation", base)
+        return SlideRecord(
+            path=str(base / os.path.expanduser(name)),
+            label=self.value("label"),
+            patient=self.value("patient") or None,
+            split=split,
+            fold=self._fold(),
+            mpp=self._mpp(),
+            mask=str(base / os.path.expanduser(annotation)) if annotation else None,
+            name=name if name not in names else f"{name} (line {self.line})",
+            site=self.value("site") or None,
         )
 
+    def _path(self, column: str, base: Path) -> str:
+        """A path as this system writes it: tables from Windows have backslashes."""
+        value = self.value(column)
+        if os.name == "nt" or "\\" not in value or (base / value).exists():
+            return value
+        if PureWindowsPath(value).drive:
+            raise UsageError(
+                f"{self.where}{column} {value!r} is a path of another computer; give it as it is here, or relative "
+                "to the table"
+            )
+        return value.replace("\\", "/")
 
-def _record(csv_path: Path, line: int, row: dict[str, str]) -> SlideRecord:
-    where = f"--slides {csv_path}: line {line}: "
-    value = {c: (row.get(c) or "").strip() for c in REQUIRED + OPTIONAL}
-    for column in REQUIRED:
-        if not value[column]:
-            raise UsageError(f"{where}{column} is empty; every line needs path and label")
-    if value["split"] and value["split"] not in SPLITS:
-        raise UsageError(f"{where}split {value['split']!r}; allowed: {', '.join(SPLITS)}")
-    try:
-        fold = int(value["fold"]) if value["fold"] else None
-        mpp = float(value["mpp"]) if value["mpp"] else None
-    except ValueError as error:
-        raise UsageError(f"{where}{error}; fold is a whole number, mpp micrometres per pixel") from error
-    if mpp is not None and not mpp > 0:
-        raise UsageError(f"{where}mpp {mpp}; micrometres per pixel must be above 0")
-    base, annotation = csv_path.resolve().parent, value["annotation"] or value["mask"]
-    return SlideRecord(
-        path=str(base / value["path"]),
-        label=value["label"],
-        patient=value["patient"] or None,
-        split=value["split"] or None,
-        fold=fold,
-        mpp=mpp,
-        mask=str(base / annotation) if annotation else None,
-        name=value["path"],
-        site=value["site"] or None,
-    )
+    def _number(self, column: str, meaning: str) -> float | None:
+        text = self.value(column)
+        if not text:
+            return None
+        try:
+            number = float(text.replace(",", ".") if self.decimal_comma else text)
+        except ValueError as error:
+            raise UsageError(f"{self.where}{column} {text!r} is no number; {meaning}") from error
+        if not math.isfinite(number):
+            raise UsageError(f"{self.where}{column} {text!r} is not finite; {meaning}")
+        return number
+
+    def _fold(self) -> int | None:
+        number = self._number("fold", "fold is a whole number from 0")
+        if number is not None and (number < 0 or number != int(number)):
+            raise UsageError(f"{self.where}fold {self.value('fold')!r}; allowed: whole numbers from 0")
+        return None if number is None else int(number)
+
+    def _mpp(self) -> float | None:
+        number = self._number("mpp", "mpp is micrometres per level-0 pixel, such as 0.5")
+        if number is not None and number <= 0:
+            raise UsageError(f"{self.where}mpp {self.value('mpp')!r}; micrometres per pixel must be above 0")
+        return number
