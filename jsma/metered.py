@@ -6,11 +6,9 @@ A `Desk` holds what one pass shares (meter, encoder, store); `MeteredSlide` is o
 from __future__ import annotations
 
 import errno
-import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,7 +19,7 @@ from jsma.errors import EvidenceRefusedError
 from jsma.grid import CellGrid
 from jsma.meter import Counters
 from jsma.slides import ReadCost, Regions, Slide, SlideError
-from jsma.tissue import cell_mask, tissue_mask
+from jsma.view import SlideView, look_at
 
 __all__ = ["Desk", "EvidenceOf", "EvidenceRefusedError", "MeteredSlide", "SlideView", "ViewSettings"]
 
@@ -32,17 +30,6 @@ NOT_THE_SLIDE = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.E
 
 EvidenceOf = Callable[[CellGrid], "np.ndarray | None"]
 """Of a slide's grid: the share of every patch that is evidence, 0..1 [K]; None where nothing is annotated."""
-
-
-@dataclass
-class SlideView:
-    """What a run remembers of a slide once it has been looked at: nothing that was not paid for."""
-
-    grid: CellGrid
-    overview: np.ndarray  # uint8 [h, w, 3]
-    mask: Tensor  # bool [K], cells with tissue
-    pools: list[tuple[Tensor, Tensor]]  # per magnification: (rows x h, columns x w) area weights
-    paid: np.ndarray  # bool [K + 1], features this run has paid for
 
 
 class MeteredSlide:
@@ -78,39 +65,11 @@ class MeteredSlide:
         return self._view
 
     def _look(self) -> SlideView:
-        slide, view, meter = self._open(), self._desk.view, self._desk.meter
-        info = slide.info
-        with meter.stage("overview"):
-            width_um, height_um = info.width0_px * info.mpp, info.height0_px * info.mpp
-            finest = min(view.overview_mpp, min(width_um, height_um) / view.overview_min_px)
-            mpp = max(finest, max(width_um, height_um) / view.overview_max_px, info.mpp)
-            width_px, height_px = math.ceil(width_um / mpp - 1e-6), math.ceil(height_um / mpp - 1e-6)
-            scale0 = mpp / info.mpp
-            centre0 = np.array([[width_px * scale0 / 2, height_px * scale0 / 2]])
-            pixels, cost = slide.read(Regions(centre0, np.array([mpp]), width_px, height_px))
-            overview = np.array(pixels[0])
-            mpps = tuple(m for m in view.mpps if m * 1.02 >= info.mpp)
-            if not mpps:
-                raise SlideError(
-                    f"{info.path}: every magnification asked ({view.mpps} um/px) is finer than the slide's "
-                    f"{info.mpp:.3g} um/px; ask for {info.mpp:.3g} or coarser"
-                )
-            size0 = (info.width0_px, info.height0_px)
-            grid = CellGrid(*size0, info.mpp, view.mpps, view.patch_px, strides=view.strides)
-            px0 = (scale0, scale0)
-            mask = cell_mask(tissue_mask(overview), grid, view.min_tissue, px0)
-            mask = torch.from_numpy(np.asarray(mask, bool))
-            for m, part in enumerate(grid.slices):
-                if view.mpps[m] not in mpps:
-                    mask[part] = False
-            if not mask.any():
-                raise SlideError(
-                    f"{info.path}: no tissue found on the overview ({width_px} x {height_px} px); "
-                    "lower min_tissue, or leave the slide out"
-                )
-            pools = [(torch.from_numpy(wy), torch.from_numpy(wx)) for wy, wx in grid.pools((height_px, width_px), px0)]
-        self._count(width_px * height_px, cost, 0)
-        return SlideView(grid, overview, mask, pools, np.zeros(grid.n_cells + 1, bool))
+        slide = self._open()
+        with self._desk.meter.stage("overview"):
+            view, cost = look_at(slide, self._desk.view)
+        self._count(view.overview.shape[0] * view.overview.shape[1], cost, 0)
+        return view
 
     def overview(self) -> Tensor:
         """The overview, float32 [3, h, w] in 0..1."""
