@@ -12,10 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 import tifffile
-from PIL import Image, UnidentifiedImageError
 
 from bench.aside import aside
-from jsma.slides import SlideError
+from jsma.slides.photo import load_photo
 
 TILE_PX = 256
 QUALITY = 90  # JPEG quality, also stated in each file
@@ -25,8 +24,8 @@ QUALITY = 90  # JPEG quality, also stated in each file
 class Provenance:
     """Where a pyramid's pixels come from; kept in the TIFF's ImageDescription.
 
-    source_path: from the pyramid's folder; samples: how the source's numbers became 8 bits; pages: of the source, of
-    which the first is taken.
+    source_path: from the pyramid's folder; samples: how the source's numbers became 8 bits; notes: what of the
+    source was not heeded; pages: of the source, of which the first is taken.
     """
 
     source: str
@@ -35,6 +34,7 @@ class Provenance:
     source_bytes: int
     source_mtime_ns: int
     samples: str
+    notes: tuple[str, ...]
     pages: int
     compression: str
     jpeg_quality: int
@@ -56,21 +56,22 @@ def convert(job: Job) -> Provenance:
     """Write `job.target`, whole or not at all, with its provenance. SlideError where the photo cannot be read."""
     cv2.setNumThreads(1)
     status = os.stat(job.source)
-    pixels, samples, pages, compression = read_photo(job.source)
+    photo = load_photo(job.source, bounded=False)
     provenance = Provenance(
         source=Path(job.source).name,
         source_path=_way(job.source, job.target),
         source_sha256=sha256_of(job.source),
         source_bytes=status.st_size,
         source_mtime_ns=status.st_mtime_ns,
-        samples=samples,
-        pages=pages,
-        compression=compression,
+        samples=photo.rule,
+        notes=photo.notes,
+        pages=photo.pages,
+        compression=photo.compression,
         jpeg_quality=job.quality,
         mpp=job.mpp,
-        pixels=pixels.shape[0] * pixels.shape[1],
+        pixels=photo.pixels.shape[0] * photo.pixels.shape[1],
     )
-    write_pyramid(pixels, Path(job.target), job.mpp, job.quality, json.dumps(asdict(provenance)))
+    write_pyramid(photo.pixels, Path(job.target), job.mpp, job.quality, json.dumps(asdict(provenance)))
     return provenance
 
 
@@ -104,52 +105,6 @@ def sha256_of(path: str) -> str:
     """SHA-256 of a file."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def read_photo(path: str) -> tuple[np.ndarray, str, int, str]:
-    """Pixels uint8 [h, w, 3] of the first page, how they became 8 bits, number of pages, compression."""
-    try:
-        if path.lower().endswith((".tif", ".tiff")):
-            with tifffile.TiffFile(path) as tif:
-                page: Any = tif.pages[0]
-                pixels = page.asarray()
-                if int(page.planarconfig or 1) == 2 and pixels.ndim == 3:
-                    pixels = np.moveaxis(pixels, 0, 2)
-                image, samples = to_8_bits(pixels)
-                return image, samples, len(tif.pages), str(getattr(page.compression, "name", page.compression)).lower()
-        with Image.open(path) as image:
-            kind = image.format or "?"
-            return np.asarray(image.convert("RGB")), "8 bits, as they are", getattr(image, "n_frames", 1), kind.lower()
-    except FileNotFoundError as error:
-        raise SlideError(f"{path}: no such file; check the path") from error
-    except UnidentifiedImageError as error:
-        raise SlideError(f"{path}: not a readable image; copy it again") from error
-    except SlideError as error:
-        raise SlideError(f"{path}: {error}") from error
-    except Exception as error:  # tifffile and Pillow raise many kinds on a damaged file
-        raise SlideError(f"{path}: not a readable image ({type(error).__name__}: {str(error)[:120]})") from error
-
-
-def to_8_bits(pixels: np.ndarray) -> tuple[np.ndarray, str]:
-    """uint8 RGB [h, w, 3] of uint8 or uint16 pixels, and the rule in words.
-
-    16-bit samples hold 8, 12 or 16 significant bits, told by the largest: up to 255, up to 4095, above.
-    """
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[..., None], 3, axis=2)
-    if pixels.ndim != 3 or pixels.shape[2] not in (3, 4):
-        raise SlideError(f"pixels are {pixels.dtype} {pixels.shape}; grey, RGB or RGBA is converted")
-    pixels = pixels[..., :3]
-    if pixels.dtype == np.uint8:
-        return np.ascontiguousarray(pixels), "8 bits, as they are"
-    if pixels.dtype != np.uint16:
-        raise SlideError(f"pixels are {pixels.dtype}; 8 or 16 bits unsigned are converted")
-    top = int(pixels.max())
-    if top <= 255:
-        return pixels.astype(np.uint8), "8 bits in 16, as they are"
-    full, rule = (4095, "12 bits in 16, /4095") if top <= 4095 else (65535, "16 bits, /65535")
-    table = np.rint(np.arange(full + 1) * (255 / full)).astype(np.uint8)
-    return table[pixels], rule
 
 
 def write_pyramid(image: np.ndarray, target: Path, mpp: float, quality: int, description: str | None = None) -> None:

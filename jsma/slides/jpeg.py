@@ -15,18 +15,23 @@ _ENDS_SCAN = frozenset([0xD9, 0xC4, 0xDA])  # the end, or the next scan's tables
 
 @dataclass(frozen=True)
 class JpegPage:
-    """What the tiles of one page share: table segments (TIFF Technical Note 2), and whether components are RGB."""
+    """What the tiles or strips of one page share.
+
+    tables: segments (TIFF Technical Note 2); rgb: whether components are RGB; inverted: grey whose white is zero.
+    """
 
     tables: bytes
     rgb: bool
+    inverted: bool = False
 
     @classmethod
     def of(cls, page: Any) -> JpegPage | None:
-        """From a tifffile page; None if its tiles are not plain 8-bit three-component JPEG."""
-        plain = page.compression == 7 and page.samplesperpixel == 3 and page.bitspersample == 8
-        if not plain or int(page.photometric) not in (2, 6) or int(page.planarconfig or 1) != 1 or page.jpegheader:
+        """From a tifffile page; None if its tiles are not plain 8-bit JPEG, grey or of three components."""
+        plain = page.compression == 7 and page.bitspersample == 8 and int(page.planarconfig or 1) == 1
+        kind = (int(page.samplesperpixel), int(page.photometric))
+        if not plain or kind not in ((1, 0), (1, 1), (3, 2), (3, 6)) or page.jpegheader:
             return None
-        return cls((page.jpegtables or SOI + EOI)[2:-2], int(page.photometric) == 2)
+        return cls((page.jpegtables or SOI + EOI)[2:-2], kind[1] == 2, kind[1] == 0)
 
     def decode(self, data: bytes, buffer: np.ndarray) -> np.ndarray:
         """RGB pixels in `buffer`; ValueError for anything that libjpeg-turbo finds wrong with the data."""
@@ -38,7 +43,8 @@ class JpegPage:
             if data[:2] != SOI:
                 raise ValueError(f"Not a JPEG file: starts with {data[:2].hex(' ')}")
             data = SOI + extra + data[2:]
-        return simplejpeg.decode_jpeg(data, "RGB", buffer=buffer, strict=True)
+        pixels = simplejpeg.decode_jpeg(data, "RGB", buffer=buffer, strict=True)
+        return np.subtract(255, pixels, out=pixels) if self.inverted else pixels
 
 
 def is_whole(data: bytes) -> bool:

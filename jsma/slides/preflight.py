@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .colours import JPEG
 from .plan import make_plan
 from .sources import SourceSpec
-from .tiffinfo import JPEG, TiffFacts
+from .tiffinfo import TiffFacts
 from .types import MAX_DIFFERENCE, DamagedSlideError, GeometryError, Regions, SlideError
 
 ALL_TILES_BELOW = 2000  # levels with fewer tiles have every tile's first bytes looked at, others this many

@@ -10,13 +10,14 @@ import numpy as np
 
 from .choose import TIFF_EXTENSIONS, check_request, choose_reader
 from .client import client
+from .colours import to_rgb8
 from .decoders import settle_decoder
 from .described import number
 from .geometry import agreed
 from .plan import cost_of, make_plan, pick_levels
 from .preflight import check_tiles, compare_readers
 from .scale import choose_mpp
-from .sources import ArraySource, SourceSpec, to_rgb8
+from .sources import ArraySource, SourceSpec
 from .tiffinfo import TiffFacts, inspect_tiff, open_pyramid
 from .types import Level, ReadCost, Regions, SlideError, SlideInfo
 
@@ -135,6 +136,8 @@ def open_slide(
     decoding = client(in_process, workers)
     spec = SourceSpec(name, chosen, (), (status.st_mtime_ns, status.st_size))
     levels, scales = _describe(spec, facts, decoding)
+    if chosen == "array":  # the photo is held by now
+        reason = f"{reason}; {decoding.describe(spec)['properties']['notes']}"
     value, rule = choose_mpp(name, mpp, scales)
     spec = replace(spec, levels=levels)
     if preflight and chosen == "cucim":

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from .colours import JPEG2000, page_rgb8
 from .geometry import size_of
 from .jpeg import EOI, JpegPage
-from .tiffinfo import JPEG2000, open_pyramid
-from .types import DamagedSlideError, Level, SlideError
-
-MAX_WHOLE_PX = 200_000_000  # of an image without tiles: 600 MB as RGB
+from .photo import load_photo
+from .tiffinfo import open_pyramid
+from .types import DamagedSlideError, Level
 
 
 class TileSource(Protocol):
@@ -116,7 +116,7 @@ class TifffileSource:
         tables, header = self._tables[level]
         index = row * self._columns[level] + col
         pixels = self._pages[level].decode(data, index, jpegtables=tables, jpegheader=header)[0]
-        return page_rgb8(np.asarray(pixels)[0, :height, :width], self._pages[level], self.path)
+        return page_rgb8(np.asarray(pixels)[0, :height, :width], self._pages[level], self.path)[0]
 
     def confirm_black(self, level: int, row: int, col: int) -> None:
         """Compressed zeros would not have decoded, stored zeros look the same as a zeroed part of the file."""
@@ -136,34 +136,6 @@ class TifffileSource:
         self._file.close()
 
 
-def to_rgb8(array: np.ndarray, what: str) -> np.ndarray:
-    """uint8 [h,w,3] from grey, RGB or RGBA (laid on white) pixels; refuses other kinds."""
-    array = np.asarray(array)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
-        raise SlideError(
-            f"{what}: pixels are {array.dtype} {array.shape}; uint8 grey, RGB or RGBA is served, convert it"
-        )
-    if array.ndim == 2 or array.shape[2] == 1:
-        return np.ascontiguousarray(np.broadcast_to(array.reshape(*array.shape[:2], 1), (*array.shape[:2], 3)))
-    if array.shape[2] == 4:
-        alpha = array[..., 3:].astype(np.uint16)
-        return ((array[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-    return np.ascontiguousarray(array)
-
-
-def page_rgb8(pixels: np.ndarray, page: Any, what: str) -> np.ndarray:
-    """`to_rgb8` of pixels of a tifffile page: white-is-zero inverted, extra samples heeded or dropped by their kind."""
-    if int(page.photometric) == 0:
-        pixels = 255 - pixels
-    extra = tuple(int(kind) for kind in (page.extrasamples or ()))
-    if extra and pixels.ndim == 3:
-        colours = pixels.shape[2] - len(extra)
-        if extra[0] == 1 and colours == 3:  # associated alpha: the colours are multiplied by it already
-            return np.minimum(pixels[..., :3].astype(np.uint16) + 255 - pixels[..., 3:4], 255).astype(np.uint8)
-        pixels = pixels[..., :4] if extra[0] == 2 and colours == 3 else pixels[..., :colours]
-    return to_rgb8(pixels, what)
-
-
 @dataclass
 class ArraySource:
     """One image in memory, which is its only tile."""
@@ -172,6 +144,7 @@ class ArraySource:
     path: str = "<array>"
     levels: tuple[Level, ...] = field(default=())
     held_bytes: int = 0
+    properties: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         height, width = self.array.shape[:2]
@@ -191,41 +164,13 @@ class ArraySource:
         return None
 
 
-def load_photo(path: str) -> np.ndarray:
-    """Decode a photo or a TIFF without tiles to uint8 [h,w,3]; refuses what would not fit in bounded memory."""
-    if path.lower().endswith((".tif", ".tiff", ".svs")):
-        import tifffile
-
-        with tifffile.TiffFile(path) as tif:
-            page: Any = tif.pages[0]
-            _check_size(path, int(page.imagewidth), int(page.imagelength))
-            pixels = page.asarray()
-            if int(page.planarconfig or 1) == 2 and pixels.ndim == 3:
-                pixels = np.moveaxis(pixels, 0, 2)
-            return page_rgb8(pixels, page, path)
-    from PIL import Image
-
-    Image.MAX_IMAGE_PIXELS = None  # the limit below is ours and has a remedy in its message
-    with Image.open(path) as image:
-        _check_size(path, *image.size)
-        mode = "RGBA" if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info else "RGB"
-        return to_rgb8(np.asarray(image.convert(mode)), path)
-
-
-def _check_size(path: str, width_px: int, height_px: int) -> None:
-    if width_px * height_px > MAX_WHOLE_PX:
-        raise SlideError(
-            f"{path}: {width_px}x{height_px} px without tiles would be decoded whole, at most {MAX_WHOLE_PX} px are; "
-            "convert it to a tiled pyramid (`jsma-bench data prepare`, or vips tiffsave --tile --pyramid)"
-        )
-
-
 def open_source(spec: SourceSpec, chatter: str | None = None) -> TileSource:
     """Open the reader named in the spec; `chatter` is the file that native libraries print into, if there is one."""
     if spec.reader == "tifffile":
         return TifffileSource(spec)
     if spec.reader == "array":
-        return ArraySource(load_photo(spec.path), spec.path)
+        photo = load_photo(spec.path)
+        return ArraySource(photo.pixels, spec.path, properties={"notes": "; ".join((photo.rule, *photo.notes))})
     from .native import CucimSource, DirectSource, OpenslideSource
 
     if spec.reader == "openslide":

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from .colours import JPEG, JPEG2000
 from .described import Scale, describe, per_unit
 from .geometry import Pyramid, pyramid, size_of, tile_of
 from .types import DamagedSlideError, Level, SlideError
 
-JPEG, JPEG2000 = (6, 7), (33003, 33004, 33005, 34712)
 MAX_TILE_PX = 1 << 24  # every thread holds one
 _BROKEN_CHAIN = re.compile(r"corrupted (tag|page) list|invalid (page )?offset")
 COMPRESSION_NAMES = {
@@ -95,7 +95,8 @@ def _facts(tif: Any) -> TiffFacts:
     said = describe(tif)
     found = pyramid(tif, said.spacings, said.vendor == "Aperio")
     planar = int(first.planarconfig or 1) != 1
-    rgb8 = first.samplesperpixel == 3 and first.bitspersample == 8 and int(first.photometric) in (2, 6) and not planar
+    ready = int(first.photometric) == 2 or int(first.photometric) == 6 and int(first.compression) in (*JPEG, *JPEG2000)
+    rgb8 = first.samplesperpixel == 3 and first.bitspersample == 8 and ready and not planar
     for page in found.pages:
         across, down = (-(-px // side) for px, side in zip(size_of(page), tile_of(page), strict=True))
         if first.is_tiled and not planar and not len(page.dataoffsets) == len(page.databytecounts) == across * down:
@@ -115,7 +116,7 @@ def _facts(tif: Any) -> TiffFacts:
         height0_px=size_of(first)[1],
         mpp=said.mpp | _resolution(first),
         vendor=said.vendor,
-        unserved=_unserved(first) or _other_pictures(tif, said.stack),
+        unserved=_unserved(first) or other_pictures(tif, said.stack),
     )
 
 
@@ -131,7 +132,7 @@ def _of_tiles(page: Any, level: Level, values: Any) -> np.ndarray:
     return array.reshape(-1, stored)[:rows, :columns].ravel() if page.is_tiled and len(array) % stored == 0 else array
 
 
-def _other_pictures(tif: Any, stack: str) -> str:
+def other_pictures(tif: Any, stack: str) -> str:
     """Why page 0 is not, or not alone, the slide."""
     if stack:
         return f"a TIFF of several pictures ({stack}), of which one would be read"
@@ -147,14 +148,16 @@ def _other_pictures(tif: Any, stack: str) -> str:
 
 
 def _unserved(page: Any) -> str:
+    if not page.is_tiled:
+        return ""  # decoded whole, by a loader that has rules for more kinds and refuses the rest
     colours = int(page.samplesperpixel) - len(page.extrasamples or ())
     if page.bitspersample != 8 or int(page.sampleformat or 1) != 1:
         return f"a TIFF of {page.bitspersample}-bit samples"
     if int(page.photometric) not in (0, 1, 2, 6) or colours != (3 if int(page.photometric) in (2, 6) else 1):
         return f"a TIFF with photometric interpretation {int(page.photometric)} and {colours} colours"
-    if page.is_tiled and int(page.planarconfig or 1) != 1:
+    if int(page.planarconfig or 1) != 1:
         return "a tiled TIFF with separate colour planes"
-    if page.is_tiled and int(page.tilewidth) * int(page.tilelength) > MAX_TILE_PX:
+    if int(page.tilewidth) * int(page.tilelength) > MAX_TILE_PX:
         return f"a TIFF with tiles of {page.tilewidth}x{page.tilelength} px (at most {MAX_TILE_PX} px)"
     return ""
 

@@ -67,6 +67,8 @@ class Decoder:
 
     def source(self, spec: SourceSpec) -> TileSource:
         """The open source of a spec, opened when needed."""
+        if spec.reader == "array":  # its levels are found by decoding it: one copy serves before and after
+            spec = replace(spec, levels=())
         key = replace(spec, decoder="cpu") if spec.decoder == "cucim" else spec  # one open file serves both
         if key not in self.sources:
             self.sources[key] = open_source(key, self.chatter)

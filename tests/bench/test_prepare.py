@@ -11,8 +11,8 @@ from bench import cli
 from bench.datasets.contract import Dataset, SlideRecord
 from bench.errors import UsageError
 from bench.prepare import PrepareSettings, prepare, pyramid_path
-from bench.pyramid import Job, convert, provenance_of, to_8_bits
-from jsma.slides import Regions, SlideError, open_slide
+from bench.pyramid import Job, convert, provenance_of
+from jsma.slides import Regions, open_slide
 from tests.bench.datasets import layouts
 
 
@@ -46,33 +46,6 @@ def test_pixels_scale_and_provenance(kind, samples, pages, tmp_path):
     assert made["source_sha256"] == hashlib.sha256(source.read_bytes()).hexdigest()
     assert (made["samples"], made["pages"], made["jpeg_quality"]) == (samples, pages, 95)
     assert made["compression"] == "none" and made["source_bytes"] == source.stat().st_size
-
-
-@pytest.mark.parametrize(
-    "dtype, top, scaled, rule",
-    [
-        (np.uint8, 200, 200, "8 bits, as they are"),
-        (np.uint16, 200, 200, "8 bits in 16"),
-        (np.uint16, 4095, 255, "12 bits in 16"),
-        (np.uint16, 65535, 255, "16 bits"),
-        (np.uint16, 32768, 128, "16 bits"),
-    ],
-)
-def test_bits(dtype, top, scaled, rule):
-    pixels = np.zeros((4, 5, 3), dtype)
-    pixels[0] = top
-    out, text = to_8_bits(pixels)
-    assert out.dtype == np.uint8 and out.shape == (4, 5, 3) and out.max() == scaled and out.min() == 0
-    assert text.startswith(rule)
-
-
-def test_grey_rgba_and_what_is_refused():
-    assert to_8_bits(np.full((4, 5), 7, np.uint8))[0].shape == (4, 5, 3)
-    assert to_8_bits(np.full((4, 5, 4), 7, np.uint8))[0].shape == (4, 5, 3)
-    with pytest.raises(SlideError, match="float32"):
-        to_8_bits(np.zeros((4, 5, 3), np.float32))
-    with pytest.raises(SlideError, match=r"\(4, 5, 2\)"):
-        to_8_bits(np.zeros((4, 5, 2), np.uint8))
 
 
 def test_again_keeps_what_is_current_and_redoes_what_is_not(tmp_path):

@@ -9,7 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from jsma.slides import ArraySlide, Level, Regions, SlideError, open_slide, sources
+from jsma.slides import ArraySlide, Level, Regions, SlideError, open_slide, photo
 from jsma.slides import segments as segments_module
 from jsma.slides import slide as slide_module
 from jsma.slides.client import client
@@ -119,11 +119,11 @@ def test_images_decoded_whole_are_bounded(tmp_path, monkeypatch):
     image = np.full((100, 120, 3), 77, np.uint8)
     Image.fromarray(image).save(tmp_path / "p.png")
     tifffile.imwrite(tmp_path / "s.tif", image, photometric="rgb", rowsperstrip=10)
-    monkeypatch.setattr(sources, "MAX_WHOLE_PX", 100 * 120 - 1)
+    monkeypatch.setattr(photo, "MAX_WHOLE_PX", 100 * 120 - 1)
     for name in ("p.png", "s.tif"):
         with pytest.raises(SlideError, match="120x100 px without tiles.*tiled pyramid"):
             open_slide(tmp_path / name, mpp=0.5, in_process=True)
-    monkeypatch.setattr(sources, "MAX_WHOLE_PX", 100 * 120)
+    monkeypatch.setattr(photo, "MAX_WHOLE_PX", 100 * 120)
     for name in ("p.png", "s.tif"):
         open_slide(tmp_path / name, mpp=0.5, in_process=True).read(at(50, 50))
 
