@@ -99,14 +99,12 @@ def _energy(arm: Arm, rows: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-Ratio = tuple[float, float, float] | None
+Ratio = tuple[float, float | None, float | None] | None
 
 
 def _interval(key: str, ratio: Ratio) -> dict[str, float | None]:
     """Value and 95 % interval; no interval where a single pair shows no spread."""
     value, low, high = ratio or (None, None, None)
-    if high == float("inf"):
-        low = high = None
     return {key: value, f"{key}_low": low, f"{key}_high": high}
 
 
@@ -137,7 +135,7 @@ class _Times:
         return ratio_interval(pd.Series(reference, dtype=float), pd.Series(own, dtype=float))
 
     def inference(self, arm: Arm, opponent: str) -> Ratio:
-        """Inference seconds a slide of the opponent over those of the arm; slides are resampled with their seeds."""
+        """Inference seconds a slide of the opponent over those of the arm; a slide keeps its seeds together."""
         other = beside(arm, opponent, self.arms)
         if other is None:
             return None

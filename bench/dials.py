@@ -13,12 +13,14 @@ import typer
 
 from bench.compare import FinishedRun, load_runs
 from bench.entry import command
+from bench.errors import UsageError
 from bench.rundir import environment, named
 from bench.session import Request, execute
 from bench.stamp import stamp
+from bench.statistics.pairs import difference as paired
+from bench.tables import span
 
 PAIR = ("jsma", "exhaustive-all")
-RESAMPLES = 2000
 
 
 class Quiet:
@@ -33,20 +35,15 @@ class Quiet:
 
 
 def difference(runs: list[FinishedRun]) -> dict[str, Any]:
-    """Accuracy of the first strategy of PAIR minus the second's, on the same slides and seeds.
-
-    The 95 % interval resamples slides (a slide keeps its seeds together).
-    """
-    right = {}
-    for name in PAIR:
-        rows = pd.concat([r.predictions.assign(seed=r.seed) for r in runs if r.strategy == name])
-        right[name] = rows.set_index(["slide", "seed"]).eval("label == predicted").astype(float)
-    by_slide = (right[PAIR[0]] - right[PAIR[1]]).groupby("slide").mean().to_numpy()
-    draws = np.random.default_rng(0).integers(0, len(by_slide), (RESAMPLES, len(by_slide)))
-    low, high = np.percentile(by_slide[draws].mean(axis=1), [2.5, 97.5])
+    """Accuracy of the first strategy of PAIR minus the second's, on the same slides and seeds, with its 95 % interval
+    (`bench.statistics.pairs.difference`: a slide keeps its seeds together). UsageError where they share no slide."""
+    rows = {name: pd.concat([r.predictions for r in runs if r.strategy == name]) for name in PAIR}
+    found = paired(rows[PAIR[0]], rows[PAIR[1]])
+    if found is None:
+        raise UsageError(f"{' and '.join(PAIR)} share no test slide; run both on the same data")
     return {
-        **{name: float(values.mean()) for name, values in right.items()},
-        "difference": float(by_slide.mean()), "low": float(low), "high": float(high), "slides": len(by_slide),
+        **{name: float(np.mean(own["label"].to_numpy() == own["predicted"].to_numpy())) for name, own in rows.items()},
+        "difference": found.value, "low": found.low, "high": found.high, "slides": found.clusters,
     }  # fmt: skip
 
 
@@ -68,7 +65,7 @@ def main(
             folder = out / f"h{hint}-e{share}"
             execute(Request("demo", None, PAIR, "demo", seeds, 1, "cpu", folder, data, None, chosen), Quiet())
             table.append({"hint": float(hint), "evidence_share": float(share), **difference(load_runs(folder))})
-            typer.echo("  ".join(f"{k} {v:.3g}" for k, v in table[-1].items()))
+            typer.echo("  ".join(f"{k} {'-' if v is None else f'{v:.3g}'}" for k, v in table[-1].items()))
     write(table, save, {"hints": hints, "shares": shares, "slides": slides, "seeds": seeds, "set": config or []})
 
 
@@ -80,7 +77,7 @@ def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> Non
     lines = ["| hint | evidence share | jsma | exhaustive-all | difference (95 % interval) |", "| --- " * 5 + "|"]
     lines += [
         f"| {r['hint']:g} | {r['evidence_share']:g} | {r[PAIR[0]]:.3f} | {r[PAIR[1]]:.3f} | "
-        f"{r['difference']:+.3f} ({r['low']:+.3f} to {r['high']:+.3f}) |"
+        f"{r['difference']:+.3f} ({span(r['low'], r['high'], '+.3f')}) |"
         for r in table
     ]
     named(stem, ".md").write_text("\n".join(lines) + "\n")

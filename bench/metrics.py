@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 
-RESAMPLES = 2000
+from bench.statistics.intervals import share_interval
 
 
-def accuracy_interval(rows: pd.DataFrame) -> tuple[float, float, float]:
-    """Accuracy with a 95 % interval, over rows with slide, patient, label, predicted.
+def accuracy_interval(rows: pd.DataFrame) -> tuple[float, float | None, float | None]:
+    """(accuracy, low, high) with its 95 % interval over rows with slide, patient, label, predicted.
 
-    One prediction a slide and no patients: Wilson. Otherwise the mean over all rows with a bootstrap
-    that resamples clusters (patients where known, else slides), so that seeds are not taken for slides.
+    The interval (`bench.statistics.intervals`) is over clusters: patients where known, else slides, so that seeds are
+    not taken for slides; None, None for one cluster. NaN, None, None without rows.
     """
-    correct = (rows["label"] == rows["predicted"]).to_numpy(float)
-    cluster = rows["patient"].where(rows["patient"].notna(), rows["slide"])
-    if cluster.is_unique:
-        interval = binomtest(int(correct.sum()), len(correct)).proportion_ci(method="wilson")
-        return float(correct.mean()), float(interval.low), float(interval.high)
-    by = pd.DataFrame({"c": cluster.to_numpy(), "k": correct}).groupby("c")["k"].agg(["sum", "count"]).to_numpy(float)
-    draws = np.random.default_rng(0).integers(0, len(by), (RESAMPLES, len(by)))
-    sums = by[draws].sum(axis=1)
-    low, high = np.percentile(sums[:, 0] / sums[:, 1], [2.5, 97.5])
-    return float(correct.mean()), float(low), float(high)
+    correct: Any = (rows["label"] == rows["predicted"]).astype(float)
+    if correct.empty:
+        return math.nan, None, None
+    cluster: Any = rows["patient"].where(rows["patient"].notna(), rows["slide"]).astype(str)
+    low, high = share_interval(correct, cluster) or (None, None)
+    return float(correct.mean()), low, high
 
 
 def auc(rows: pd.DataFrame) -> float | None:

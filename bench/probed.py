@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.tables import span
+
 FILE = "probe.json"
 """Beside the run directories whose encoder it is about."""
 
@@ -16,7 +18,7 @@ def markdown(found: dict[str, Any]) -> str:
     lines = ["| um/px | accuracy | 95 % interval | test slides |", "| --- | --- | --- | --- |"]
     for row in found["rows"]:
         known = row["accuracy"] is not None
-        shown = f"{row['accuracy']:.3f} | {row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}" if known else "- | -"
+        shown = f"{row['accuracy']:.3f} | {span(row['accuracy_low'], row['accuracy_high'])}" if known else "- | -"
         lines.append(f"| {row['mpp']:g} | {shown} | {row['n']} |")
     return "\n".join(lines)
 

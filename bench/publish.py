@@ -99,9 +99,11 @@ def picture(rows: list[dict[str, Any]], png: Path, metadata: dict[str, str]) -> 
     }
     for axis, (column, label) in zip(axes, costs.items(), strict=True):
         for row in rows:
-            low, high = row["accuracy"] - row["accuracy_low"], row["accuracy_high"] - row["accuracy"]
+            value = row["accuracy"]
+            ends = (value, value) if row["accuracy_low"] is None else (row["accuracy_low"], row["accuracy_high"])
             axis.errorbar(
-                float("nan") if row[column] is None else row[column], row["accuracy"], yerr=[[low], [high]],
+                float("nan") if row[column] is None else row[column], value,
+                yerr=[[value - ends[0]], [ends[1] - value]],
                 fmt=marker(row["strategy"]), ms=7, capsize=3, color=colour(row["strategy"]), label=row["strategy"],
             )  # fmt: skip
         axis.set_xscale("log")

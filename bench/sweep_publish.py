@@ -12,7 +12,7 @@ import pandas as pd
 from bench.rundir import environment, named, writable
 from bench.stamp import stamp
 from bench.statistics.equal import THIRDS
-from bench.tables import EVIDENCE
+from bench.tables import EVIDENCE, span
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "strategy": ("strategy", "{}"),
@@ -48,7 +48,7 @@ def name_of(row: dict[str, Any]) -> str:
 
 def cells(row: dict[str, Any]) -> list[str]:
     """The row as text, "-" where a value does not apply."""
-    interval = f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}"
+    interval = span(row["accuracy_low"], row["accuracy_high"])
     shown = {**row, "strategy": name_of(row), "interval": interval}
     return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in COLUMNS.items()]
 
@@ -94,7 +94,7 @@ def _equal_cells(row: dict[str, Any]) -> list[str]:
 def _gap(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:+.3f} (-)" if low is None else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+    return f"{value:+.3f} ({span(low, high, '+.3f')})"
 
 
 def publish(table: list[dict[str, Any]], asked: dict[str, Any], stem: Path) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,8 @@ def flip_rate(rows: pd.DataFrame) -> float:
 def sweep_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """One row a strategy, mode, budget (null where the strategy knows none) and confidence (null but where swept).
 
-    accuracy: mean over slides, sampling seeds and trainings, with a 95 % interval that resamples slides (patients
-    where known). sd_sampling: standard deviation (n-1) of the accuracy over the sampling seeds of one training, mean
+    accuracy: mean over slides, sampling seeds and trainings, with a 95 % interval over slides (patients where known;
+    null for one). sd_sampling: standard deviation (n-1) of the accuracy over the sampling seeds of one training, mean
     over trainings. sd_training: of the mean accuracy over trainings. flip_rate: share of slides whose prediction is
     not the same with every sampling seed, mean over trainings. Null where there are fewer than two to compare.
     difference: see `against`.
@@ -64,8 +63,7 @@ def against(rows: pd.DataFrame) -> list[dict[str, Any]]:
 def _gap(part: str, own: pd.DataFrame, others: dict[float, pd.DataFrame], patches: float) -> dict[str, float | None]:
     found = equal_patches(own, others, patches) or (None,) * 3
     keys = (f"difference{part}", f"difference{part}_low", f"difference{part}_high")
-    # one slide has no interval: its bounds are infinite, which JSON does not know
-    return {k: v if v is not None and math.isfinite(v) else None for k, v in zip(keys, found, strict=True)}
+    return dict(zip(keys, found, strict=True))
 
 
 def _row(keys: dict[str, Any], own: Any) -> dict[str, Any]:

@@ -39,6 +39,13 @@ EVIDENCE = " (uses evidence)"
 """Said of a strategy that was shown where the answer lies: an upper bound, not an opponent."""
 
 
+def span(low: float | None, high: float | None, form: str = ".3f") -> str:
+    """An interval as text, `0.933-0.978`, with signs `-0.028 to +0.019`; "-" where there is none."""
+    if low is None or high is None:
+        return "-"
+    return f"{low:{form}}{' to ' if form.startswith('+') else '-'}{high:{form}}"
+
+
 def columns_of(rows: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
     """The columns that these rows need."""
     return {k: v for k, v in COLUMNS.items() if k not in OPTIONAL or any(row.get(k) is not None for row in rows)}
@@ -52,7 +59,7 @@ def cells(row: dict[str, Any], columns: dict[str, tuple[str, str]] = COLUMNS) ->
         + (", finetuned" if row.get("regime") == "finetuned" else "")
         + (EVIDENCE if row.get("uses_evidence") else ""),
         "front": ", ".join(row["pareto"]) or None,
-        "interval": f"{row['accuracy_low']:.3f}-{row['accuracy_high']:.3f}",
+        "interval": span(row["accuracy_low"], row["accuracy_high"]),
         "inference_ms": None if row["inference_s_per_slide"] is None else row["inference_s_per_slide"] * 1000,
     }
     return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in columns.items()]
@@ -77,9 +84,9 @@ def cells_against(row: dict[str, Any]) -> list[str]:
     """A row of `bench.statistics.tables.against` as text."""
     shown = {
         **row,
-        "interval": f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}",
+        "interval": span(row["difference_low"], row["difference_high"], "+.3f"),
         "discordant": f"{row['only_own']}/{row['only_reference']}",
-        "non_inferior": f"{'yes' if row['non_inferior'] else 'no'} (margin {row['margin']:g})",
+        "non_inferior": f"{row['non_inferior_verdict']} (margin {row['margin']:g})",
     }
     return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in AGAINST.items()]
 

@@ -59,7 +59,8 @@ def front(part: Part, cost: str, among: Sequence[dict[str, Any]] | None = None) 
         for arm, row in part.pairs if row.get(cost) is not None and any(row is one for one in among)
     ]  # fmt: skip
     columns = ["label", "strategy", "cost", "accuracy", "low", "high", "on_front"]
-    return pd.DataFrame(found, columns=columns).sort_values("cost", kind="stable", ignore_index=True)
+    table = pd.DataFrame(found, columns=columns).astype({"low": float, "high": float})  # NaN: no interval
+    return table.sort_values("cost", kind="stable", ignore_index=True)
 
 
 def stages(part: Part) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.report.material import Material, Part
 from bench.statistics.costs import pareto, pools
+from bench.tables import span
 
 ALPHA = 0.05
 SECONDS = "inference_s_per_slide"
@@ -40,7 +41,7 @@ def verdicts(material: Material) -> list[Verdict]:
 
 def _best(where: str, part: Part) -> list[Verdict]:
     arm, best = max(part.pairs, key=lambda pair: pair[1]["accuracy"])
-    value = f"{best['accuracy']:.3f} (95 % interval {best['accuracy_low']:.3f} to {best['accuracy_high']:.3f})"
+    value = f"{best['accuracy']:.3f} (95 % interval {span(best['accuracy_low'], best['accuracy_high'])})"
     found = [Verdict(f"{where}{arm.name}", "has the highest accuracy", value)]
     for pool, rows in pools(part.rows, SECONDS).items():
         cheapest = pareto(rows, SECONDS)
@@ -55,7 +56,7 @@ def _best(where: str, part: Part) -> list[Verdict]:
 
 def _against(where: str, row: dict[str, Any], own: dict[str, Any]) -> Verdict:
     """One strategy against the reference. row: of `bench.statistics.tables.against`; own: its row of the table."""
-    gap = f"{row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f})"
+    gap = f"{row['difference']:+.3f} ({span(row['difference_low'], row['difference_high'], '+.3f')})"
     numbers = f"{gap}, Holm p {row['holm_p']:.2g}{_times(own, row['reference'])}"
     return Verdict(f"{where}{row['name']}", against_words(row), numbers)
 
@@ -64,14 +65,18 @@ def against_words(row: dict[str, Any]) -> str:
     """Sure only where the interval and the corrected test agree; else non-inferiority, or that nothing is known."""
     reference, margin = row["reference"], f"the margin of {row['margin']:g}"
     more = "more" if row["difference"] > 0 else "less"
-    apart = row["difference_low"] > 0 or row["difference_high"] < 0
+    low, high = row["difference_low"], row["difference_high"]
+    if low is None:
+        return f"is not set apart from {reference} by anything: one {row['clusters_are'][:-1]} shows no spread"
+    apart = low > 0 or high < 0
     if apart and row["holm_p"] < ALPHA:
         return f"is {more} accurate than {reference}"
     if row["non_inferior"]:
         return f"is not worse than {reference} by more than {margin}"
     if apart:
         return f"seems {more} accurate than {reference}, by its interval; the corrected test does not confirm it"
-    return f"does not surely differ from {reference}; a loss above {margin} is not excluded"
+    few = f": {verdict}" if (verdict := row["non_inferior_verdict"]).startswith("too few") else ""
+    return f"does not surely differ from {reference}; a loss above {margin} is not excluded{few}"
 
 
 def _times(own: dict[str, Any], reference: str) -> str:

@@ -8,26 +8,34 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.statistics.pairs import cluster_interval
+from bench.statistics.intervals import mean_interval
 
 
 def ratio_interval(
     reference: pd.Series, own: pd.Series, cluster: pd.Series | None = None
-) -> tuple[float, float, float] | None:
+) -> tuple[float, float | None, float | None] | None:
     """Geometric mean of reference / own over the index they share, with its 95 % interval; None where none is shared.
 
-    Bootstrap of the paired log ratios, for both were measured in turns on the same slide or the same training.
-    cluster: with the index of `own`, what is resampled together (the slide, whose seeds are no new slides); None: each
-    pair alone. With one cluster there is no spread to see: the interval is (0, inf).
+    Student's t of the paired log ratios, for both were measured in turns on the same slide or the same training.
+    cluster: with the index of `own`, what belongs together (the slide, whose seeds are no new slides); None: each
+    pair alone. With one cluster there is no spread to see: no interval.
     """
     both = pd.concat([reference, own], axis=1, join="inner").dropna()
     if both.empty:
         return None
     logs = np.log(both.iloc[:, 0].to_numpy(float) / both.iloc[:, 1].to_numpy(float))
-    member = np.arange(len(logs)) if cluster is None else pd.factorize(cluster.loc[both.index])[0]
-    low, high = cluster_interval(np.stack([np.bincount(member, logs), np.bincount(member)], 1))
-    return math.exp(float(logs.mean())), math.exp(low), math.exp(high)
+    found = mean_interval(
+        pd.Series(logs), pd.Series(np.arange(len(logs)) if cluster is None else cluster.loc[both.index])
+    )
+    low, high = (None, None) if found is None else (_exp(end) for end in found)
+    return math.exp(float(logs.mean())), low, high
 
+
+def _exp(value: float) -> float:
+    return math.exp(min(value, MOST_LOG))  # two trainings can leave a ratio open over hundreds of decades
+
+
+MOST_LOG = 700.0
 
 COSTS: dict[str, str] = {
     "patches": "patches_per_slide",

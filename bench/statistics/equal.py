@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from bench.statistics.pairs import by_cluster, cluster_interval, correct_table
+from bench.statistics.intervals import difference_interval
+from bench.statistics.pairs import correct_table
 
 THIRDS = ("easy", "middle", "hard")
 SAME = 1e-9  # budgets closer than this differ by rounding only
@@ -16,12 +17,14 @@ SAME = 1e-9  # budgets closer than this differ by rounding only
 
 def equal_patches(
     own: pd.DataFrame, reference: dict[float, pd.DataFrame], patches: float
-) -> tuple[float, float, float] | None:
-    """(difference, low, high): accuracy of `own` minus the reference's at `patches`, and its 95 % interval.
+) -> tuple[float, float | None, float | None] | None:
+    """(difference, low, high): accuracy of `own` minus the reference's at `patches`, and its 95 % interval (None, None
+    for one cluster).
 
     own: predictions, with slide, patient, label, predicted; reference: the same of each of its budgets, by the patches
     it then reads a slide. Its accuracy on a slide is linear in log patches between the two budgets next to `patches`;
-    clusters (patients, else slides) are resampled. None where `patches` lies outside its budgets or no slide is shared.
+    the interval is over clusters (patients, else slides). None where `patches` lies outside its budgets or no slide is
+    shared.
     """
     under = [n for n in reference if 0 < n <= patches * (1 + SAME)]
     over = [n for n in reference if n >= patches * (1 - SAME)]
@@ -34,7 +37,8 @@ def equal_patches(
     if both.empty:
         return None
     gap = both["right"] - (1 - share) * both["right_low"] - share * both["right_high"]
-    return float(gap.mean()), *cluster_interval(by_cluster(gap, both["cluster"]))
+    low, high = difference_interval(gap, both["cluster"]) or (None, None)
+    return float(gap.mean()), low, high
 
 
 def thirds(rows: pd.DataFrame, judge: pd.DataFrame) -> pd.Series:

@@ -11,7 +11,8 @@ import pandas as pd
 from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar
 
-RESAMPLES = 2000
+from bench.statistics.intervals import clusters_by_size, difference_interval, least_clusters
+
 SAME_ACCURACY = 1e-9  # differences closer than this differ by rounding only
 
 
@@ -19,22 +20,33 @@ SAME_ACCURACY = 1e-9  # differences closer than this differ by rounding only
 class Difference:
     """Accuracy of a strategy minus the reference's over shared slides.
 
-    value, low, high: the difference and its 95 % interval (clusters resampled); only_own, only_reference: slides that
-    one of the two has right in most of its seeds and the other wrong in most; mcnemar_p: exact, two-sided; clusters:
-    how many there are to resample.
+    value, low, high: the difference and its 95 % interval (`bench.statistics.intervals`; None for one cluster);
+    only_own, only_reference: slides that one of the two has right in most of its seeds and the other wrong in most;
+    mcnemar_p: exact, two-sided; clusters: how many patients or slides (`unit`) there are; effective: the same, those of
+    unequal numbers of slides counted by Kish.
     """
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     only_own: int
     only_reference: int
     mcnemar_p: float
     clusters: int
+    effective: float
+    unit: str
 
     def non_inferior(self, margin: float) -> bool:
         """Whether the difference is above -margin with one-sided confidence of 97.5 %; margin > 0 in accuracy."""
-        return self.low > -margin
+        return self.low is not None and self.low > -margin
+
+    def verdict(self, margin: float) -> str:
+        """`non_inferior` in words: yes; no; or that so few clusters could not show it, had they all been concordant."""
+        if self.non_inferior(margin):
+            return "yes"
+        least = least_clusters(margin)
+        inferior = self.high is not None and self.high < -margin
+        return "no" if inferior or self.effective >= least - SAME_ACCURACY else f"too few {self.unit} (n < {least})"
 
 
 def correct_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -48,42 +60,21 @@ def correct_table(rows: pd.DataFrame) -> pd.DataFrame:
 def difference(own: pd.DataFrame, reference: pd.DataFrame) -> Difference | None:
     """Paired difference of two tables of predictions; None where they share no slide.
 
-    The bootstrap resamples clusters (patients, else slides); a slide keeps its seeds together, so training seeds are
-    not taken for slides. McNemar: exact binomial on discordant slides: right where most seeds are, wrong where most
+    The interval is over clusters (patients, else slides); a slide keeps its seeds together, so training seeds are not
+    taken for slides. McNemar: exact binomial on discordant slides: right where most seeds are, wrong where most
     are wrong; a slide with as many right as wrong is neither and says nothing.
     """
     both: Any = correct_table(own).join(correct_table(reference), how="inner", rsuffix="_reference")
     if both.empty:
         return None
     gap = both["right"] - both["right_reference"]
-    by = by_cluster(gap, both["cluster"])
-    low, high = cluster_interval(by)
+    low, high = difference_interval(gap, both["cluster"]) or (None, None)
     own, other = both["right"], both["right_reference"]
     b, c = int(((own > 0.5) & (other < 0.5)).sum()), int(((own < 0.5) & (other > 0.5)).sum())
     p = float(mcnemar([[0, b], [c, 0]], exact=True).pvalue) if b + c else 1.0  # pyright: ignore
-    return Difference(float(gap.mean()), low, high, b, c, p, len(by))
-
-
-def by_cluster(values: pd.Series, clusters: pd.Series) -> np.ndarray:
-    """(sum, count) of `values` in each cluster, [n, 2]."""
-    return pd.DataFrame({"c": clusters, "d": values}).groupby("c")["d"].agg(["sum", "count"]).to_numpy(float)
-
-
-def cluster_interval(by: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """95 % percentile interval of the mean over members of clusters; by [n, 2] = (sum, count) of each cluster.
-
-    Drawn by multinomial counts of clusters: the same as resampling rows, in memory that does not grow with them.
-    The width is scaled by sqrt(n / (n - 1)): percentile intervals of few clusters are too short.
-    """
-    n = len(by)
-    if n < 2:
-        return float("-inf"), float("inf")
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES)
-    means = (counts @ by[:, 0]) / np.maximum(counts @ by[:, 1], 1e-12)
-    centre = by[:, 0].sum() / by[:, 1].sum()
-    low, high = np.percentile(means, [2.5, 97.5])
-    factor = math.sqrt(n / (n - 1))
-    return float(centre + (low - centre) * factor), float(centre + (high - centre) * factor)
+    unit = "slides" if both["cluster"].equals(pd.Series(both.index.astype(str), both.index)) else "patients"
+    clusters = both["cluster"]
+    return Difference(float(gap.mean()), low, high, b, c, p, int(clusters.nunique()), clusters_by_size(clusters), unit)
 
 
 def corrected_t(gaps: np.ndarray, n_train: int, n_test: int) -> tuple[float, float] | None:

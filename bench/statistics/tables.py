@@ -16,7 +16,9 @@ from bench.compare import rows_of
 from bench.errors import NotComparableError, UsageError
 from bench.finished import Arm, FinishedRun, arms, beside, load_all
 from bench.statistics.costs import COSTS, best_under, hypervolume, mark_fronts, name_of, pareto, pools
+from bench.statistics.intervals import least_clusters
 from bench.statistics.pairs import corrected_t, difference, holm
+from bench.tables import span
 
 MACHINE = ("cpu", "cores", "platform")
 """Keys of a run's environment that must agree for seconds to be compared; so must the device, and what GPU it is."""
@@ -150,7 +152,9 @@ def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
         "reference": reference.name, "difference": found.value, "difference_low": found.low,
         "difference_high": found.high, "only_own": found.only_own, "only_reference": found.only_reference,
         "mcnemar_p": found.mcnemar_p, "t_p": None if tested is None else tested[1], "trainings": len(shared),
-        "margin": margin, "non_inferior": found.non_inferior(margin),
+        "clusters": found.clusters, "clusters_are": found.unit,
+        "margin": margin, "non_inferior": found.non_inferior(margin), "non_inferior_verdict": found.verdict(margin),
+        "non_inferior_least": least_clusters(margin),
     }  # fmt: skip
 
 
@@ -218,7 +222,7 @@ def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) 
             continue
         lines.append(
             f"{name}: best within {budget:g} {unit}: {name_of(best)} at {best[cost]:.3g}, accuracy "
-            f"{best['accuracy']:.3f} ({best['accuracy_low']:.3f}-{best['accuracy_high']:.3f})"
+            f"{best['accuracy']:.3f} ({span(best['accuracy_low'], best['accuracy_high'])})"
         )
     return lines
 

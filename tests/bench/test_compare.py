@@ -84,7 +84,7 @@ def test_difference_pairs_slides_and_seeds(tmp_path):
         write(tmp_path, "exhaustive-all", seed, [1.0, 1.0], right, 1.0)
     found = difference(load_runs(tmp_path))
     assert found["jsma"] == 1.0 and found["exhaustive-all"] == 0.75 and found["difference"] == 0.25
-    assert found["slides"] == 2 and found["low"] == 0.0 and found["high"] == 0.5
+    assert found["slides"] == 2 and -1 < found["low"] < 0.25 < found["high"] <= 1
 
 
 def test_scaling_ratios_are_paired_by_round():

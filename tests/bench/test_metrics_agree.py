@@ -36,7 +36,7 @@ def test_of_several_classes(seed):
     assert found["macro_f1"] == pytest.approx(f1_score(label, said, average="macro"))
     recalls = [(said[label == k] == k).mean() for k in range(4)]
     assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
-    low, high = proportion_confint((label == said).sum(), len(label), method="wilson")
+    low, high = proportion_confint((label == said).sum(), len(label), method="beta")
     assert accuracy_interval(rows)[1:] == pytest.approx((low, high))
 
 

@@ -1,6 +1,5 @@
 """Pairs of strategies against sums by hand and references written out."""
 
-import itertools
 import math
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from bench.statistics.pairs import cluster_interval, corrected_t, difference, holm
+from bench.statistics.pairs import corrected_t, difference, holm
 
 
 def table(right, patient=None, seed=0):
@@ -47,16 +46,6 @@ def test_a_slide_keeps_its_seeds_together():
     assert few is not None and few == many
 
 
-def test_the_interval_is_that_of_all_resamples_of_few_clusters():
-    by = np.array([[2.0, 2], [0.0, 1], [1.0, 3], [3.0, 3]])
-    means = sorted(by[list(pick), 0].sum() / by[list(pick), 1].sum() for pick in itertools.product(range(4), repeat=4))
-    centre = by[:, 0].sum() / by[:, 1].sum()
-    factor = math.sqrt(4 / 3)
-    low, high = (centre + (q - centre) * factor for q in np.percentile(means, [2.5, 97.5]))
-    assert cluster_interval(by) == pytest.approx((low, high), abs=0.05)
-    assert cluster_interval(by[:1]) == (-math.inf, math.inf)
-
-
 def test_patients_widen_the_interval():
     right, other = [1] * 40 + [0] * 40, [0] * 80
     alone = difference(table(right), table(other))
@@ -90,7 +79,32 @@ def test_holm_by_hand():
 
 def test_non_inferiority_asks_the_lower_bound():
     same = difference(table([1] * 300 + [0] * 20), table([1] * 300 + [0] * 20))
-    assert same is not None and same.non_inferior(0.02)
+    assert same is not None and same.non_inferior(0.02) and same.verdict(0.02) == "yes"
+    worse = difference(table([0] * 100 + [1] * 220), table([1] * 320))
+    assert worse is not None and worse.verdict(0.02) == "no"
     rng = np.random.default_rng(0)
-    noisy = difference(table(rng.random(40) < 0.8), table(rng.random(40) < 0.8))
-    assert noisy is not None and not noisy.non_inferior(0.02)
+    noisy = difference(table(rng.random(400) < 0.8), table(rng.random(400) < 0.8))
+    assert noisy is not None and not noisy.non_inferior(0.02) and noisy.verdict(0.02) == "no"
+
+
+@pytest.mark.parametrize("right", ([1, 1, 1], [1, 1, 1, 1, 1], [1, 0] * 60))
+def test_too_few_slides_say_so(right):
+    found = difference(table(right), table(right))
+    assert found is not None and found.low is not None and found.low < -0.02
+    assert found.verdict(0.02) == "too few slides (n < 183)"
+    patients = [f"p{i % 3}" for i in range(len(right))]
+    grouped = difference(table(right, patients), table(right, patients))
+    assert grouped is not None and grouped.verdict(0.02) == "too few patients (n < 183)"
+
+
+def test_few_slides_suffice_where_they_show_it():
+    found = difference(table([1] * 12), table([0] * 12))
+    assert found is not None and found.verdict(0.02) == "yes"
+    turned = difference(table([0] * 12), table([1] * 12))
+    assert turned is not None and turned.verdict(0.02) == "no"
+
+
+def test_one_patient_has_no_interval():
+    found = difference(table([1] * 6, "p"), table([1, 0] * 3, "p"))
+    assert found is not None and (found.low, found.high, found.clusters, found.unit) == (None, None, 1, "patients")
+    assert not found.non_inferior(0.02) and found.verdict(0.5) == "too few patients (n < 6)"
