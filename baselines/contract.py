@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import torch
 from torch import Generator, Tensor, nn
 
 from jsma import JSMASettings
 from jsma.checked import Count, Mpp, Share, Units, Weight, checked
+from jsma.errors import ContractError, EvidenceRefusedError
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
+from jsma.slides import SlideError
 
 Purpose = Literal["test", "choose", "calibrate"]
 
@@ -147,3 +153,83 @@ class Strategy(nn.Module, ABC):
 def at_each_magnification(settings: StrategySettings) -> list[StrategySettings]:
     """One candidate for each magnification of the method."""
     return [replace(settings, mpp=mpp) for mpp in settings.method.mpps]
+
+
+# --- asking a strategy ------------------------------------------------------------------------------------
+def ask(strategy: Strategy, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
+    """The outcomes of `slides`, one each in that order, checked against what `Outcome` says.
+
+    Training, inference and `jsma-bench check` ask through here. SlideError, OSError and EvidenceRefusedError pass.
+    Whatever else a strategy raises, `sys.exit` too, is a ContractError that names the strategy, the slides and what
+    checks it; the error itself is its `__cause__`.
+    """
+    try:
+        outcomes = strategy(slides, generator)
+        problem = _problem(strategy, slides, outcomes)
+    except (SlideError, OSError, EvidenceRefusedError, KeyboardInterrupt):
+        raise
+    except ContractError as error:  # of a service of the slide
+        raise ContractError(f"{named(strategy, slides)}: {error}; {advice(type(strategy))}") from error.__cause__
+    except BaseException as error:  # a strategy of one's own may raise anything, sys.exit too
+        raise ContractError(f"{named(strategy, slides)}: {told(error)}; {advice(type(strategy))}") from error
+    if problem:
+        raise ContractError(f"{named(strategy, slides)}: {problem}; {advice(type(strategy))}")
+    return outcomes
+
+
+def named(strategy: Strategy, slides: Sequence[MeteredSlide]) -> str:
+    """Strategy and slides, for an error."""
+    more = f" and {len(slides) - 1} more" if len(slides) > 1 else ""
+    return f"strategy {strategy.name!r}, slide {slides[0].id}{more}" if slides else f"strategy {strategy.name!r}"
+
+
+def told(error: BaseException) -> str:
+    """Type, words and place of whatever was raised, in one line."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    words = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {words} ({frame.filename}:{frame.lineno})"
+
+
+def advice(cls: type[Strategy]) -> str:
+    """The command that tells what is wrong with a strategy."""
+    own = not cls.__module__.startswith("baselines.")
+    target = f"{os.path.relpath(inspect.getfile(cls))}:{cls.__name__}" if own else cls.name
+    return f"`jsma-bench check {target}` says more"
+
+
+def _problem(strategy: Strategy, slides: Sequence[MeteredSlide], outcomes: object) -> str | None:
+    """What is wrong with what was returned, or None."""
+    if not isinstance(outcomes, (list, tuple)) or not all(isinstance(outcome, Outcome) for outcome in outcomes):
+        return f"it returned {type(outcomes).__name__}; allowed: a list of Outcome, one for each slide"
+    if len(outcomes) != len(slides):
+        return f"{len(outcomes)} outcomes for {len(slides)} slides; one each, in the same order"
+    for slide, outcome in zip(slides, outcomes, strict=True):
+        wrong = _wrong_logits(strategy, outcome) or _wrong_cells(strategy, slide, outcome)
+        if wrong:
+            return wrong if len(slides) == 1 else f"of slide {slide.id}: {wrong}"
+    return None
+
+
+def _wrong_logits(strategy: Strategy, outcome: Outcome) -> str | None:
+    logits, n = outcome.logits, strategy.n_classes
+    if not isinstance(logits, Tensor) or tuple(logits.shape) != (n,):
+        got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        return f"logits are {got}; allowed: a tensor of shape [n_classes] = [{n}]"
+    if not bool(torch.isfinite(logits).all()):
+        return f"logits are {logits.tolist()}; finite and of shape [n_classes] = [{n}]"
+    return None
+
+
+def _wrong_cells(strategy: Strategy, slide: MeteredSlide, outcome: Outcome) -> str | None:
+    cells, n = outcome.cells, strategy.settings.method.n_patches
+    if cells is None:
+        return None
+    whole = isinstance(cells, Tensor) and not (cells.is_floating_point() or cells.is_complex())
+    if not whole or cells.dtype == torch.bool or cells.ndim != 1:
+        return "outcome.cells is no list of cells; allowed: flat indices, long [n]"
+    if len(cells) and not 0 <= int(cells.min()) <= int(cells.max()) < slide.view.grid.n_cells:
+        return f"outcome.cells are {int(cells.min())}..{int(cells.max())}; allowed: 0..{slide.view.grid.n_cells - 1}"
+    if strategy.bounded and len(cells) > n and (strategy.trains_within_budget or not strategy.training):
+        mode = "training" if strategy.training else "test"
+        return f"read {len(cells)} patches of a slide in {mode} with n_patches = {n}, repeated ones counted"
+    return None

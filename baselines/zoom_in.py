@@ -59,9 +59,7 @@ class ZoomIn(Strategy):
         regions = family[finer].unique()
         regions = regions[mask[regions]].to(overview.device)
         if not len(regions):
-            error = SlideError(f"slide {slide.id}: no region at {max(slide.view.grid.mpps)} um/px holds finer tissue")
-            error.slide_id = slide.id
-            raise error
+            raise SlideError(f"slide {slide.id}: no region at {max(slide.view.grid.mpps)} um/px holds finer tissue")
         logits = self.model.attention(overview, slide.view.pools)[self.coarse][0][regions - part.start]
         log_a = masked_log_probs(logits, eps=self.settings.method.smoothing_eps)
         return regions, log_a, self.model.attention.hidden(overview, slide.view.pools)[0]

@@ -118,9 +118,7 @@ class ZoomMIL(Strategy):
         part, weight = slide.view.grid.slices[self.order[0]], self.head.weight
         cells = (slide.view.mask[part].nonzero()[:, 0] + part.start).to(weight.device)
         if not len(cells):
-            error = SlideError(f"slide {slide.id}: no tissue patch at the coarsest magnification; give a finer one")
-            error.slide_id = slide.id
-            raise error
+            raise SlideError(f"slide {slide.id}: no tissue patch at the coarsest magnification; give a finer one")
         level = Level(cells, torch.eye(len(cells)).to(weight), weight.new_zeros(0), 0)
         left, read, pooled = self.settings.method.n_patches, [], [weight.new_zeros(0)] * len(self.order)
         for step, m in enumerate(self.order):

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from bench.datasets import SlideRecord
+from bench.failing import of_a_slide
 from jsma.encoder import Encoder
 from jsma.meter import Counters, Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
 from jsma.scale import FeatureScale
-from jsma.slides import Slide, SlideError
+from jsma.slides import Slide
 
 SLIDES, PATCHES = 48, 8  # at most so many training slides, patches a magnification of each
 
@@ -51,8 +52,9 @@ def calibrate(
             features = slide.features(torch.cat(drawn)).split([len(cells) for cells in drawn])
             for group, found in zip(rows, [*features, slide.overview_feature()[None]], strict=True):
                 group.append(found)
-        except (SlideError, OSError):
-            continue
+        except (OSError, ValueError) as error:
+            if not of_a_slide(error):
+                raise
         finally:
             slide.close()
     scale = FeatureScale(len(rows), encoder.dim).to(device)

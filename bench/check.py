@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,18 +12,16 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 
-from baselines.contract import Outcome, Strategy, StrategySettings
+from baselines.contract import Outcome, Strategy, StrategySettings, ask, told
 from bench.check_scene import SETTINGS, Scene, Watched, opened, scene, settings_with
 from bench.datasets import SlideRecord
+from bench.failing import ask_without
+from jsma.errors import ContractError
 from jsma.meter import Meter
 
 BUDGETS = (1, 3, 8)
 STEPS, LOOK_EVERY, LEARNING_RATE = 120, 10, 1e-2
 MODES = {True: "training", False: "test"}
-
-
-class ContractError(AssertionError):
-    """What a strategy does that the contract forbids, in one line."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +52,7 @@ class Trial:
 
     def said(self, strategy: Strategy, slides: Sequence[Watched], training: bool, seed: int = 0) -> list[Outcome]:
         """One outcome a slide, in training or at test, from the sampling seed."""
-        outcomes = strategy.train(training)(slides, Generator().manual_seed(seed))
-        if len(outcomes) != len(slides):
-            raise ContractError(f"{len(outcomes)} outcomes for {len(slides)} slides; one each, in the same order")
-        for outcome in outcomes:
-            if tuple(outcome.logits.shape) != (2,) or not bool(torch.isfinite(outcome.logits).all()):
-                raise ContractError(f"logits are {outcome.logits.tolist()}; finite and of shape [n_classes] = [2]")
-        return outcomes
+        return ask(strategy.train(training), slides, Generator().manual_seed(seed))
 
     def loss(self, strategy: Strategy, slides: Sequence[Watched], seed: int) -> Tensor:
         """The loss of training: cross-entropy plus the mean penalty."""
@@ -111,6 +102,23 @@ def _proper(slide: Watched, outcome: Outcome) -> None:
             raise ContractError(f"outcome.{what} is no detached distribution [{size}] that sums to 1")
         if what == "attention" and float(p[~mask].abs().sum()) > 0:
             raise ContractError("outcome.attention has mass on cells without tissue")
+
+
+def blank(trial: Trial) -> str:
+    """A slide without tissue at one magnification, whichever, is used or dropped, and the slide beside it is used."""
+    for training in MODES:
+        for m in range(len(SETTINGS.method.mpps)):
+            strategy, dropped = trial.build(), dict[str, str]()
+            slides = trial.slides(strategy)
+            slides[0].view.mask[slides[0].view.grid.slices[m]] = False
+            outcomes = ask_without(strategy.train(training), slides, Generator().manual_seed(0), dropped)
+            if slides[1].id in dropped:
+                raise ContractError(f"a slide with tissue at all magnifications is dropped: {dropped[slides[1].id]}")
+            kept = [slide for slide in slides if slide.id not in dropped]
+            for slide, outcome in zip(kept, outcomes, strict=True):
+                if outcome.cells is not None and not bool(slide.view.mask[outcome.cells.cpu()].all()):
+                    raise ContractError("it reads cells without tissue; keep to slide.view.mask")
+    return "a slide without tissue at one magnification ends nothing"
 
 
 def deterministic(trial: Trial) -> str:
@@ -246,7 +254,7 @@ def evidence(trial: Trial) -> str:
 
 CHECKS: dict[str, Callable[[Trial], str]] = {
     check.__name__: check
-    for check in (source, outcomes, deterministic, budget, gradients, learns, saves, metered, evidence)
+    for check in (source, outcomes, blank, deterministic, budget, gradients, learns, saves, metered, evidence)
 }
 """Name -> check; returns what was seen, raises where the contract is broken."""
 
@@ -267,10 +275,10 @@ def _findings(trial: Trial) -> list[Finding]:
         try:
             ok, detail = True, check(trial)
         except ContractError as error:
-            ok, detail = False, str(error)
-        except Exception as error:  # a strategy under test may raise anything
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            words = " ".join(str(error).split()) or "no message"
-            ok, detail = False, f"{type(error).__name__}: {words} ({frame.filename}:{frame.lineno})"
+            ok, detail = False, told(error.__cause__) if error.__cause__ else str(error)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a strategy under test may raise anything, sys.exit too
+            ok, detail = False, told(error)
         findings.append(Finding(trial.cls.name, name, ok, detail))
     return findings

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from bench.errors import INTERRUPTED, NOT_COMPARABLE, USAGE, NotComparableError, UsageError
-from jsma.errors import EncoderError, EvidenceRefusedError
+from jsma.errors import ContractError, EncoderError, EvidenceRefusedError
 from jsma.slides import SlideError
 
 # typer brings its own copy of click from 0.27 on, and the two have unrelated exceptions: take the one that it raises
@@ -28,7 +28,7 @@ def ended(app: typer.Typer) -> int:
     except NotComparableError as error:
         print(f"not comparable: {error}", file=sys.stderr)
         return NOT_COMPARABLE
-    except (UsageError, SlideError, EncoderError, EvidenceRefusedError) as error:
+    except (UsageError, SlideError, EncoderError, ContractError, EvidenceRefusedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
     if code == INTERRUPTED:

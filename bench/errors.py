@@ -1,5 +1,7 @@
 """Mistakes that a user can mend, and the exit codes."""
 
+from collections.abc import Mapping
+
 OK, REGRESSION, USAGE, PARTIAL, NOT_COMPARABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
@@ -13,3 +15,10 @@ class UsageError(ValueError):
 
 class DamagedRunError(UsageError):
     """A run folder whose files are not what was written: one line that names it; the other runs go on."""
+
+
+def listed(failed: Mapping[str, str], most: int = 3) -> str:
+    """How many slides failed and why, of the first `most`; failed: slide -> reason."""
+    first = [why if slide in why else f"{slide}: {why}" for slide, why in list(failed.items())[:most]]
+    more = f"; {len(failed) - len(first)} more" if len(failed) > len(first) else ""
+    return f"{len(failed)} failed: {'; '.join(first)}{more}"

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Generator
 
-from baselines.contract import Outcome, Strategy
+from baselines.contract import Outcome, Strategy, ask
 from bench.cache import WARM, prepare
 from bench.datasets import Dataset, SlideRecord
 from bench.energy import meter_of
 from bench.evidence.shares import evidence_for
+from bench.failing import Failure, of_a_slide
 from bench.looks import Album, keep, wanted
 from bench.where import evidence_of, where_looked
 from jsma.encoder import Encoder
@@ -71,7 +72,9 @@ def infer(contestants: dict[str, Contestant], records: list[SlideRecord], datase
             for name in names:
                 states[name] = prepare(record.path, cache) if cache != WARM or not states else WARM
                 rows[name] = _one(contestants[name], record, dataset, view, open_record, seed)
-        except (SlideError, OSError) as error:
+        except Failure as error:
+            if not of_a_slide(error):
+                raise
             failed[record.id] = str(error)
         else:
             for position, (name, row) in enumerate(rows.items()):
@@ -94,7 +97,7 @@ def _warm_up(contestants: dict[str, Contestant], record: SlideRecord, view: View
     for contestant in contestants.values():
         try:
             _predict(contestant, record, view, open_record, seed)
-        except (SlideError, OSError):
+        except Failure:
             return  # the slide is tried again, and listed, in its turn
 
 
@@ -112,7 +115,7 @@ def _predict(contestant: Contestant, record: SlideRecord, view: ViewSettings, op
     slide = MeteredSlide(record.id, lambda: open_record(record), desk, evidence_of=evidence_of)
     generator = Generator(device=device).manual_seed(sampling_seed(seed, record.id))
     try:
-        outcome = contestant.strategy([slide], generator)[0]
+        outcome = ask(contestant.strategy, [slide], generator)[0]
         outcome.logits = outcome.logits.cpu()
     finally:
         slide.close()

@@ -60,7 +60,8 @@ def _loaded(where: str, what: str) -> ModuleType:
         sys.modules[name] = module  # dataclasses, pickle and inspect look a class's module up there
         spec.loader.exec_module(module)
         return module
-    except UsageError:
+    except (UsageError, KeyboardInterrupt):
         raise
-    except Exception as error:  # whatever a user's file raises is the user's to mend
-        raise UsageError(f"{what}: cannot be imported ({type(error).__name__}: {error})") from error
+    except BaseException as error:  # whatever a user's file raises, sys.exit too, is the user's to mend
+        words = " ".join(str(error).split())
+        raise UsageError(f"{what}: cannot be imported ({type(error).__name__}: {words})") from error

@@ -15,15 +15,16 @@ from bench.calibrate import Calibration, calibrate
 from bench.code import code_digest
 from bench.datasets import Dataset, SlideRecord
 from bench.energy import meter_of
-from bench.errors import UsageError
+from bench.errors import UsageError, listed
 from bench.evidence.shares import evidence_for, need_annotation
+from bench.failing import enough, of_a_slide
 from bench.infer import Contestant, infer
 from bench.looks import FILE, album, save
 from bench.plugin import source_of
 from bench.rundir import RunDirectory, RunKey
 from bench.settings import RunSettings
-from bench.strategies import strategy_class
-from bench.train import Labelled, Trained, settings_record, train
+from bench.strategies import one_of_each, strategy_class
+from bench.train import Labelled, Trained, classes_of, settings_record, train
 from jsma.encoder import Encoder, build_encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide
@@ -86,12 +87,11 @@ class Runner:
                 self.failed[record.id] = str(error)
             self.report("checking slides", number + 1, len(self.dataset.records))
         if all(r.id in self.failed for r in self.dataset.records):
-            raise UsageError(
-                f"none of the {len(self.failed)} slides can be read; the first: " + next(iter(self.failed.values()))
-            )
+            raise UsageError(f"no slide can be read; {listed(self.failed)}")
 
     def run(self, plan: Plan) -> Result:
         """Train and infer everything that is not complete yet."""
+        one_of_each(plan.strategies)
         code_digest()  # kept from now on: files may be edited before the last run is recorded
         need_annotation(map(strategy_class, plan.strategies), self.dataset.name, self.dataset.records)
         keys = {(f, s, n): self._key(n, f, s, plan) for f in plan.folds for s in plan.seeds for n in plan.strategies}
@@ -227,7 +227,10 @@ class Runner:
             except ValueError as error:  # settings that this strategy cannot work with
                 raise UsageError(str(error)) from error
 
+        classes = {part: classes_of(items) for part, items in opened.items()}
         opened = {part: [item for item in items if self._looked(item)] for part, items in opened.items()}
+        enough("training", classes["train"], self.failed)
+        enough("validation", classes["val"], self.failed)
         trained = train(
             build,
             cls.candidates(settings.strategy),
@@ -246,7 +249,9 @@ class Runner:
         """Read the overview; a slide without tissue or with damage is listed and left out."""
         try:
             _ = item.slide.view
-        except (SlideError, OSError) as error:
+        except (OSError, ValueError) as error:
+            if not of_a_slide(error):
+                raise
             self.failed[item.slide.id] = str(error)
             return False
         return True

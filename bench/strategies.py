@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from baselines import STRATEGIES
 from baselines.contract import Strategy
 from bench.errors import UsageError
@@ -18,9 +21,24 @@ def strategy_class(name: str, option: str = "--strategies") -> type[Strategy]:
         every = "; all of them: all" if option == "--strategies" else ""
         raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}{every}; yours: file.py:Class")
     found = own_class(target, Strategy, option)
-    if not getattr(found, "name", "") or not getattr(found, "source", ""):
+    own = getattr(found, "name", "")
+    if not own or not getattr(found, "source", ""):
         raise UsageError(f"{option} {name}: give the class `name` and `source`; see baselines/contract.py")
+    if not isinstance(own, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", own):
+        raise UsageError(f"{option} {name}: its `name` is {own!r}; allowed: letters, digits, dots, dashes, underscores")
+    if name not in STRATEGIES and own in STRATEGIES and found is not strategy_class(own, option):
+        raise UsageError(f"{option} {name}: this project has a strategy called {own!r}; give the class another `name`")
     return found
+
+
+def one_of_each(names: Sequence[str]) -> None:
+    """UsageError where two different classes of `names` are called the same: their runs could not be told apart."""
+    called: dict[str, str] = {}
+    for name in names:
+        first = called.setdefault(strategy_class(name).name, name)
+        if first != name:
+            own = strategy_class(name).name
+            raise UsageError(f"--strategies: {first} and {name} are both called {own!r}; give each a `name` of its own")
 
 
 def lineage(name: str) -> list[str]:

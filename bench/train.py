@@ -13,10 +13,10 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from baselines.contract import Outcome, Purpose, Strategy, StrategySettings
+from bench.failing import ask_without, enough
 from bench.settings import TrainSettings
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide
-from jsma.slides import SlideError
 
 
 @dataclass
@@ -136,9 +136,9 @@ def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: tor
            settings: TrainSettings, generator: Generator, dropped: dict[str, str]) -> dict[str, float]:  # fmt: skip
     strategy.train()
     desk.encoder.train()  # a frozen one stays in evaluation mode
-    items = [item for item in items if item.slide.id not in dropped]
+    labels_of_all, items = classes_of(items), [item for item in items if item.slide.id not in dropped]
     order = torch.randperm(len(items), generator=generator, device=generator.device).tolist()
-    total, p_sum, p_count = 0.0, None, 0
+    total, n, p_sum, p_count = 0.0, 0, None, 0
     for start in range(0, len(order), settings.batch):
         batch = [items[i] for i in order[start : start + settings.batch]]
         batch, outcomes = _forward(strategy, batch, generator, dropped)
@@ -147,7 +147,7 @@ def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: tor
         with desk.meter.stage("aggregate"):
             labels = torch.tensor([item.label for item in batch], device=desk.device)
             loss = cross_entropy(torch.stack([o.logits for o in outcomes]), labels)
-            total += float(loss.detach()) * len(batch)
+            total, n = total + float(loss.detach()) * len(batch), n + len(batch)
             added = [o.penalty_of(item.label) for o, item in zip(outcomes, batch, strict=True)]
             penalties = [penalty for penalty in added if penalty is not None]
             if penalties:
@@ -162,7 +162,8 @@ def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: tor
         if drawn:
             step = torch.stack(drawn).sum(0)
             p_sum, p_count = (step if p_sum is None else p_sum + step), p_count + len(drawn)
-    row = {"train_loss": total / max(len(items), 1)}
+    enough("training", labels_of_all, dropped)
+    row = {"train_loss": total / n}
     if p_sum is not None:
         share = p_sum / p_count
         row.update({f"p_m{m}": float(v) for m, v in enumerate(share)})
@@ -174,15 +175,13 @@ def _forward(
     strategy: Strategy, batch: list[Labelled], generator: Generator, dropped: dict[str, str]
 ) -> tuple[list[Labelled], list[Outcome]]:
     """The batch without slides that cannot be read (they go to `dropped` with the reason), and its outcomes."""
-    while batch:
-        try:
-            return batch, strategy([item.slide for item in batch], generator)
-        except SlideError as error:
-            if error.slide_id not in {item.slide.id for item in batch}:
-                raise
-            dropped[str(error.slide_id)] = str(error)
-            batch = [item for item in batch if item.slide.id != error.slide_id]
-    return [], []
+    outcomes = ask_without(strategy, [item.slide for item in batch], generator, dropped)
+    return [item for item in batch if item.slide.id not in dropped], outcomes
+
+
+def classes_of(items: list[Labelled]) -> dict[str, int]:
+    """Slide -> class."""
+    return {item.slide.id: item.label for item in items}
 
 
 class Validation:
@@ -227,8 +226,7 @@ class Validation:
             part, outcomes = _forward(strategy, items[start : start + self.batch], generator, dropped)
             rows += outcomes
             kept += part
-        if not rows:
-            raise SlideError("no slide of the validation part can be read to the end; see the failures before")
+        enough("validation", classes_of(self.items), dropped)
         return rows, torch.tensor([item.label for item in kept], device=rows[0].logits.device)
 
 

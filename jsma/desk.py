@@ -51,7 +51,8 @@ class ViewSettings:
 @dataclass
 class Desk:
     """Services of one pass. `store` is None where the encoder is trained or reads must be timed; it keeps raw
-    features, which `scale` (None: as the encoder gives them) brings to one scale on the way out."""
+    features, which `scale` (None: as the encoder gives them) brings to one scale on the way out. last_looked: id of the
+    slide that was looked at last, which a failure that names no slide is probably about."""
 
     meter: Meter
     encoder: Encoder
@@ -59,6 +60,7 @@ class Desk:
     store: FeatureStore | None = None
     scale: FeatureScale | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    last_looked: str = ""
 
     def flops_per_patch(self, height_px: int, width_px: int) -> int:
         """Floating-point operations of one forward pass of the encoder on one patch, by torch's counter."""

@@ -7,3 +7,7 @@ class EncoderError(ValueError):
 
 class EvidenceRefusedError(ValueError):
     """A strategy that does not say that it uses evidence has asked for it."""
+
+
+class ContractError(ValueError):
+    """What a strategy does that the contract forbids, in one line. `__cause__`: what it raised, if it raised."""

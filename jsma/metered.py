@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from jsma.desk import Desk, ViewSettings
-from jsma.errors import EvidenceRefusedError
+from jsma.errors import ContractError, EvidenceRefusedError
 from jsma.grid import CellGrid
 from jsma.meter import Counters
 from jsma.slides import ReadCost, Regions, Slide, SlideError
@@ -59,10 +59,16 @@ class MeteredSlide:
     @property
     def view(self) -> SlideView:
         """Grid, overview, tissue mask and pools; read from the file at first use."""
+        self._desk.last_looked = self.id
         if self._view is None:
             with self._blamed():
                 self._view = self._look()
         return self._view
+
+    @property
+    def last_looked(self) -> str:
+        """Id of the slide of this desk that was looked at last."""
+        return self._desk.last_looked
 
     def _look(self) -> SlideView:
         slide = self._open()
@@ -139,9 +145,14 @@ class MeteredSlide:
         """Encoder features [n, dim] of flat cell indices [n], in that order.
 
         With a store, only cells whose features it lacks are read; a cell that this run uses for the first time is
-        charged in full, one it has paid for is a counted hit. SlideError where the slide cannot be read.
+        charged in full, one it has paid for is a counted hit. SlideError where the slide cannot be read, ContractError
+        where there are no such cells.
         """
-        flat = cells.detach().cpu().numpy()
+        flat, n_cells = cells.detach().cpu().numpy(), self.view.grid.n_cells
+        if flat.ndim != 1 or flat.dtype.kind not in "iu":
+            raise ContractError(f"it asks for cells {flat.dtype} {flat.shape}; allowed: flat indices, long [n]")
+        if len(flat) and not 0 <= flat.min() <= flat.max() < n_cells:
+            raise ContractError(f"it asks for cells {flat.min()}..{flat.max()}; allowed: 0..{n_cells - 1}")
         with self._blamed():
             group = self.view.grid.decode(flat)[0]
             unique = self._desk.meter.new_patches(self.id, flat.tolist())

@@ -25,7 +25,7 @@ MAX_DIFFERENCE = 3.0  # mean absolute grey levels between two readers of the sam
 class SlideError(ValueError):
     """A slide or a request that cannot be served; one line: what, got, allowed, remedy.
 
-    slide_id: name of the slide in the caller's records, where the caller has set it.
+    slide_id: name of the slide in the caller's records, where that is known (`MeteredSlide` sets it).
     """
 
     slide_id: str | None = None

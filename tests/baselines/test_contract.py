@@ -78,6 +78,22 @@ class Improper(Fair):
         return [Outcome(o.logits, None, o.cells, torch.ones(3)) for o in super().forward(slides, generator)]
 
 
+class Brittle(Fair):
+    """Takes tissue at every magnification for granted; of this test."""
+
+    def choose(self, slide, generator):
+        if not all(bool(slide.view.mask[part].any()) for part in slide.view.grid.slices):
+            raise KeyError("no tissue")
+        return super().choose(slide, generator)
+
+
+class Leaver(Fair):
+    """It calls sys.exit; of this test."""
+
+    def say(self, slide, features):
+        raise SystemExit
+
+
 class Restless(Fair):
     def say(self, slide, features):
         return super().say(slide, features) + torch.rand(2)
@@ -158,6 +174,8 @@ OFFENDERS = (
     (Glass, "outcomes", "without tissue"),
     (Silent, "outcomes", "names 0 cells, 5 were read"),
     (Improper, "outcomes", "p_magnification is no detached distribution"),
+    (Brittle, "blank", "KeyError: 'no tissue'"),
+    (Leaver, "outcomes", "SystemExit: no message"),
     (Restless, "deterministic", "the same seed gives other logits in training"),
     (Drawn, "deterministic", "another seed gives other logits at test"),
     (Greedy, "budget", "read 2 patches of a slide in training with n_patches = 1"),
@@ -177,6 +195,13 @@ def test_an_offender_fails_its_check(cls, check, words):
     CHECKS[check](Trial(Fair, scene()))
     with pytest.raises(ContractError, match=words):
         CHECKS[check](Trial(cls, scene()))
+
+
+def test_leaving_is_a_broken_contract_and_no_success():
+    findings = check_strategy(Leaver)
+    assert [f.check for f in findings] == list(CHECKS)
+    assert [f.check for f in findings if f.ok] == ["source"]
+    assert all(f.detail.startswith("SystemExit: no message (") for f in findings if not f.ok)
 
 
 def test_what_is_declared_is_allowed():

@@ -73,7 +73,7 @@ def test_a_slide_that_breaks_while_training_is_dropped_and_named(encoder, record
     items = [Labelled(MeteredSlide(r.id, lambda r=r: opener(r), desk), i % 2) for i, r in enumerate(records)]
     for item in items:
         _ = item.slide.view
-    opened = items[2].slide._open()
+    opened = items[3].slide._open()
 
     def broken(regions):
         raise DamagedSlideError("tile row 1 col 1 of level 0 decodes to all black")
@@ -85,7 +85,7 @@ def test_a_slide_that_breaks_while_training_is_dropped_and_named(encoder, record
         return Random(chosen, encoder.dim, 2, its_meter)
 
     trained = train(build, [settings], {"train": items[1:], "val": items[:1]}, desk, TrainSettings(epochs=2), seed=0)
-    assert list(trained.dropped) == [records[2].id] and "all black" in trained.dropped[records[2].id]
+    assert list(trained.dropped) == [records[3].id] and "all black" in trained.dropped[records[3].id]
     assert len(trained.curve) == 2 and all(np.isfinite(row["train_loss"]) for row in trained.curve)
 
 

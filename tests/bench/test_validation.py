@@ -12,7 +12,6 @@ from bench.session import assign
 from bench.settings import RunSettings, TrainSettings, in_regime
 from bench.train import Validation, train
 from jsma.meter import Meter
-from jsma.slides import SlideError
 
 
 class Slide:
@@ -114,8 +113,10 @@ def test_weights_are_chosen_without_stopping_and_certainty_is_fit_to_them(stops)
 
 
 def test_no_readable_slide_is_said():
-    with pytest.raises(SlideError, match="validation part"):
-        validation(2, 4)(noisy(), {"s0": "broken", "s1": "broken"})
+    gone = {f"s{i}": f"s{i}.tif: no tissue; lower min_tissue" for i in range(5)}
+    with pytest.raises(UsageError, match="validation part.*: 5 failed: s0.tif: no.*s2.tif.*; 2 more$") as it:
+        validation(5, 4)(noisy(), gone)
+    assert "s3" not in str(it.value)
 
 
 @pytest.mark.parametrize("key", ("val_draws", "epochs", "batch", "patience"))

@@ -1,0 +1,89 @@
+"""Slides that fail while a strategy looks at them: whose failure it is, and what is left without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Generator
+
+from baselines.contract import Outcome, Strategy, ask
+from bench.errors import UsageError, listed
+from jsma.errors import ContractError, EvidenceRefusedError
+from jsma.metered import NOT_THE_SLIDE, MeteredSlide
+from jsma.slides import SlideError
+
+Failure = (SlideError, OSError, ContractError)  # what `ask` lets out
+
+
+def of_a_slide(error: Exception) -> bool:
+    """Whether one slide may be what failed: the slide itself, or a ValueError while it was looked at.
+
+    A broken contract (too few outcomes, logits that are not finite, anything else that is raised) is the strategy's;
+    a full disk or memory is the machine's.
+    """
+    if isinstance(error, ContractError):
+        return isinstance(error.__cause__, ValueError)
+    if isinstance(error, OSError):
+        return error.errno not in NOT_THE_SLIDE
+    return not isinstance(error, (UsageError, EvidenceRefusedError))
+
+
+def ask_without(strategy: Strategy, slides: Sequence[MeteredSlide], generator: Generator,
+                dropped: dict[str, str]) -> list[Outcome]:  # fmt: skip
+    """The outcomes of those of `slides` that do not fail, in order; the others go to `dropped` with the reason.
+
+    The draws are what they would be had the slides that fail not been there.
+    """
+    start = generator.get_state()
+    while slides := [slide for slide in slides if slide.id not in dropped]:
+        generator.set_state(start)
+        try:
+            return ask(strategy, slides, generator)
+        except Failure as error:
+            slide, reason = _failed(strategy, slides, start, error)
+            dropped[slide] = reason
+    return []
+
+
+@torch.no_grad()
+def _failed(strategy: Strategy, slides: Sequence[MeteredSlide], start: torch.Tensor,
+            error: Exception) -> tuple[str, str]:  # fmt: skip
+    """(slide, reason): the one that the error names, or the first that fails by itself; raises where it is none.
+
+    What every slide of several does is the strategy's failure, unless it says that it is the slide's.
+    """
+    if not of_a_slide(error):
+        raise error
+    if (name := getattr(error, "slide_id", None)) in {slide.id for slide in slides}:
+        return str(name), str(error)
+    found: list[tuple[str, str]] = []
+    for slide in sorted(slides, key=lambda slide: slide.id != slides[0].last_looked):
+        generator = Generator(device=strategy_device(strategy))
+        generator.set_state(start)
+        try:
+            ask(strategy, [slide], generator)
+        except Failure as own:
+            if not of_a_slide(own):
+                raise
+            found.append((slide.id, str(own)))
+            if isinstance(own, (SlideError, OSError)):
+                break
+    if not found or (not isinstance(error, (SlideError, OSError)) and 1 < len(slides) == len(found)):
+        raise error
+    return found[0]
+
+
+def strategy_device(strategy: Strategy) -> torch.device:
+    """Where its weights lie."""
+    return next((p.device for p in strategy.parameters()), torch.device("cpu"))
+
+
+def enough(part: str, labels: Mapping[str, int], failed: Mapping[str, str]) -> None:
+    """UsageError where no slide of a part is left, or of the training slides one class only; labels: slide -> class."""
+    gone = {slide: why for slide, why in failed.items() if slide in labels}
+    left = {label for slide, label in labels.items() if slide not in gone}
+    if not left:
+        raise UsageError(f"no slide of the {part} part can be read to the end: {listed(gone)}")
+    if part == "training" and gone and len(left) < min(2, len(set(labels.values()))):
+        raise UsageError(f"training slides of one class only are left: {listed(gone)}")
