@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from jsma.checked import Mpp, Mpps, Share, checked, in_order
 from jsma.encoder import Encoder
+from jsma.grid import OVERVIEW_MAX_PX, OVERVIEW_MIN_PX, OVERVIEW_MPP
 from jsma.meter import Meter
 from jsma.scale import FeatureScale
 from jsma.store import FeatureStore
@@ -34,9 +35,9 @@ class ViewSettings:
     mpps: Mpps = (0.5, 1.0, 2.0, 4.0)
     patch_px: Annotated[int, Field(ge=1, le=4096)] = 64
     overlap_from_mpp: Mpp = 2.0
-    overview_mpp: Mpp = 32.0
-    overview_max_px: Annotated[int, Field(ge=64, le=8192)] = 256
-    overview_min_px: Annotated[int, Field(ge=5, le=1024)] = 12
+    overview_mpp: Mpp = OVERVIEW_MPP
+    overview_max_px: Annotated[int, Field(ge=64, le=8192)] = OVERVIEW_MAX_PX
+    overview_min_px: Annotated[int, Field(ge=5, le=1024)] = OVERVIEW_MIN_PX
     min_tissue: Share = 0.25
 
     def __post_init__(self) -> None:

@@ -8,6 +8,31 @@ from functools import cached_property
 
 import numpy as np
 
+OVERVIEW_MPP, OVERVIEW_MAX_PX, OVERVIEW_MIN_PX = 32.0, 256, 12  # see `ViewSettings`
+SMALLEST_OVERVIEW_PX = 5  # of either side: what the attention network can take
+
+
+def overview_frame(
+    size0_px: tuple[int, int], mpp0: float, mpp: float = OVERVIEW_MPP,
+    longest_px: int = OVERVIEW_MAX_PX, shortest_px: int = OVERVIEW_MIN_PX,
+) -> tuple[float, int, int]:  # fmt: skip
+    """um/px, width and height of the overview of a slide of `size0_px` (width, height) level-0 pixels of `mpp0` um.
+
+    `mpp`, finer where the shorter side would fall under `shortest_px`, coarser where the longer would pass
+    `longest_px`, never finer than the slide. ValueError with the reason where a side falls under 5 px.
+    """
+    width_um, height_um = size0_px[0] * mpp0, size0_px[1] * mpp0
+    finest = min(mpp, min(width_um, height_um) / shortest_px)
+    mpp = max(finest, max(width_um, height_um) / longest_px, mpp0)
+    width_px, height_px = math.ceil(width_um / mpp - 1e-6), math.ceil(height_um / mpp - 1e-6)
+    if min(width_px, height_px) < SMALLEST_OVERVIEW_PX:
+        why = "it is too small" if min(size0_px) < SMALLEST_OVERVIEW_PX else "it is too long, cut it into pieces"
+        raise ValueError(
+            f"a slide of {size0_px[0]}x{size0_px[1]} px has an overview of {width_px}x{height_px} px, "
+            f"at least {SMALLEST_OVERVIEW_PX}x{SMALLEST_OVERVIEW_PX} are needed: {why}, or leave it out"
+        )
+    return mpp, width_px, height_px
+
 
 @dataclass(frozen=True)
 class CellGrid:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from jsma.desk import ViewSettings
-from jsma.grid import CellGrid
+from jsma.grid import CellGrid, overview_frame
 from jsma.slides import ReadCost, Regions, Slide, SlideError
 from jsma.tissue import cell_mask, tissue_mask
 
@@ -29,13 +28,14 @@ class SlideView:
 def look_at(slide: Slide, view: ViewSettings) -> tuple[SlideView, ReadCost]:
     """Read the overview of `slide` and lay the grid of patches over it; what reading cost.
 
-    SlideError where every magnification is finer than the slide, or where no tissue is seen.
+    SlideError where the overview would be a line, every magnification is finer than the slide, or no tissue is seen.
     """
     info = slide.info
-    width_um, height_um = info.width0_px * info.mpp, info.height0_px * info.mpp
-    finest = min(view.overview_mpp, min(width_um, height_um) / view.overview_min_px)
-    mpp = max(finest, max(width_um, height_um) / view.overview_max_px, info.mpp)
-    width_px, height_px = math.ceil(width_um / mpp - 1e-6), math.ceil(height_um / mpp - 1e-6)
+    size0, sizes = (info.width0_px, info.height0_px), (view.overview_mpp, view.overview_max_px, view.overview_min_px)
+    try:
+        mpp, width_px, height_px = overview_frame(size0, info.mpp, *sizes)
+    except ValueError as error:
+        raise SlideError(f"{info.path}: {error}") from error
     scale0 = mpp / info.mpp
     centre0 = np.array([[width_px * scale0 / 2, height_px * scale0 / 2]])
     pixels, cost = slide.read(Regions(centre0, np.array([mpp]), width_px, height_px))
@@ -46,7 +46,6 @@ def look_at(slide: Slide, view: ViewSettings) -> tuple[SlideView, ReadCost]:
             f"{info.path}: every magnification asked ({view.mpps} um/px) is finer than the slide's "
             f"{info.mpp:.3g} um/px; ask for {info.mpp:.3g} or coarser"
         )
-    size0 = (info.width0_px, info.height0_px)
     grid = CellGrid(*size0, info.mpp, view.mpps, view.patch_px, strides=view.strides)
     px0 = (scale0, scale0)
     mask = cell_mask(tissue_mask(overview), grid, view.min_tissue, px0)

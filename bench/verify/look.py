@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.datasets.contract import SlideRecord
 from bench.evidence import annotation_exists, check_annotation
+from jsma.grid import overview_frame
 from jsma.slides import Level, Regions, Slide, SlideError, open_slide
 from jsma.slides.types import SlideInfo
 from jsma.tissue import tissue_mask
@@ -42,6 +43,12 @@ def look(record: SlideRecord, mpps: tuple[float, ...], tiles_per_level: int | No
         with open_slide(record.path, mpp=record.mpp) as slide:
             seen.aspect = slide.info.width0_px / slide.info.height0_px
             _scale(seen, slide.info, mpps, card_mpp)
+            if absent := [f"{n} of level {k}" for k, n in enumerate(slide.info.missing_tiles) if n]:
+                seen.found["missing tiles"] = ", ".join(absent) + ": nothing is stored for them, read as background"
+            try:
+                overview_frame((slide.info.width0_px, slide.info.height0_px), slide.info.mpp)
+            except ValueError as error:
+                seen.found["too small"] = str(error)
             overview = _overview(slide)
             seen.thumbnail = _thumbnail(overview)
             if not tissue_mask(overview).any():

@@ -90,6 +90,7 @@ def _against_cucim(facts: TiffFacts, in_process: bool) -> list[str]:
             (not facts.rgb8, "pixels other than 8-bit RGB"),
             (facts.predictor, "a predictor, which crashes cuCIM"),
             (facts.left_out, f"{facts.left_out} more pictures that are not marked as levels: they are left out"),
+            (any(facts.missing), f"{sum(facts.missing)} tiles that are not stored, read as background"),
             (facts.padded, "levels filled up to whole tiles, of which cuCIM gets the scale wrong"),
             (facts.subifd, "a SubIFD pyramid, of which cuCIM sees level 0 only"),
             (any(c not in CUCIM_COMPRESSIONS for c in facts.compression), f"{_kinds(facts)}, which cuCIM gets wrong"),

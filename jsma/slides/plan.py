@@ -110,15 +110,22 @@ def _tiles_of(
 
 
 def cost_of(plan: Plan, levels: tuple[Level, ...], tile_bytes: tuple[np.ndarray, ...] | None) -> ReadCost:
-    """Counters of a plan; `tile_bytes` holds per level the compressed bytes of each tile, row by row."""
-    number = len(plan.tiles)
+    """Counters of a plan; `tile_bytes` holds per level the compressed bytes of each tile, row by row.
+
+    A tile of no bytes is not stored, so that none is decoded.
+    """
+    tiles = plan.tiles
     area = np.array([lv.tile_width_px * lv.tile_height_px for lv in levels], dtype=np.int64)
     compressed = 0
     if tile_bytes is not None:
+        stored = np.ones(len(tiles), dtype=bool)
         for index, level in enumerate(levels):
-            mine = plan.tiles[plan.tiles[:, 0] == index]
-            compressed += int(tile_bytes[index][mine[:, 1] * level.grid[1] + mine[:, 2]].sum())
-    return ReadCost(number, int(area[plan.tiles[:, 0]].sum()), compressed, number)
+            here = tiles[:, 0] == index
+            found = tile_bytes[index][tiles[here, 1] * level.grid[1] + tiles[here, 2]]
+            stored[here] = found > 0
+            compressed += int(found.sum())
+        tiles = tiles[stored]
+    return ReadCost(len(tiles), int(area[tiles[:, 0]].sum()), compressed, len(tiles))
 
 
 def coverage(start: float, scale: float, size_px: int, low: int, high: int) -> tuple[int, int, np.ndarray]:

@@ -18,7 +18,10 @@ ALL_TILES_BELOW = 2000  # levels with fewer tiles have every tile's first bytes 
 
 
 def check_tiles(path: str, facts: TiffFacts) -> None:
-    """Truncated, empty or zeroed tiles; raises DamagedSlideError with the counts."""
+    """Truncated or zeroed tiles, levels without any; raises DamagedSlideError with the counts.
+
+    Single tiles may be missing: they are background.
+    """
     size_bytes = os.path.getsize(path)
     for index, (offsets, counts) in enumerate(zip(facts.tile_offsets, facts.tile_bytes, strict=True)):
         beyond = int((offsets + counts > size_bytes).sum())
@@ -28,11 +31,14 @@ def check_tiles(path: str, facts: TiffFacts) -> None:
                 f"{size_bytes} bytes; "
                 "the file is cut short, copy it again"
             )
-        empty = int(((counts == 0) | (offsets == 0)).sum())
-        if empty:
-            raise DamagedSlideError(f"{path}: {empty} of {len(counts)} tiles of level {index} are empty; copy it again")
+        nowhere = int(((counts > 0) & (offsets == 0)).sum())
+        if nowhere or not counts.any():
+            raise DamagedSlideError(
+                f"{path}: {nowhere or len(counts)} of {len(counts)} tiles of level {index} are nowhere in the file; "
+                "it was never finished, write or copy it again"
+            )
         if facts.compression[index] in JPEG:
-            _check_jpeg_heads(path, index, offsets)
+            _check_jpeg_heads(path, index, offsets[counts > 0])
 
 
 def _check_jpeg_heads(path: str, index: int, offsets: np.ndarray) -> None:

@@ -149,7 +149,8 @@ def open_slide(
             spec = replace(spec, reader=chosen)
     ran, why = settle_decoder(name, decoder, chosen, lambda which: _probe(replace(spec, decoder=which), decoding))
     info = SlideInfo(
-        name, chosen, reason, levels[0].width_px, levels[0].height_px, value, rule, levels, ran, why
+        name, chosen, reason, levels[0].width_px, levels[0].height_px, value, rule, levels, ran, why,
+        facts.missing if facts is not None else (),
     )  # fmt: skip
     same = facts is not None and facts.tiled and facts.levels == levels and chosen != "array"
     return Slide(info, replace(spec, decoder=ran), decoding, facts.tile_bytes if facts is not None and same else None)

@@ -88,7 +88,7 @@ class TifffileSource:
         index = row * self._columns[level] + col
         offsets, counts = self._ranges[level]
         data = self._read_at(offsets[index], counts[index])
-        if len(data) < max(1, counts[index]):
+        if not data or len(data) < counts[index]:
             raise DamagedSlideError(
                 f"{self.path}: tile row {row} col {col} of level {level} has {len(data)} of {counts[index]} bytes; "
                 "the file is cut short or was never finished, copy it again"
@@ -104,8 +104,11 @@ class TifffileSource:
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
         """uint8 [h,w,3], clipped to the level's size; may be overwritten by this thread's next call."""
-        lv, data, jpeg = self.levels[level], self.read_bytes(level, row, col), self.jpeg[level]
+        lv, jpeg = self.levels[level], self.jpeg[level]
         _, _, width, height = tile_box(lv, row, col)
+        if not self._ranges[level][1][row * self._columns[level] + col]:  # not stored: background
+            return np.full((height, width, 3), 255, dtype=np.uint8)
+        data = self.read_bytes(level, row, col)
         if jpeg is not None:
             pixels = jpeg.decode(data, self._buffer(lv.tile_height_px, lv.tile_width_px))
             if pixels.shape[0] < height or pixels.shape[1] < width:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,11 @@ class TiffFacts:
     vendor: str
     unserved: str  # what is wrong with the kind of pixels, "" if they are 8-bit grey or RGB
 
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Tiles of every level for which nothing is stored: background."""
+        return tuple(int((counts == 0).sum()) for counts in self.tile_bytes)
+
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
@@ -76,6 +82,7 @@ def inspect_tiff(path: str) -> TiffFacts:
 
     try:
         with _complaints() as said, tifffile.TiffFile(path) as tif:
+            _check_chain(tif)
             facts = _facts(tif)
         broken = [text for text in said if _BROKEN_CHAIN.search(text)]
         if broken:
@@ -88,6 +95,20 @@ def inspect_tiff(path: str) -> TiffFacts:
         raise DamagedSlideError(
             f"{path}: the TIFF headers cannot be read ({text}); the file is cut short or not a TIFF, copy it again"
         ) from error
+
+
+def _check_chain(tif: Any) -> None:
+    """Follow the offsets from page to page: tifffile ends a chain that comes back to a page without a word."""
+    form, file, seen = tif.tiff, tif.filehandle, set()
+    at = tif.pages[0].offset
+    while at:
+        if at in seen:
+            raise ValueError(f"the chain of its {len(seen)} pages comes back to one of them")
+        seen.add(at)
+        file.seek(at)
+        number = struct.unpack(form.tagnoformat, file.read(form.tagnosize))[0]
+        file.seek(at + form.tagnosize + number * form.tagsize)
+        at = struct.unpack(form.offsetformat, file.read(form.offsetsize))[0]
 
 
 def _facts(tif: Any) -> TiffFacts:

@@ -57,7 +57,10 @@ class Level:
 
 @dataclass(frozen=True)
 class SlideInfo:
-    """What was opened and how; `mpp` = micrometres per level-0 pixel; `decoder` = the one of `DECODERS` that runs."""
+    """What was opened and how; `mpp` = micrometres per level-0 pixel; `decoder` = the one of `DECODERS` that runs.
+
+    missing_tiles: per level, tiles for which the file stores nothing, where that is known; they are background.
+    """
 
     path: str
     reader: str
@@ -69,6 +72,7 @@ class SlideInfo:
     levels: tuple[Level, ...]
     decoder: str = "cpu"
     decoder_reason: str = "CPU decoding is the default"
+    missing_tiles: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

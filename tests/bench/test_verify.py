@@ -9,9 +9,10 @@ import pytest
 import tifffile
 
 from bench import cli
-from bench.datasets import load_dataset, source_named
+from bench.datasets import SlideRecord, load_dataset, source_named
 from bench.datasets.labelled import load
 from bench.verify import VerifySettings, verify
+from bench.verify.look import look
 from bench.verify.report import CHECKS
 from tests.bench.datasets import layouts
 from tests.bench.datasets.layouts import SQUARE, asap_xml
@@ -113,7 +114,7 @@ def test_every_planted_defect_is_found_and_nothing_else(command, tmp_path):
     assert code == 3, err
     found = {check: {slide for slide, _ in some} for check, some in json.loads(out)["found"].items() if some}
     assert found == expected
-    assert set(CHECKS) - set(expected) == {"counts"}, "counts need a published number: the next test"
+    assert set(CHECKS) - set(expected) == {"counts", "missing tiles", "too small"}, "they are the next tests"
     code, out, _ = command("data", "verify", csv)
     assert code == 3 and "labels: s08.tif: one file with the labels a and b" in out
     assert "in train and test" in out, "the patient"
@@ -135,6 +136,20 @@ def test_counts_problems_and_masks_of_a_published_dataset(tmp_path):
     verdict = verify(source.read(source.find(tmp_path), ""), VerifySettings())
     assert {slide for slide, _ in verdict.found["missing masks"]} == {"tumor_004"}
     assert verdict.left_out["mislabelled"] == 1
+
+
+def test_slides_that_a_run_would_refuse_and_tiles_that_are_not_there(tmp_path):
+    image = layouts.tissue(0, 512, 384)
+    tiles(tmp_path / "thin.tif", np.full((40, 5200, 3), (150, 40, 90), np.uint8))
+    tifffile.imwrite(tmp_path / "dot.tif", np.full((1, 1, 3), 90, np.uint8), photometric="rgb", tile=(16, 16))
+    tiles(tmp_path / "sparse.tif", image)
+    with tifffile.TiffFile(tmp_path / "sparse.tif", mode="r+b") as tif:
+        counts = tif.pages[0].tags["TileByteCounts"]
+        counts.overwrite([0, *counts.value[1:]])
+    for name, check in (("thin", "too small"), ("dot", "too small"), ("sparse", "missing tiles")):
+        seen = look(SlideRecord(str(tmp_path / f"{name}.tif"), "a", mpp=0.5), (0.5,), 16, None)
+        assert check in seen.found, (name, seen.found)
+    assert "1 of level 0" in seen.found["missing tiles"]
 
 
 def test_deep_looks_at_every_tile(tmp_path):

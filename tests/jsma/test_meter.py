@@ -229,3 +229,15 @@ def test_a_full_disk_is_no_fault_of_the_slide(encoder):
     with pytest.raises(OSError, match="no space") as failed:
         _ = MeteredSlide("s", full, Desk(Meter(), encoder, VIEW)).view
     assert not isinstance(failed.value, SlideError)
+
+
+@pytest.mark.parametrize("shape, why", [((40, 5200), "too long"), ((5200, 40), "too long"), ((1, 1), "too small")])
+def test_slide_whose_overview_would_be_a_line_is_refused_by_name(tmp_path, encoder, shape, why):
+    """The attention network would end the whole run otherwise; the slide is named, so that the rest goes on."""
+    path = tmp_path / "s.tif"
+    image = np.full((*shape, 3), (150, 40, 90), np.uint8)
+    tifffile.imwrite(path, image, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4), resolutionunit=3)
+    slide, _ = look(path, encoder, None)
+    with pytest.raises(SlideError, match=f"at least 5x5 are needed: it is {why}") as caught:
+        _ = slide.view
+    assert caught.value.slide_id == "s"

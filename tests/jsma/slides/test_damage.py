@@ -77,18 +77,62 @@ def test_damaged_tile_of_other_kinds(tmp_path, paint, damage, compression, reade
         opened.read(WHERE)
 
 
-@pytest.mark.parametrize("reader", READERS)
-def test_tile_that_was_never_written(tmp_path, paint, reader):
-    path = paint(tmp_path / "s.tif", speckled(), "jpeg")
+def unwrite(path: Path, tiles: range, names: tuple[str, ...] = ("TileOffsets", "TileByteCounts")) -> None:
+    """Make the file say that nothing is stored for tiles of level 0."""
     with tifffile.TiffFile(path) as tif:
-        for name in ("TileOffsets", "TileByteCounts"):
-            tag = tif.pages[0].tags[name]
-            size = {3: 2, 4: 4, 16: 8}[int(tag.dtype)]
-            patch(path, tag.valueoffset + TILE * size, bytes(size))
-    with pytest.raises(DamagedSlideError, match="1 of 48 tiles of level 0 are empty"):
+        found = [(tif.pages[0].tags[name], name) for name in names]
+        places = [(tag.valueoffset + n * {3: 2, 4: 4, 16: 8}[int(tag.dtype)], int(tag.dtype)) for tag, _ in found
+                  for n in tiles]  # fmt: skip
+    for offset, dtype in places:
+        patch(path, offset, bytes({3: 2, 4: 4, 16: 8}[dtype]))
+
+
+@pytest.mark.parametrize("names", [("TileOffsets", "TileByteCounts"), ("TileByteCounts",)])
+@pytest.mark.parametrize("compression", ["jpeg", "deflate", None])
+def test_tiles_that_are_not_stored_are_background(tmp_path, paint, compression, names):
+    """As OpenSlide reads them: white, the others unchanged, and nothing is counted as decoded."""
+    path = paint(tmp_path / "s.tif", speckled(), compression)
+    whole, cost = open_slide(path).read(WHERE)
+    assert cost.tiles == 1 and (whole < 255).any()
+    unwrite(path, range(TILE, TILE + 1), names)
+    opened = open_slide(path)
+    assert opened.info.missing_tiles == (1, 0, 0) and "1 tiles that are not stored" in opened.info.reader_reason
+    pixels, cost = opened.read(WHERE)
+    assert (pixels == 255).all() and (cost.tiles, cost.decoded_px, cost.compressed_bytes) == (0, 0, 0)
+    both = Regions(np.array([[384.0, 192.0]]), 0.5, 100, 100)  # half of it in the next tile
+    assert opened.read(both)[1].tiles == 1
+    theirs = open_slide(path, reader="openslide").read(both)[0].astype(int)
+    assert np.abs(opened.read(both)[0] - theirs).max() <= (1 if compression == "jpeg" else 0)
+    with pytest.raises(SlideError, match="not stored"):
+        open_slide(path, reader="cucim")
+
+
+def test_level_that_was_never_written(tmp_path, paint):
+    path = paint(tmp_path / "s.tif", speckled(), "jpeg")
+    copy = tmp_path / "copy.tif"
+    copy.write_bytes(path.read_bytes())
+    unwrite(path, range(48))
+    with pytest.raises(DamagedSlideError, match="48 of 48 tiles of level 0 are nowhere"):
         open_slide(path)
-    with pytest.raises(DamagedSlideError, match="level 0"):
-        open_slide(path, reader=reader, preflight=False).read(WHERE)
+    unwrite(copy, range(TILE, TILE + 1), ("TileOffsets",))
+    with pytest.raises(DamagedSlideError, match="1 of 48 tiles of level 0 are nowhere"):
+        open_slide(copy)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("last, back_to", [(0, 0), (1, 0), (2, 0), (2, 1), (2, 2)])
+def test_chain_of_pages_that_loops(tmp_path, paint, last, back_to, big):
+    path = tmp_path / "s.tif"
+    with tifffile.TiffWriter(path, bigtiff=big) as tif:
+        for k, level in enumerate(speckled()):
+            tif.write(level, photometric="rgb", tile=(128, 128), subfiletype=int(k > 0), metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        pages, form = [page.offset for page in tif.pages], tif.tiff
+        number = len(tif.pages[last].tags)
+    patch(path, pages[last] + form.tagnosize + number * form.tagsize,
+          pages[back_to].to_bytes(form.offsetsize, "little"))  # fmt: skip
+    with pytest.raises(DamagedSlideError, match="comes back"):
+        open_slide(path, mpp=0.5)
 
 
 @pytest.mark.parametrize("way", [*WAYS, {"reader": "openslide"}], ids=str)
