@@ -6,9 +6,11 @@ digest, so that the same data on another machine have the same digests.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -60,6 +62,8 @@ def file_digest(path: str, whole: bool = False) -> str:
     """Digest of one file, as 32 hexadecimal digits; `whole`: of every byte, however large it is. OSError if unread."""
     real = os.path.realpath(path) + ("|whole" if whole else "")
     status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):  # opening a FIFO waits for ever
+        raise OSError(errno.EINVAL, "no regular file", path)
     key = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     known = _known.get(real)
     if known is not None and known[0] == key:

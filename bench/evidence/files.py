@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -49,6 +50,8 @@ def annotation_exists(path: str) -> bool:
 def annotation_bytes(path: str, most: int | None = None) -> bytes:
     """Content of the file or zip member, gzip undone, or its first `most` bytes; SlideError where there is none."""
     packed, limit = _packed(Path(path)), MOST_BYTES + 1 if most is None else most
+    if packed is None and os.path.exists(path) and not os.path.isfile(path):  # opening a FIFO waits for ever
+        raise SlideError(f"{path}: no regular file but a folder, a FIFO or a device; give the annotation itself")
     try:
         if packed is None:
             with open(path, "rb") as handle:

@@ -30,6 +30,8 @@ def check_request(name: str, reader: str | None, mpp: float | None, decoder: str
         raise SlideError(f"{name}: no such file; check the path")
     if os.path.isdir(name):
         raise SlideError(f"{name}: is a folder; give the slide file in it")
+    if not os.path.isfile(name):  # opening a FIFO waits for ever
+        raise SlideError(f"{name}: is no regular file but a FIFO, a socket or a device; give the slide file itself")
     if not os.access(name, os.R_OK):
         raise SlideError(f"{name}: may not be read; check its permissions")
     known = TIFF_EXTENSIONS + PHOTO_EXTENSIONS + VENDOR_EXTENSIONS

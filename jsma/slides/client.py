@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import types
+from .deaths import DiedError, blame, limit_s, silent
+from .folders import Folder
 from .segments import Segment, Segments
 from .sources import SourceSpec
-from .types import DamagedSlideError, SlideError
+from .types import SlideError
 from .worker import CHATTER, Decoder, receive_message, send_message
 
 # glibc gives memory of a tile's size back to the system at once and takes it anew: a tenth of cuCIM's decoding
@@ -27,14 +27,14 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str
 
 
 class Isolated:
-    """Decoding in a child process; a crash of the decoder becomes a DamagedSlideError here."""
+    """Decoding in a child process. When it dies it is asked once more, afresh; a second crash is an error here."""
 
     def __init__(self, workers: int) -> None:
         self.workers, self.creator = workers, os.getpid()
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
-        self._folder = ""
+        self._folder: Folder | None = None
         self.segments = Segments()
         self._mapped: set[int] = set()  # segments that the running child has mapped
 
@@ -48,7 +48,7 @@ class Isolated:
             return self._sock
         self._drop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._folder = tempfile.mkdtemp(prefix="jsma-slides-")  # cuCIM drops cufile.log where it runs
+        self._folder = folder = Folder("jsma-slides-")  # cuCIM drops cufile.log where it runs
         root = str(Path(__file__).resolve().parents[2])
         path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH", "")) if p)
         environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", **MALLOC}
@@ -62,11 +62,11 @@ class Isolated:
         ]
         self._sock = ours
         try:
-            with open(os.path.join(self._folder, CHATTER), "ab") as chatter:
+            with open(os.path.join(folder.path, CHATTER), "ab") as chatter:
                 self._child = subprocess.Popen(
                     command,
                     pass_fds=[theirs.fileno()],
-                    cwd=self._folder,
+                    cwd=folder.path,
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=chatter,
@@ -90,39 +90,55 @@ class Isolated:
             except subprocess.TimeoutExpired:
                 self._child.kill()
                 self._child.wait()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._sock, self._child, self._folder, self._mapped = None, None, "", set()
+        if self._folder is not None:
+            self._folder.remove()
+        self._sock, self._child, self._folder, self._mapped = None, None, None, set()
         return code
 
     def _ask(self, request: dict[str, Any], descriptor: int | None = None) -> Any:
+        limit = limit_s()
         try:
             sock = self._start()
+            sock.settimeout(limit)
             send_message(sock, request)
             if descriptor is not None:
                 socket.send_fds(sock, [b"F"], [descriptor])
             answer = receive_message(sock)
+        except TimeoutError as error:
+            self._kill()
+            raise silent(request["spec"], limit) from error
         except (EOFError, OSError) as error:
-            code = self._drop()
-            name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
-            raise DamagedSlideError(
-                f"{request['spec'].path}: the {request['spec'].reader} decoder process died ({name}); "
-                f"the file is "
-                "probably damaged, check it or name another reader"
-            ) from error
+            raise DiedError(self._drop()) from error
         except BaseException:  # interrupted half-way: the conversation is out of step, so start afresh
-            if self._child is not None:
-                self._child.kill()
-            self._drop()
+            self._kill()
             raise
         if not answer["ok"]:
             raise getattr(types, answer["kind"])(answer["text"])
         return answer["value"]
 
+    def _kill(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+        self._drop()
+
+    def _twice(self, spec: SourceSpec, ask: Callable[[], Any]) -> Any:
+        """`ask()`, and once more in a fresh process where it died: a kill from outside tells nothing of the file.
+
+        What the file itself does to its decoder it does again.
+        """
+        try:
+            return ask()
+        except DiedError:
+            pass
+        try:
+            return ask()
+        except DiedError as died:
+            raise blame(spec, died.code) from died
+
     def describe(self, spec: SourceSpec) -> dict[str, Any]:
         """Levels and properties as the reader reports them."""
         with self._lock:
-            return self._ask({"do": "describe", "spec": spec})
+            return self._twice(spec, lambda: self._ask({"do": "describe", "spec": spec}))
 
     def read(self, spec: SourceSpec, plan: Any, shape: tuple[int, ...]) -> np.ndarray:
         """The plan's regions, uint8 of `shape`, in memory shared with the child and never copied."""
@@ -135,7 +151,7 @@ class Isolated:
         segment = self.segments.take(size_bytes)
         try:
             with self._lock:
-                self._read_segment(request, segment)
+                self._twice(spec, lambda: self._read_segment(request, segment))
         except BaseException:
             self.segments.discard(segment)
             raise
@@ -156,7 +172,7 @@ class Isolated:
         memory = SharedMemory(create=True, size=size_bytes)
         try:
             with self._lock:
-                self._ask({**request, "shared": memory.name})
+                self._twice(request["spec"], lambda: self._ask({**request, "shared": memory.name}))
             return np.array(np.ndarray(request["shape"], np.uint8, memory.buf))
         finally:
             memory.close()

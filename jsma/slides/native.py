@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .execute import damaged, read_checked
+from .folders import Folder
 from .jpeg import is_whole
 from .plan import both_axes
 from .sources import SourceSpec, TifffileSource, TileSource, tile_box
@@ -36,7 +37,7 @@ class CucimSource:
         from cucim import CuImage  # type: ignore[import-not-found]
 
         self.path, self.levels, self._chatter = spec.path, spec.levels, chatter
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._clean: Callable[[], None] = lambda: None
         self._to_cpu = gpu_to_cpu(spec.path) if spec.decoder == "gpu" else None
         self.strict = TifffileSource(spec)
         try:
@@ -58,8 +59,13 @@ class CucimSource:
         stem, extension = os.path.splitext(name)
         if extension == extension.lower():  # cuCIM knows lower-case extensions only
             return name
-        self._folder = tempfile.TemporaryDirectory(prefix="jsma-cucim-", dir="." if self._chatter else None)
-        link = os.path.join(self._folder.name, "slide" + extension.lower())
+        if self._chatter:  # in the folder of the decoding process, with which it goes
+            inside = tempfile.TemporaryDirectory(prefix="jsma-cucim-", dir=".")
+            path, self._clean = inside.name, inside.cleanup
+        else:
+            folder = Folder("jsma-cucim-")
+            path, self._clean = folder.path, folder.remove
+        link = os.path.join(path, "slide" + extension.lower())
         os.symlink(name, link)
         return link
 
@@ -99,8 +105,7 @@ class CucimSource:
         image, self._image = getattr(self, "_image", None), None
         if image is not None:
             image.close()
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._clean()
         self.strict.close()
 
 

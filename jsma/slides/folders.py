@@ -1,0 +1,46 @@
+"""Folders in the place for temporary files that a kill cannot leave behind for long: the next start removes them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+
+PREFIXES = ("jsma-slides-", "jsma-cucim-")
+_LOCK = "lock"  # held while the folder's owner lives, in whichever container; a process id may be another's by now
+_swept: set[str] = set()
+
+
+class Folder:
+    """A new folder; those of owners that are gone are removed first, once per process."""
+
+    def __init__(self, prefix: str) -> None:
+        _sweep(tempfile.gettempdir())
+        self.path = tempfile.mkdtemp(prefix=prefix)
+        self._lock = os.open(os.path.join(self.path, _LOCK), os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def remove(self) -> None:
+        """Delete it; what is gone already is no error."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _sweep(place: str) -> None:
+    if place in _swept:
+        return
+    _swept.add(place)
+    with suppress(OSError), os.scandir(place) as entries:
+        found = [e.path for e in entries if e.name.startswith(PREFIXES) and e.is_dir(follow_symlinks=False)]
+        for path in found:
+            with suppress(OSError):  # another user's, or without a lock yet: being made
+                lock = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_NOFOLLOW)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path, ignore_errors=True)
+                finally:
+                    os.close(lock)
