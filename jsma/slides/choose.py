@@ -14,6 +14,7 @@ from .types import DECODERS, READERS, SlideError
 TIFF_EXTENSIONS = (".svs", ".tif", ".tiff")
 PHOTO_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp")
 VENDOR_EXTENSIONS = (".ndpi", ".mrxs", ".scn", ".vms", ".vmu", ".bif", ".dcm", ".svslide", ".czi")
+OVERLAPPING = ("Trestle", "Ventana")
 CUCIM_COMPRESSIONS = (1, 5, 7, 8, 32946, 33005)
 
 
@@ -68,6 +69,8 @@ def _default(extension: str, facts: TiffFacts | None, in_process: bool) -> tuple
         return "openslide", f"{extension} is a vendor format"
     if not facts.tiled:
         return "array", "TIFF without tiles: decoded whole"
+    if facts.vendor in OVERLAPPING:
+        return "openslide", f"a TIFF of {facts.vendor}, whose tiles overlap: the reader that knows by how much"
     if 33003 in facts.compression:
         return "openslide", f"{_kinds(facts)}: the reader whose colours are right for it"
     against = _against_cucim(facts, in_process)
@@ -81,7 +84,14 @@ def _kinds(facts: TiffFacts) -> str:
 
 
 def _against_tifffile(facts: TiffFacts) -> list[str]:
-    return [f"{_kinds(facts)}, whose colours it gets wrong"] if 33003 in facts.compression else []
+    return [
+        text
+        for bad, text in (
+            (33003 in facts.compression, f"{_kinds(facts)}, whose colours it gets wrong"),
+            (facts.vendor in OVERLAPPING, "tiles that overlap"),
+        )
+        if bad
+    ]
 
 
 def _against_cucim(facts: TiffFacts, in_process: bool) -> list[str]:
@@ -91,6 +101,7 @@ def _against_cucim(facts: TiffFacts, in_process: bool) -> list[str]:
         for bad, text in (
             (not facts.rgb8, "pixels other than 8-bit RGB"),
             (facts.predictor, "a predictor, which crashes cuCIM"),
+            (facts.vendor in OVERLAPPING, "tiles that overlap"),
             (facts.left_out, f"{facts.left_out} more pictures that are not marked as levels: they are left out"),
             (any(facts.missing), f"{sum(facts.missing)} tiles that are not stored, read as background"),
             (facts.padded, "levels filled up to whole tiles, of which cuCIM gets the scale wrong"),

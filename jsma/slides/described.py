@@ -47,6 +47,8 @@ def unit_um(text: str) -> float:
 def describe(tif: Any) -> Described:
     """All that the description of page 0 says."""
     page = tif.pages[0]
+    if overlapping := _overlapping(page):
+        return Described({}, overlapping, None, "")
     text = str(page.description or "").strip("\ufeff \r\n\t\0")
     if text.startswith("Aperio"):
         return Described(_aperio(text), "Aperio", None, "")
@@ -61,6 +63,14 @@ def describe(tif: Any) -> Described:
         mpp = {"Philips pixel spacing": (spacings[0][0] * 1e3, spacings[0][1] * 1e3)} if spacings else {}
         return Described(mpp, "Philips", spacings, "")
     return Described(_power(re.search(r"\bAppMag\s*=\s*([\d.,]+)", text)), "generic", None, "")
+
+
+def _overlapping(page: Any) -> str:
+    """The scanner whose TIFFs have tiles that overlap, told as OpenSlide tells it; "" for any other."""
+    if page.is_tiled and str(page.software or "").startswith("MedScan"):
+        return "Trestle"
+    xmp = page.tags.get(700)
+    return "Ventana" if xmp is not None and b"<iScan" in bytes(xmp.value) else ""
 
 
 def _aperio(text: str) -> dict[str, Scale]:

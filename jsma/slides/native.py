@@ -126,7 +126,10 @@ class DirectSource:
         ]
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
-        return self._of_level[level].read_tile(level, row, col)
+        source = self._of_level[level]
+        if source is not self.cucim:
+            return source.read_tile(level, row, col)
+        return self.cucim.strict.repeated(level, row, col, lambda: source.read_tile(level, row, col))
 
     def confirm_black(self, level: int, row: int, col: int) -> None:
         self._of_level[level].confirm_black(level, row, col)

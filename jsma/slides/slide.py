@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .choose import TIFF_EXTENSIONS, check_request, choose_reader
+from .choose import OVERLAPPING, TIFF_EXTENSIONS, check_request, choose_reader
 from .client import client
 from .colours import to_rgb8
 from .decoders import settle_decoder
@@ -179,7 +179,7 @@ def _describe(
         )
     if (power := number(texts.get("openslide.objective-power", 0))) > 0:
         scales["objective power"] = (10 / power, 10 / power)
-    if facts is not None and facts.tiled and spec.reader == "openslide":
+    if facts is not None and facts.tiled and facts.vendor not in OVERLAPPING and spec.reader == "openslide":
         with open_pyramid(spec.path) as headers:
             return agreed(spec.path, found["levels"], headers), scales
     return found["levels"], scales

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from .jpeg import EOI, JpegPage
 from .photo import load_photo
 from .tiffinfo import open_pyramid
 from .types import DamagedSlideError, Level
+
+FEW = 40  # a tile of less than this part of its pixels' bytes is held against the one before it
 
 
 class TileSource(Protocol):
@@ -104,10 +107,28 @@ class TifffileSource:
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
         """uint8 [h,w,3], clipped to the level's size; may be overwritten by this thread's next call."""
-        lv, jpeg = self.levels[level], self.jpeg[level]
-        _, _, width, height = tile_box(lv, row, col)
+        _, _, width, height = tile_box(self.levels[level], row, col)
         if not self._ranges[level][1][row * self._columns[level] + col]:  # not stored: background
             return np.full((height, width, 3), 255, dtype=np.uint8)
+        return self.repeated(level, row, col, lambda: self._decoded(level, row, col, height, width))
+
+    def repeated(self, level: int, row: int, col: int, decode: Callable[[], np.ndarray]) -> np.ndarray:
+        """What `decode` returns; this thread's tile before it, where both have the same, and very few, bytes.
+
+        Empty areas are large: tile after tile of one colour.
+        """
+        _, _, width, height = tile_box(self.levels[level], row, col)
+        count = self._ranges[level][1][row * self._columns[level] + col]
+        if count * FEW > width * height * 3:
+            return decode()
+        key = (level, width, height, self.read_bytes(level, row, col))
+        last = getattr(self._mine, "last", None)
+        if last is None or last[0] != key:
+            last = self._mine.last = (key, np.array(decode()))  # a copy: the buffer is used again
+        return last[1]
+
+    def _decoded(self, level: int, row: int, col: int, height: int, width: int) -> np.ndarray:
+        lv, jpeg = self.levels[level], self.jpeg[level]
         data = self.read_bytes(level, row, col)
         if jpeg is not None:
             pixels = jpeg.decode(data, self._buffer(lv.tile_height_px, lv.tile_width_px))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .colours import JPEG, JPEG2000
+from .colours import COLOURS, JPEG, JPEG2000
 from .described import Scale, describe, per_unit
 from .geometry import Pyramid, pyramid, size_of, tile_of
 from .types import DamagedSlideError, Level, SlideError
@@ -174,10 +174,13 @@ def _unserved(page: Any) -> str:
     colours = int(page.samplesperpixel) - len(page.extrasamples or ())
     if page.bitspersample != 8 or int(page.sampleformat or 1) != 1:
         return f"a TIFF of {page.bitspersample}-bit samples"
-    if int(page.photometric) not in (0, 1, 2, 6) or colours != (3 if int(page.photometric) in (2, 6) else 1):
+    if colours != COLOURS.get(int(page.photometric)) or (int(page.photometric) == 5 and page.compression in JPEG):
         return f"a TIFF with photometric interpretation {int(page.photometric)} and {colours} colours"
     if int(page.planarconfig or 1) != 1:
         return "a tiled TIFF with separate colour planes"
+    turned = page.tags.get(274)
+    if turned is not None and int(turned.value) > 1:
+        return f"a TIFF that is to be turned by its Orientation tag ({int(turned.value)}), which readers heed or not,"
     if int(page.tilewidth) * int(page.tilelength) > MAX_TILE_PX:
         return f"a TIFF with tiles of {page.tilewidth}x{page.tilelength} px (at most {MAX_TILE_PX} px)"
     return ""

@@ -132,11 +132,49 @@ def test_aperio_jpeg_2000_ycbcr_goes_to_openslide(tmp_path):
             open_slide(path, reader=reader)
 
 
+PALETTE = np.stack([np.arange(256) * 257, np.arange(255, -1, -1) * 257, np.full(256, 0x3030)]).astype(np.uint16)
+AS_PILLOW = {
+    "palette": (picture()[..., 0], {"photometric": "palette", "colormap": PALETTE, "compression": "deflate"}),
+    "cmyk": (RGBA, {"photometric": "separated", "compression": "lzw"}),
+    "ycbcr": (picture(), {"photometric": "ycbcr", "subsampling": (1, 1)}),
+}
+
+
+@pytest.mark.parametrize("kind", AS_PILLOW)
+def test_tiles_of_other_colours_are_read_as_pillow_reads_them(tmp_path, kind):
+    from PIL import Image
+
+    pixels, more = AS_PILLOW[kind]
+    path = save(tmp_path / "s.tif", pixels, metadata=None, **more)
+    opened = open_slide(path)
+    want = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    assert opened.info.reader == "tifffile" and want.std() > 10
+    assert np.abs(opened.read(ALL)[0][0] - want).max() <= 1
+
+
+@pytest.mark.parametrize("vendor, more", [
+    ("Trestle", {"software": "MedScan 4.1"}),
+    ("Ventana", {"extratags": [(700, 1, 30, b'<Metadata><iScan AOI0="1"/></M>', True)]}),
+])  # fmt: skip
+def test_tiles_that_overlap_are_left_to_openslide(tmp_path, vendor, more):
+    """Laid side by side their pixels would lie further and further from where they belong."""
+    path = save(tmp_path / "s.tif", picture(), **RGB, description="x=1", **more)
+    for reader in ("cucim", "tifffile"):
+        with pytest.raises(SlideError, match="tiles that overlap"):
+            open_slide(path, reader=reader)
+    try:
+        assert vendor in open_slide(path).info.reader_reason
+    except SlideError as error:  # OpenSlide wants more of such a file than there is here
+        assert "decoder" in str(error) or "cannot be read" in str(error) or "no micro" in str(error)
+
+
 REFUSED = {
     "16-bit": (picture().astype(np.uint16), RGB, "16-bit"),
     "float": (picture().astype(np.float32), RGB, "32-bit"),
     "planes": (np.moveaxis(picture(), 2, 0).copy(), RGB | {"planarconfig": "separate"}, "planes"),
-    "palette": (picture()[..., 0], {"photometric": "palette", "colormap": np.zeros((3, 256), "u2")}, "photometric"),
+    "cielab": (picture(), {"photometric": "cielab"}, "photometric"),
+    "cmyk in jpeg": (RGBA, {"photometric": "separated", "compression": "jpeg"}, "photometric"),
+    "turned": (picture(), RGB | {"extratags": [(274, 3, 1, 6, True)]}, "Orientation"),
     "huge tiles": (np.zeros((16, 16, 3), np.uint8), RGB | {"tile": (8192, 4096), "compression": "deflate"}, "8192"),
 }  # fmt: skip
 

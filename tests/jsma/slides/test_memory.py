@@ -171,3 +171,26 @@ def test_planning_on_a_slide_of_100k_pixels_a_side():
     tracemalloc.stop()
     assert cost.tiles == len(np.unique(plan.tiles, axis=0)) == cost.compressed_bytes
     assert peak < 8 << 20  # of the order of the regions' tiles (8,000), not of the slide's (163,000)
+
+
+@pytest.mark.parametrize("value", [255, 200])
+@pytest.mark.parametrize("reader", ["cucim", "tifffile"])
+def test_empty_area_is_decoded_once_and_counted_in_full(tmp_path, monkeypatch, reader, value):
+    """A large slide of one colour is looked at in a fraction of the time; counters say what a read asks for."""
+    import tifffile as library
+    from cucim import CuImage
+
+    from jsma.slides import sources
+
+    image = np.full((1024, 1024, 3), value, np.uint8)
+    image[300:340, 500:560] = 90  # all else is one tile, again and again
+    library.imwrite(tmp_path / "s.tif", image, tile=(64, 64), photometric="rgb", metadata=None, compression="deflate")
+    opened = open_slide(tmp_path / "s.tif", mpp=0.5, reader=reader, in_process=True, workers=1, preflight=False)
+    calls, own, decode = [], CuImage.read_region, sources.TifffileSource._decoded
+    monkeypatch.setattr(CuImage, "read_region", lambda *a, **k: calls.append(a) or own(*a, **k))
+    monkeypatch.setattr(sources.TifffileSource, "_decoded", lambda *a: calls.append(a) or decode(*a))
+    pixels, cost = opened.read(Regions(np.array([[512.0, 512.0]]), 4.0, 128, 128))
+    assert cost.tiles == cost.calls == 256 and cost.decoded_px == 1024 * 1024
+    assert len(calls) < 16
+    want = image.reshape(128, 8, 128, 8, 3).astype(float).mean(axis=(1, 3))
+    assert np.abs(pixels[0] - want).max() <= 0.51
