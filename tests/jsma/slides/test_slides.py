@@ -132,7 +132,7 @@ def test_array_counted_once():
     assert opened.read(Regions(np.array([[35, 25]]), 1.0, 9, 9))[1] == ReadCost()
 
 
-def test_killed_child_is_an_error_then_works_again(slide):
+def test_child_killed_while_it_is_asked_is_asked_again(slide):
     regions = Regions(np.array([[100, 100]]), 0.5, 32, 32)
     opened = open_slide(slide)
     before = opened.read(regions)[0]
@@ -141,8 +141,7 @@ def test_killed_child_is_an_error_then_works_again(slide):
     import threading
 
     threading.Timer(0.3, os.kill, (shared.pid, signal.SIGKILL)).start()
-    with pytest.raises(DamagedSlideError, match="SIGKILL"):
-        opened.read(regions)
+    assert np.array_equal(opened.read(regions)[0], before)
     assert np.array_equal(opened.read(regions)[0], before)
 
 
