@@ -113,7 +113,8 @@ def _by_spacing(
             width, height = size_of(page)
             raise GeometryError(
                 f"level {len(levels)} of {width}x{height} px is cut down by {across:.6g} in x and {down:.6g} in y by "
-                f"Philips' XML, but by {size0[0] / width:.6g} and {size0[1] / height:.6g} by its size"
+                f"Philips' XML, but by {size0[0] / width:.6g} and {size0[1] / height:.6g} by its size; "
+                "export the slide again"
             )
         inside = tuple(max(1, int(full / factor)) for full in size0)
         levels.append(_level(page, float(factor), (inside[0], inside[1])))
