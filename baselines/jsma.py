@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from baselines.contract import Outcome, Strategy, StrategySettings
 from jsma import JSMA, Draw
 from jsma.meter import Meter
-from jsma.metered import MeteredSlide
+from jsma.metered import MeteredSlide, features_of
 
 
 class Joint(Strategy):
@@ -59,7 +59,7 @@ class Joint(Strategy):
             log_a = self.used(self.log_attention(slides), slides, generator)
         with self.meter.stage("sample"):
             draws = self.model.draw(log_a, generator, slides[0].view.grid)
-        features = [slide.features(draw.indices) for slide, draw in zip(slides, draws, strict=True)]
+        features = features_of(slides, [draw.indices for draw in draws])
         with self.meter.stage("aggregate"):
             parts = slides[0].view.grid.slices
             logits = self._logits(log_a, draws, features, torch.tensor([part.stop for part in parts]))

@@ -57,10 +57,10 @@ class Watched(MeteredSlide):
         evidence = half_of_the_cells if record.label == "0" else nothing_annotated
         super().__init__(record.id, lambda: self.source, desk, None, evidence if strategy.uses_evidence else None)
 
-    def features(self, cells: Tensor) -> Tensor:
+    def asked_for(self, flat: np.ndarray) -> None:
         """See `MeteredSlide`."""
-        self.asked.append(cells.detach().cpu())
-        return super().features(cells)
+        self.asked.append(torch.from_numpy(flat))
+        super().asked_for(flat)
 
     @property
     def read_cells(self) -> Tensor:

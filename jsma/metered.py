@@ -5,28 +5,27 @@ A `Desk` holds what one pass shares (meter, encoder, store); `MeteredSlide` is o
 
 from __future__ import annotations
 
-import errno
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from jsma.blame import blamed
 from jsma.desk import Desk, ViewSettings
 from jsma.errors import ContractError, EvidenceRefusedError
 from jsma.grid import CellGrid
 from jsma.meter import Counters
-from jsma.slides import ReadCost, Regions, Slide, SlideError
-from jsma.view import SlideView, look_at
+from jsma.slides import ReadCost, Regions, Slide
+from jsma.store import FeatureStore
+from jsma.view import SlideView, blocks_of, look_at
 
-__all__ = ["Desk", "EvidenceOf", "EvidenceRefusedError", "MeteredSlide", "SlideView", "ViewSettings"]
+__all__ = ["Desk", "EvidenceOf", "EvidenceRefusedError", "MeteredSlide", "SlideView", "ViewSettings", "features_of"]
 
-BLOCK_CELLS = 32  # side of the square of cells read in one call: whole file tiles in bounded memory
-
-NOT_THE_SLIDE = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-"""What fails for want of room or handles: no fault of the slide that was being read."""
+TOGETHER = 512  # patches read before they are encoded and kept: bounded memory, full passes
+BLOCK_CELLS = 32  # see `blocks_of`
 
 EvidenceOf = Callable[[CellGrid], "np.ndarray | None"]
 """Of a slide's grid: the share of every patch that is evidence, 0..1 [K]; None where nothing is annotated."""
@@ -61,7 +60,7 @@ class MeteredSlide:
         """Grid, overview, tissue mask and pools; read from the file at first use."""
         self._desk.last_looked = self.id
         if self._view is None:
-            with self._blamed():
+            with blamed(self.id):
                 self._view = self._look()
         return self._view
 
@@ -148,54 +147,29 @@ class MeteredSlide:
         charged in full, one it has paid for is a counted hit. SlideError where the slide cannot be read, ContractError
         where there are no such cells.
         """
-        flat, n_cells = cells.detach().cpu().numpy(), self.view.grid.n_cells
-        if flat.ndim != 1 or flat.dtype.kind not in "iu":
-            raise ContractError(f"it asks for cells {flat.dtype} {flat.shape}; allowed: flat indices, long [n]")
-        if len(flat) and not 0 <= flat.min() <= flat.max() < n_cells:
-            raise ContractError(f"it asks for cells {flat.min()}..{flat.max()}; allowed: 0..{n_cells - 1}")
-        with self._blamed():
-            group = self.view.grid.decode(flat)[0]
-            unique = self._desk.meter.new_patches(self.id, flat.tolist())
-            self._desk.meter.count(self.id, Counters(patches=len(flat), unique_patches=unique))
-            if self._desk.store is None:
-                return self._scaled(self._fresh(flat), group)
-            return self._scaled(torch.from_numpy(self._stored(flat)).to(self._desk.device), group)
-
-    @contextmanager
-    def _blamed(self) -> Iterator[None]:
-        """Whatever makes this slide unreadable leaves as a SlideError that names it: a batch can go on without it."""
-        try:
-            yield
-        except SlideError as error:
-            error.slide_id = error.slide_id or self.id
-            raise
-        except OSError as error:
-            if error.errno in NOT_THE_SLIDE:
-                raise
-            failed = SlideError(f"{self.id}: {error.strerror or error}")
-            failed.slide_id = self.id
-            raise failed from error
+        return features_of([self], [cells])[0]
 
     def _scaled(self, features: Tensor, group: np.ndarray) -> Tensor:
         scale = self._desk.scale
         return features if scale is None else scale(features, torch.from_numpy(group).to(features.device))
 
-    def _blocks(self, cells: np.ndarray) -> list[np.ndarray]:
-        """`cells` (distinct) by squares of BLOCK_CELLS of the smallest cells, all magnifications of a place together.
+    def asked_for(self, flat: np.ndarray) -> None:
+        """Count the cells [n] that are asked for now; ContractError where there are no such cells."""
+        n_cells = self.view.grid.n_cells
+        if flat.ndim != 1 or flat.dtype.kind not in "iu":
+            raise ContractError(f"it asks for cells {flat.dtype} {flat.shape}; allowed: flat indices, long [n]")
+        if len(flat) and not 0 <= flat.min() <= flat.max() < n_cells:
+            raise ContractError(f"it asks for cells {flat.min()}..{flat.max()}; allowed: 0..{n_cells - 1}")
+        unique = self._desk.meter.new_patches(self.id, flat.tolist())
+        self._desk.meter.count(self.id, Counters(patches=len(flat), unique_patches=unique))
 
-        Cutting a large bag row by row, or by magnification, would decode the same tiles again for every part.
-        """
-        if len(cells) <= BLOCK_CELLS:
-            return [cells]
-        grid = self.view.grid
-        column, row = (grid.centres0(cells) // (BLOCK_CELLS * min(grid.cell0))).T
-        order = np.lexsort((column, row))
-        ends = np.flatnonzero((np.diff(row[order]) != 0) | (np.diff(column[order]) != 0)) + 1
-        return np.split(cells[order], ends)
+    def _unstored(self, flat: np.ndarray) -> Tensor:
+        with blamed(self.id):
+            return self._scaled(self._fresh(flat), self.view.grid.decode(flat)[0])
 
     def _fresh(self, flat: np.ndarray) -> Tensor:
         distinct = np.unique(flat)
-        blocks = self._blocks(distinct)
+        blocks = blocks_of(self.view.grid, distinct, BLOCK_CELLS)
         # a bag of many small blocks would otherwise keep the activations of each until the backward pass
         recompute = len(distinct) > self._desk.encoder.chunk
         features = []
@@ -207,26 +181,15 @@ class MeteredSlide:
         place[np.searchsorted(distinct, np.concatenate(blocks))] = np.arange(len(distinct))
         return torch.cat(features)[torch.from_numpy(place[np.searchsorted(distinct, flat)]).to(self._desk.device)]
 
-    def _stored(self, flat: np.ndarray) -> np.ndarray:
-        """Features [n, dim] by way of the store; what it lacks is computed, and kept as far as there is room."""
-        store, paid = self._desk.store, self.view.paid
-        assert store is not None
-        wanted = np.unique(flat)
-        new = wanted[~paid[wanted]]
-        rows, lacking = store.get(self.id, wanted)
-        tiles = encoded = 0
-        for part in self._blocks(wanted[lacking]) if lacking.any() else []:
-            pixels, cost = self._read(part)
-            with torch.no_grad():
-                features = self._encode(pixels, kept=True).cpu().numpy()
-            store.put(self.id, self.view.grid.n_cells + 1, part, features)
-            rows[np.searchsorted(wanted, part)] = features
-            tiles, encoded = tiles + cost.tiles, encoded + int((~paid[part]).sum())
+    def _settle(self, ask: _Ask) -> Tensor:
+        """Charge what this run uses for the first time, and hand out the features of what was asked."""
+        new = ask.wanted[~self.view.paid[ask.wanted]]
         if len(new):
-            self._charge(new, tiles, encoded)
-            paid[new] = True
-        self._desk.meter.count(self.id, Counters(store_hits=len(flat) - len(new)))
-        return rows[np.searchsorted(wanted, flat)]
+            self._charge(new, ask.tiles, int((~self.view.paid[ask.computed]).sum()))
+            self.view.paid[new] = True
+        self._desk.meter.count(self.id, Counters(store_hits=len(ask.flat) - len(new)))
+        rows = torch.from_numpy(ask.rows[np.searchsorted(ask.wanted, ask.flat)])
+        return self._scaled(rows.to(self._desk.device), self.view.grid.decode(ask.flat)[0])
 
     def _charge(self, new: np.ndarray, tiles: int, encoded: int) -> None:
         """Count cells that this run uses for the first time at their whole price, whoever computed them.
@@ -236,14 +199,15 @@ class MeteredSlide:
         seconds are in the stages already.
         """
         unit, side = self._desk.store.unit, self._desk.view.patch_px  # pyright: ignore[reportOptionalMemberAccess]
-        cost = sum((self._open().plan_cost(self.regions(part)) for part in self._blocks(new)), ReadCost())
+        blocks = blocks_of(self.view.grid, new, BLOCK_CELLS)
+        cost = sum((self._open().plan_cost(self.regions(part)) for part in blocks), ReadCost())
         self._desk.meter.charge("read", unit.read_charge_s(max(0, cost.tiles - tiles)))
         self._desk.meter.charge("encode", unit.encode_charge_s(len(new) - encoded))
         self._count(len(new) * side * side, cost, len(new))
 
     def overview_feature(self) -> Tensor:
         """Encoder feature [dim] of the whole overview, encoded once a run where the encoder is frozen."""
-        with self._blamed():
+        with blamed(self.id):
             view, store = self.view, self._desk.store
             last = np.array([len(view.grid.mpps)])
             if store is None:
@@ -268,3 +232,61 @@ class MeteredSlide:
         if self._slide is not None:
             self._slide.close()
             self._slide = None
+
+
+@dataclass
+class _Ask:
+    """What one slide is asked for, on its way through the store. rows [n, dim] of wanted: filled in as they come."""
+
+    slide: MeteredSlide
+    flat: np.ndarray
+    wanted: np.ndarray
+    rows: np.ndarray
+    computed: np.ndarray
+    tiles: int = 0
+
+
+def features_of(slides: Sequence[MeteredSlide], cells: Sequence[Tensor]) -> list[Tensor]:
+    """As `slide.features(own)` for each slide with its own cells; slides of one desk.
+
+    What a store lacks of all of them is encoded together, in full passes: a batch of slides with a few new cells each
+    would otherwise be many small ones. SlideError names the slide that cannot be read; nothing is charged then.
+    """
+    if not all(isinstance(slide, MeteredSlide) for slide in slides):  # stand-ins of tests know no desk
+        return [slide.features(own) for slide, own in zip(slides, cells, strict=True)]
+    asked = [own.detach().cpu().numpy() for own in cells]
+    for slide, flat in zip(slides, asked, strict=True):
+        slide.asked_for(flat)
+    store = slides[0]._desk.store if slides else None
+    if store is None:
+        return [slide._unstored(flat) for slide, flat in zip(slides, asked, strict=True)]
+    waiting: list[tuple[_Ask, np.ndarray, np.ndarray]] = []
+    asks = []
+    for slide, flat in zip(slides, asked, strict=True):
+        wanted = np.unique(flat)
+        rows, lacking = store.get(slide.id, wanted)
+        asks.append(ask := _Ask(slide, flat, wanted, rows, wanted[lacking]))
+        for part in blocks_of(slide.view.grid, ask.computed, BLOCK_CELLS):
+            with blamed(slide.id):
+                pixels, cost = slide._read(part)
+            ask.tiles += cost.tiles
+            waiting.append((ask, part, pixels))
+            if sum(len(own) for _, own, _ in waiting) >= TOGETHER:
+                _encode_waiting(waiting, store)
+    _encode_waiting(waiting, store)
+    return [ask.slide._settle(ask) for ask in asks]
+
+
+def _encode_waiting(waiting: list[tuple[_Ask, np.ndarray, np.ndarray]], store: FeatureStore) -> None:
+    """Encode what was read, keep it, and empty the list."""
+    if not waiting:
+        return
+    pixels = waiting[0][2] if len(waiting) == 1 else np.concatenate([read for _, _, read in waiting])
+    with torch.no_grad():
+        features = waiting[0][0].slide._encode(pixels, kept=True).cpu().numpy()
+    start = 0
+    for ask, part, _ in waiting:
+        own, start = features[start : start + len(part)], start + len(part)
+        store.put(ask.slide.id, ask.slide.view.grid.n_cells + 1, part, own)
+        ask.rows[np.searchsorted(ask.wanted, part)] = own
+    waiting.clear()

@@ -60,3 +60,17 @@ def look_at(slide: Slide, view: ViewSettings) -> tuple[SlideView, ReadCost]:
         )
     pools = [(torch.from_numpy(wy), torch.from_numpy(wx)) for wy, wx in grid.pools((height_px, width_px), px0)]
     return SlideView(grid, overview, mask, pools, np.zeros(grid.n_cells + 1, bool)), cost
+
+
+def blocks_of(grid: CellGrid, cells: np.ndarray, side_cells: int) -> list[np.ndarray]:
+    """Distinct `cells` [n] in blocks that are read in one call each: whole file tiles in bounded memory.
+
+    A block is a square of `side_cells` of the smallest cells, all magnifications of a place together. Cutting a large
+    bag row by row, or by magnification, would decode the same tiles again for every part.
+    """
+    if len(cells) <= side_cells:
+        return [cells] if len(cells) else []
+    column, row = (grid.centres0(cells) // (side_cells * min(grid.cell0))).T
+    order = np.lexsort((column, row))
+    ends = np.flatnonzero((np.diff(row[order]) != 0) | (np.diff(column[order]) != 0)) + 1
+    return np.split(cells[order], ends)

@@ -10,7 +10,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from jsma.encoder import EncoderSettings, build_encoder
 from jsma.meter import STAGES, Counters, Meter
-from jsma.metered import Desk, MeteredSlide, ViewSettings
+from jsma.metered import Desk, MeteredSlide, ViewSettings, features_of
 from jsma.slides import SlideError, open_slide
 from jsma.store import FeatureStore
 
@@ -241,3 +241,32 @@ def test_slide_whose_overview_would_be_a_line_is_refused_by_name(tmp_path, encod
     with pytest.raises(SlideError, match=f"at least 5x5 are needed: it is {why}") as caught:
         _ = slide.view
     assert caught.value.slide_id == "s"
+
+
+def test_slides_of_a_batch_are_encoded_in_full_passes_and_counted_apart(small, encoder, monkeypatch):
+    passes = []
+    plain = encoder._encode
+    monkeypatch.setattr(encoder, "_encode", lambda patches: passes.append(len(patches)) or plain(patches))
+    asked = [torch.tensor(cells) for cells in ([0, 8, 0], [1, 4, 9], [2])]
+
+    def run(together, store):
+        meter = Meter()
+        desk = Desk(meter, encoder, VIEW, store)
+        slides = [MeteredSlide(str(i), lambda: open_slide(small, in_process=True), desk) for i in range(3)]
+        apart = [slide.features(own) for slide, own in zip(slides, asked, strict=True)] if not together else None
+        return apart or features_of(slides, asked), meter.counters
+
+    desk_flops = Desk(Meter(), encoder, VIEW).flops_per_patch(64, 64)
+    assert desk_flops > 0  # counted once an encoder, by a pass of its own
+    passes.clear()
+    apart, counters = run(False, FeatureStore(encoder.dim))
+    assert passes == [16, 16, 16]
+    passes.clear()
+    store = FeatureStore(encoder.dim)
+    together, same = run(True, store)
+    assert passes == [16]
+    assert counters == same and all(torch.equal(a, b) for a, b in zip(apart, together, strict=True))
+    assert run(True, store)[1] == counters and passes == [16]  # all charged, nothing computed
+    monkeypatch.setattr("jsma.metered.TOGETHER", 1)
+    passes.clear()
+    assert run(True, FeatureStore(encoder.dim))[1] == counters and passes == [16, 16, 16]
