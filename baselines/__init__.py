@@ -21,6 +21,7 @@ STRATEGIES: dict[str, str] = {
     "shuffled-place": "baselines.shuffled_place:ShuffledPlace",
     "shuffled-magnification": "baselines.shuffled_magnification:ShuffledMagnification",
     "oracle": "baselines.oracle:Oracle",
+    "candidates": "baselines.candidates:Candidates",
     "mean": "baselines.mean:Mean",
     "mean-all": "baselines.mean:MeanAll",
     "max": "baselines.maximum:Max",

@@ -8,9 +8,10 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from jsma import JSMASettings
@@ -62,13 +63,25 @@ class BagSettings:
 
 
 @checked
+class SiteSettings:
+    """Options of candidates, which draws from the sites of generated slides.
+
+    site_sharpness: power of the share of a patch that lies in a site (1: by area; large: only the cells in the middle
+    of a site); site_magnifications: weight of every magnification, fine to coarse, () = all alike.
+    """
+
+    site_sharpness: Annotated[float, Field(ge=0, le=100)] = 8.0
+    site_magnifications: tuple[Weight, ...] = ()
+
+
+@checked
 class StrategySettings:
     """Settings common to all strategies.
 
     method: the sampler's options (number of patches, magnifications, estimator, entropy weight);
     mpp: the magnification, in um/px, of the strategies that use one; attention_dim: width of the
     gated attention of the exhaustive heads; look: options of the strategies that look more than once;
-    bag: of those that read every patch.
+    bag: of those that read every patch; sites: of candidates.
     """
 
     method: JSMASettings = field(default_factory=JSMASettings)
@@ -76,6 +89,7 @@ class StrategySettings:
     attention_dim: Units = 64
     look: LookSettings = field(default_factory=LookSettings)
     bag: BagSettings = field(default_factory=BagSettings)
+    sites: SiteSettings = field(default_factory=SiteSettings)
 
 
 @dataclass
@@ -125,7 +139,10 @@ class Strategy(nn.Module, ABC):
     """Name of the strategy whose tuned settings it takes, key by key, where it has none of its own (`RunSettings.of`):
     of the one that it is compared with at equal settings. A subclass takes this over, too. None: of nobody."""
     uses_evidence = False
-    """Whether it may ask `MeteredSlide.evidence()` where the answer lies: an upper bound, and no method."""
+    """Whether it may ask `MeteredSlide.evidence()` for what no slide shows: a control, and no method."""
+    evidence_from: Literal["annotation", "sites"] = "annotation"
+    """What `MeteredSlide.evidence()` hands to it: where the evidence for the label lies, which depends on the label; or
+    the sites of a generated slide, each of which may hold evidence in some class, whatever the class."""
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__()
@@ -143,6 +160,11 @@ class Strategy(nn.Module, ABC):
 
     def calibrate(self, outcomes: Sequence[Outcome], labels: Tensor) -> None:  # noqa: B027 - most have no threshold
         """Told once the weights are chosen, where `stops_early`: what it says of the validation slides, labels [n]."""
+
+    @classmethod
+    def told(cls) -> str:
+        """What its rows say that it was told: "" for a method, "uses evidence" or "knows the sites" for a control."""
+        return {"annotation": "uses evidence", "sites": "knows the sites"}[cls.evidence_from] * cls.uses_evidence
 
     @classmethod
     def candidates(cls, settings: StrategySettings) -> list[StrategySettings]:

@@ -249,7 +249,8 @@ def evidence(trial: Trial) -> str:
     """Evidence reaches only a class that says that it uses it; the slides refuse it to all others."""
     strategy = trial.build()
     trial.said(strategy, trial.slides(strategy), False)
-    return "uses evidence (declared: an upper bound, no method)" if trial.cls.uses_evidence else "sees no evidence"
+    told = trial.cls.told()
+    return f"{told} (declared: a control, no method)" if told else "sees no evidence"
 
 
 CHECKS: dict[str, Callable[[Trial], str]] = {

@@ -65,6 +65,7 @@ def _row(arm: Arm, times: _Times) -> dict[str, Any]:
         **_energy(arm, rows),
         **{key: _mean(rows, key) for key in LOOKED},
         "uses_evidence": any(run.train.get("uses_evidence", False) for run in arm.runs),
+        "told": arm.runs[0].train.get("told", ""),
         "bottleneck": bottleneck(rows),
     }  # fmt: skip
 

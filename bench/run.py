@@ -162,6 +162,7 @@ class Runner:
         trained, counters, scale = self.train(name, encoder, parts, seed)
         shared = None if self._store(encoder) is None else SHARED
         kept = {"counters": counters, "n_train": len(parts["train"]), "uses_evidence": cls.uses_evidence}
+        kept["told"] = cls.told()
         kept["code"] = code_digest()  # a training that was broken off is gone on with by the same code only
         kept["energy"] = energy.record(energy.stop(), shared)
         directory.write_json("train.json", {**settings_record(trained), **kept})

@@ -12,7 +12,7 @@ import torch
 from baselines import STRATEGIES
 from bench.datasets import DATASETS, Dataset, content, labelled, load_dataset, source_named
 from bench.errors import UsageError
-from bench.evidence.shares import has_annotation
+from bench.evidence.shares import offers
 from bench.presets import PRESETS, Preset
 from bench.run import Plan, Result, Runner
 from bench.rundir import writable
@@ -90,8 +90,7 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
 
 def meant(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
     """`names`, each once, with `all` for every strategy of this project that the dataset allows."""
-    annotated = has_annotation(dataset.records)
-    every = tuple(n for n in STRATEGIES if annotated or not strategy_class(n).uses_evidence)
+    every = tuple(n for n in STRATEGIES if offers(strategy_class(n), dataset.records))
     return tuple(dict.fromkeys(n for name in names for n in (every if name == ALL else (name,))))
 
 
@@ -203,7 +202,7 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
     """Rows for `jsma-bench list`."""
     if what == "strategies":
         return [
-            {"name": name, "source": cls.source, "evidence": "uses evidence" if cls.uses_evidence else ""}
+            {"name": name, "source": cls.source, "evidence": cls.told()}
             for name, cls in zip(STRATEGIES, map(strategy_class, STRATEGIES), strict=True)
         ]
     if what == "datasets":

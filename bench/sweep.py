@@ -209,7 +209,8 @@ class Sweep:
             # other noise on every slide: with the same, the slides of a draw would go astray together
             outcome, meter = self._predict(arm, seen, draw * 1_000_003 + number)
             rows.append({
-                "strategy": arm.strategy.name, "uses_evidence": arm.strategy.uses_evidence, "mode": arm.mode,
+                "strategy": arm.strategy.name, "uses_evidence": arm.strategy.uses_evidence,
+                "told": arm.strategy.told(), "mode": arm.mode,
                 "budget": arm.budget, "confidence": arm.confidence,
                 "draw": draw, "slide": record.id, "patient": record.patient, "label": record.label,
                 "predicted": classes[int(outcome.logits.argmax())],

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.rundir import environment, named, writable
 from bench.stamp import stamp
 from bench.statistics.equal import THIRDS
-from bench.tables import EVIDENCE, span
+from bench.tables import span, told
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "strategy": ("strategy", "{}"),
@@ -42,7 +42,7 @@ PARTS = ("", *(f"_{third}" for third in THIRDS))
 
 def name_of(row: dict[str, Any]) -> str:
     """The strategy, with a note where its patches were the most probable ones and not drawn, or evidence was used."""
-    name = f"{row['strategy']}{EVIDENCE if row.get('uses_evidence') else ''}"
+    name = f"{row['strategy']}{told(row)}"
     return name if row["mode"] == "sample" else f"{name} (top-N)"
 
 

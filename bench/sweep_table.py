@@ -75,6 +75,7 @@ def _row(keys: dict[str, Any], own: Any) -> dict[str, Any]:
     flips = [flip_rate(one) for _, one in own.groupby(TRAINING)]
     return {
         "dataset": own["dataset"].iloc[0], **keys, "uses_evidence": bool(own["uses_evidence"].any()),
+        "told": own["told"].iloc[0] if "told" in own else "",
         "budget": int(keys["budget"]) or None,
         "confidence": None if pd.isna(keys["confidence"]) else float(keys["confidence"]),
         "trainings": len(flips), "draws": draws, "slides": int(own["slide"].nunique()),

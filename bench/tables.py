@@ -35,8 +35,11 @@ COLUMNS: dict[str, tuple[str, str]] = {
 OPTIONAL = ("settings", "inference_j_per_slide")
 """Columns that are left out where no row has a value."""
 
-EVIDENCE = " (uses evidence)"
-"""Said of a strategy that was shown where the answer lies: an upper bound, not an opponent."""
+
+def told(row: dict[str, Any]) -> str:
+    """Said of a strategy that was shown what no slide shows, after its name: a control, not an opponent."""
+    words = row.get("told") or ("uses evidence" if row.get("uses_evidence") else "")
+    return f" ({words})" if words else ""
 
 
 def span(low: float | None, high: float | None, form: str = ".3f") -> str:
@@ -55,9 +58,7 @@ def cells(row: dict[str, Any], columns: dict[str, tuple[str, str]] = COLUMNS) ->
     """The row as text, "-" where a value does not apply."""
     shown = {
         **row,
-        "strategy": row["strategy"]
-        + (", finetuned" if row.get("regime") == "finetuned" else "")
-        + (EVIDENCE if row.get("uses_evidence") else ""),
+        "strategy": row["strategy"] + (", finetuned" if row.get("regime") == "finetuned" else "") + told(row),
         "front": ", ".join(row["pareto"]) or None,
         "interval": span(row["accuracy_low"], row["accuracy_high"]),
         "inference_ms": None if row["inference_s_per_slide"] is None else row["inference_s_per_slide"] * 1000,

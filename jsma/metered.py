@@ -84,7 +84,8 @@ class MeteredSlide:
     def evidence(self) -> Tensor | None:
         """Share of every patch that is annotated as evidence, float32 [K] in 0..1; None where nothing is annotated.
 
-        It is what the label was given for, not something that can be seen: for the upper bound only. Not metered.
+        It is what the label was given for (or, for a strategy whose `evidence_from` is "sites", where a generated slide
+        may hold that, whatever its label), not something that can be seen: for controls only. Not metered.
         EvidenceRefusedError where the strategy does not declare `uses_evidence = True`.
         """
         if self._evidence_of is None:

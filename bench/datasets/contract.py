@@ -32,7 +32,7 @@ class SlideRecord:
     path: the file that is read; mpp: um per level-0 pixel where the file's own value is absent or wrong;
     mask: file of the evidence (see `bench.evidence`), which need not exist; name: published id; site: where
     the slide comes from (centre, tissue source site); scheme: how the mask's own labels are to be read; source: the
-    file that `path` was prepared from.
+    file that `path` was prepared from; sites: mask of the places where a generated slide may hold evidence.
     """
 
     path: str
@@ -46,6 +46,7 @@ class SlideRecord:
     site: str | None = None
     scheme: str | None = None
     source: str | None = None
+    sites: str | None = None
 
     @property
     def id(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.datasets.contract import Card, Dataset, DatasetSource
 from bench.datasets.labelled import load as load_csv
-from bench.demo import DemoSettings, generate
+from bench.demo import DemoSettings, generate, sites_file
 from bench.errors import UsageError
 from bench.presets import PRESETS, Preset
 from bench.rundir import writable
@@ -39,7 +39,7 @@ class Demo(DatasetSource):
         """The generated slides in `root`."""
         loaded = load_csv(root / "labels.csv")
         order = CLASSES["both"] if set(loaded.classes) <= set(CLASSES["both"]) else loaded.classes
-        records = tuple(replace(r, scheme="demo") for r in loaded.records)
+        records = tuple(replace(r, scheme="demo", sites=sites_file(r.path)) for r in loaded.records)
         return Dataset("demo", tuple(c for c in order if c in loaded.classes), records, card=self.card)
 
     def load(

@@ -2,6 +2,6 @@
 
 from bench.demo.settings import CLASSES, DemoSettings
 from bench.demo.sheet import contact_sheet
-from bench.demo.write import generate
+from bench.demo.write import generate, sites_file
 
-__all__ = ["CLASSES", "DemoSettings", "contact_sheet", "generate"]
+__all__ = ["CLASSES", "DemoSettings", "contact_sheet", "generate", "sites_file"]

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -48,6 +49,9 @@ def generate(
                 done += 1
                 if progress:
                     progress(done, settings.slides)
+    for i in range(settings.slides):  # also of slides that were made before there was such a file
+        if not (sites := Path(sites_file(str(folder / slide_name(i))))).is_file():
+            _write_mask(sites, site_mask(make_scene(settings, i), "candidates"))
     with (folder / "labels.csv").open("w", newline="") as handle:
         writer = csv.writer(handle)
         writer.writerow(["path", "label", "split", "mask"])
@@ -62,6 +66,16 @@ def slide_name(index: int) -> str:
     return f"slide_{index:05d}.tif"
 
 
+def sites_file(slide: str) -> str:
+    """The mask of the candidate sites beside a slide's file."""
+    return str(Path(slide).with_suffix(".sites.png"))
+
+
+def _write_mask(path: Path, mask: np.ndarray) -> None:
+    if not cv2.imwrite(str(path), mask):
+        raise ValueError(f"{path}: the mask cannot be written; free some space")
+
+
 def write_slide(settings: DemoSettings, folder: Path, index: int, workers: int = 1) -> None:
     """Write one slide and its mask; the slide appears under its name only when it is complete.
 
@@ -70,8 +84,7 @@ def write_slide(settings: DemoSettings, folder: Path, index: int, workers: int =
     cv2.setNumThreads(1)
     scene = make_scene(settings, index)
     target = folder / slide_name(index)
-    if not cv2.imwrite(str(target.with_suffix(".mask.png")), evidence_mask(scene)):
-        raise ValueError(f"{folder}: the mask of slide {index} cannot be written; free some space")
+    _write_mask(target.with_suffix(".mask.png"), site_mask(scene, "evidence"))
     temporary = target.with_name(target.name + f".{os.getpid()}.tmp")
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         write_pyramid(_rendered(scene, workers), settings, temporary, Path(scratch))
@@ -182,13 +195,16 @@ def block_mean(pixels: np.ndarray) -> np.ndarray:
     return (whole + ((rest > half) | ((rest == half) & (whole % 2 == 1)))).astype(np.uint8)
 
 
-def evidence_mask(scene: Scene) -> np.ndarray:
-    """uint8 at 1/16: bit 1 architecture, bit 2 cytology; discs of the site's radius, alike for both."""
+def site_mask(scene: Scene, of: Literal["evidence", "candidates"]) -> np.ndarray:
+    """uint8 at 1/16: bit 1 architecture, bit 2 cytology; discs of the site's radius, alike for both.
+
+    of: the sites that hold evidence, or those that do in some class (the others of them are decoys).
+    """
     side = scene.side0_px // MASK_STEP
     mask = np.zeros((side, side), np.uint8)
     for bit, kind in ((1, "architecture"), (2, "cytology")):
         layer = np.zeros_like(mask)
-        for x0, y0 in scene.evidence[kind]:
+        for x0, y0 in (scene.evidence if of == "evidence" else scene.candidates)[kind]:
             centre = (round(x0 / MASK_STEP), round(y0 / MASK_STEP))
             cv2.circle(layer, centre, round(SITE_RADIUS0 / MASK_STEP), bit, -1)
         mask |= layer

@@ -46,25 +46,39 @@ def evidence_for(strategy: type[Strategy], record: SlideRecord) -> EvidenceOf | 
     """What `MeteredSlide.evidence` hands to `strategy`; None where it does not declare that it uses evidence."""
     if not strategy.uses_evidence:
         return None
+    path = _file_for(strategy, record)
 
     def find(grid: CellGrid) -> np.ndarray | None:
-        if record.mask is None or not annotation_exists(record.mask):
-            return None
-        return _shares(record.mask, record.scheme, grid)
+        return _shares(path, record.scheme, grid) if path is not None and annotation_exists(path) else None
 
     return find
 
 
-def has_annotation(records: Iterable[SlideRecord]) -> bool:
-    """Whether any slide has an annotation file."""
-    return any(r.mask is not None and annotation_exists(r.mask) for r in records)
+def _file_for(strategy: type[Strategy], record: SlideRecord) -> str | None:
+    return record.sites if strategy.evidence_from == "sites" else record.mask
+
+
+def offers(strategy: type[Strategy], records: Iterable[SlideRecord]) -> bool:
+    """Whether the slides have what `strategy` declares to use: some an annotation; the sites of every one."""
+    if not strategy.uses_evidence:
+        return True
+    files = (_file_for(strategy, record) for record in records)
+    there = (file is not None and annotation_exists(file) for file in files)
+    return all(there) if strategy.evidence_from == "sites" else any(there)
 
 
 def need_annotation(strategies: Iterable[type[Strategy]], dataset: str, records: Iterable[SlideRecord]) -> None:
-    """UsageError where one of `strategies` uses evidence and no slide has an annotation file."""
-    asking = [strategy.name for strategy in strategies if strategy.uses_evidence]
-    if asking and not has_annotation(records):
+    """UsageError where the slides do not have what one of `strategies` declares to use."""
+    records = list(records)
+    for strategy in strategies:
+        if offers(strategy, records):
+            continue
+        if strategy.evidence_from == "sites":
+            raise UsageError(
+                f"{strategy.name} draws from the sites of generated slides, which {dataset} does not have; only the "
+                "demo has them: leave it out of --strategies, or use --dataset demo"
+            )
         raise UsageError(
-            f"{', '.join(asking)} draws from the evidence, and no slide of {dataset} has an annotation; "
+            f"{strategy.name} draws from the evidence, and no slide of {dataset} has an annotation; "
             "give some (column `annotation`), or leave it out of --strategies"
         )

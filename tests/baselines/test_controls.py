@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.contract import StrategySettings
+from baselines.candidates import Candidates
+from baselines.contract import SiteSettings, StrategySettings
 from baselines.factorised import Factorised
 from baselines.jsma import Joint
 from baselines.oracle import Oracle
@@ -18,6 +19,7 @@ from baselines.stratified import Stratified, shares, strata
 from baselines.stratified_one import StratifiedOne
 from baselines.top import Top
 from jsma.estimator_table import ordered_samples
+from jsma.meter import Meter
 from jsma.sampling import sample_systematic
 from tests.baselines.looks import Sketch, build, by_hand, learnt, magnification, said
 
@@ -163,6 +165,40 @@ def test_oracle_reads_less_where_little_is_evidence_and_anywhere_where_nothing_i
         a = said(strategy, slide).attention
         torch.testing.assert_close(a.double(), torch.tensor(uniform(slide)).double(), rtol=1e-5, atol=1e-7)
     assert Oracle.uses_evidence and not any(c.uses_evidence for c in (Random, Joint, Stratified, Shuffled))
+
+
+@pytest.mark.parametrize("sharpness", (0.0, 1.0, 3.0, 90.0))
+@pytest.mark.parametrize("weights", ((), (3.0, 1.0), (0.0, 1.0)))
+def test_candidates_draw_by_a_power_of_the_share_of_a_site(sharpness, weights):
+    slide, strategy = Annotated(side0_px=24, seed=3, tissue=0.8), build(Candidates, n_patches=3)
+    strategy.settings = replace(strategy.settings, sites=SiteSettings(sharpness, weights))
+    share = torch.rand(len(slide.view.mask), generator=torch.Generator().manual_seed(1))
+    slide.found = 0.4 * share * (share > 0.3)
+    slide.view.mask[2], slide.found[2] = False, 0.9  # a site on glass is not drawn
+    m, mask = magnification(slide), slide.view.mask
+    own = [0.0 if not (mask[i] and slide.found[i] > 0) else float(slide.found[i]) ** sharpness for i in range(len(m))]
+    p = [w / sum(weights) for w in weights] if weights else [0.5, 0.5]
+    a = [p[m[i]] * q / sum(r for j, r in enumerate(own) if m[j] == m[i]) for i, q in enumerate(own)]
+    outcome = said(strategy, slide)
+    torch.testing.assert_close(outcome.attention.double(), torch.tensor(a).double(), rtol=1e-4, atol=1e-6)
+    assert all(a[c] > 0 for c in outcome.cells) and len(set(outcome.cells.tolist())) == 3
+
+
+def test_candidates_without_a_site_at_one_magnification_or_at_all():
+    slide, strategy = Annotated(side0_px=24, seed=3, tissue=0.8), build(Candidates, n_patches=4)
+    slide.found = torch.zeros(len(slide.view.mask))
+    torch.testing.assert_close(said(strategy, slide).attention.double(), torch.tensor(uniform(slide)).double())
+    second = slide.view.grid.slices[1]
+    slide.found[second.start] = 0.5  # tissue, by the sketch
+    assert said(strategy, slide).cells.tolist() == [second.start]
+    assert Candidates.uses_evidence and Candidates.told() == "knows the sites" and Oracle.told() == "uses evidence"
+
+
+@pytest.mark.parametrize("weights", ((1.0,), (0.0, 0.0), (1.0, 1.0, 1.0)))
+def test_candidates_needs_a_weight_for_every_magnification(weights):
+    settings = replace(build(Candidates).settings, sites=SiteSettings(1.0, weights))
+    with pytest.raises(ValueError, match=r"site_magnifications is .*; allowed: one weight for each of \[1.0, 2.0\]"):
+        Candidates(settings, 5, 3, Meter())
 
 
 # --- factorised and top ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 import tifffile
 import torch
 
+from baselines.candidates import Candidates
 from baselines.contract import StrategySettings
 from baselines.jsma import Joint
 from baselines.oracle import Oracle
@@ -15,7 +16,7 @@ from bench.compare import compare, load_runs
 from bench.datasets import Dataset, SlideRecord
 from bench.errors import UsageError
 from bench.evidence import load_evidence
-from bench.evidence.shares import evidence_for, need_annotation, patch_shares
+from bench.evidence.shares import evidence_for, need_annotation, offers, patch_shares
 from bench.looks import FILE, load
 from bench.run import Plan, Runner
 from bench.settings import RunSettings, TrainSettings
@@ -93,6 +94,22 @@ def test_oracle_without_any_annotation_is_one_clear_line(dataset, tmp_path):
         runner(bare, tmp_path).run(Plan(("jsma", "oracle"), (0,)))
 
 
+def test_sites_go_to_candidates_and_evidence_does_not(dataset, tmp_path):
+    record = SlideRecord(
+        "s.tif", "a", mask=outline(tmp_path / "a.geojson", RINGS), sites=outline(tmp_path / "s.geojson", FAR)
+    )
+    handed = evidence_for(Candidates, record)
+    assert handed is not None and evidence_for(Joint, record) is None
+    sites = load_evidence(record.sites, W, H)
+    assert np.array_equal(handed(GRID), patch_shares(sites, GRID)) and handed(GRID).sum() > 0
+    without = SlideRecord("s.tif", "a", mask=record.mask)
+    assert evidence_for(Candidates, without)(GRID) is None
+    need_annotation([Candidates, Oracle], "d", [record])
+    assert offers(Candidates, [record]) and not offers(Candidates, [record, without]) and offers(Joint, [without])
+    with pytest.raises(UsageError, match="candidates draws from the sites of generated slides, which d does not have"):
+        runner(dataset, tmp_path).run(Plan(("candidates",), (0,)))
+
+
 def test_a_run_of_the_controls(dataset, tmp_path):
     done = runner(dataset, tmp_path).run(Plan(("jsma", "shuffled", "oracle"), (0,)))
     jsma, shuffled, oracle = done.runs
@@ -112,3 +129,7 @@ def test_a_run_of_the_controls(dataset, tmp_path):
     assert [table[n]["uses_evidence"] for n in ("jsma", "shuffled", "oracle")] == [False, False, True]
     assert "oracle (uses evidence)" in cells(table["oracle"]) and "jsma" in cells(table["jsma"])
     assert "oracle (uses evidence)" in markdown(list(table.values()))
+    assert table["oracle"]["told"] == "uses evidence" and not table["jsma"]["told"]
+    assert "candidates (knows the sites)" in cells(
+        {**table["oracle"], "strategy": "candidates", "told": Candidates.told()}
+    )

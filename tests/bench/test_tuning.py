@@ -46,7 +46,7 @@ def full(*assignments):
         ("search", "fixed"),
         *((name, "jsma") for name in ("factorised", "top", "adaptive")),
         *((name, "jsma") for name in ("shuffled", "shuffled-place", "shuffled-magnification")),
-        *((name, "random") for name in ("random-one", "stratified", "stratified-one", "oracle")),
+        *((name, "random") for name in ("random-one", "stratified", "stratified-one", "oracle", "candidates")),
         *((name, "exhaustive") for name in ("mean", "max")),
         *((name, "exhaustive-all") for name in ("mean-all", "max-all")),
     ),

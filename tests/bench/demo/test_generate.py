@@ -12,7 +12,7 @@ from bench.demo import CLASSES, DemoSettings, generate
 from bench.demo.render import Box, render
 from bench.demo.scene import SITE_RADIUS0, make_scene
 from bench.demo.stamps import NUCLEUS_PX, VARIANTS, gland_outline, nuclei, transmitted
-from bench.demo.write import MASK_STEP, block_mean, evidence_mask
+from bench.demo.write import MASK_STEP, block_mean, site_mask, sites_file, slide_name
 from jsma.slides import Regions, open_slide
 
 SMALL = DemoSettings(slides=4, side0_px=1024)
@@ -52,7 +52,7 @@ def test_evidence_is_where_the_class_says():
         scene = make_scene(SMALL, index)
         assert (len(scene.evidence["architecture"]) > 0) == architecture
         assert (len(scene.evidence["cytology"]) > 0) == cytology
-        mask = evidence_mask(scene)
+        mask = site_mask(scene, "evidence")
         assert ((mask & 1).any(), (mask & 2).any()) == (architecture, cytology)
         for bit, kind in ((1, "architecture"), (2, "cytology")):
             for x0, y0 in scene.evidence[kind]:
@@ -128,3 +128,18 @@ def test_block_means_round_halves_to_even():
 def test_bad_settings_say_what_is_allowed(wrong):
     with pytest.raises(ValueError, match="allowed"):
         DemoSettings(**wrong)
+
+
+def test_sites_are_where_evidence_may_be_whatever_the_class(tmp_path):
+    settings = DemoSettings(slides=4, side0_px=1024)
+    scenes = [make_scene(settings, i) for i in range(4)]
+    for scene in scenes:
+        sites, evidence = site_mask(scene, "candidates"), site_mask(scene, "evidence")
+        assert ((sites & evidence) == evidence).all()
+        assert {bit for bit in (1, 2) if (sites & bit).any()} == {1, 2}, "decoys are sites too"
+    sites = [sites_file(str(tmp_path / slide_name(i))) for i in range(4)]
+    for i in range(4):
+        (tmp_path / slide_name(i)).touch()  # slides that were made before there were such files
+    generate(settings, tmp_path, workers=1)
+    for path, scene in zip(sites, scenes, strict=True):
+        assert np.array_equal(cv2.imread(path, cv2.IMREAD_UNCHANGED), site_mask(scene, "candidates"))

@@ -1,0 +1,45 @@
+"""Draws from the sites that may hold evidence, whether they do or not: what a map that is blind to the class can do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from baselines.contract import StrategySettings
+from baselines.oracle import Oracle
+from jsma.meter import Meter
+
+
+class Candidates(Oracle):
+    """Control, no method: draws from the candidate sites of a generated slide, evidence and decoys alike.
+
+    a(m, cell) = p(m) share^s / sum over the cells of m of share^s. share: of the cell's patch that lies in a site; s:
+    `site_sharpness`, 1 by area, large where the patches sit in the middle of sites; p(m): `site_magnifications`, over
+    those with a site in some tissue cell. Sites lie alike in every class, so that where it looks says nothing of the
+    class: what it reaches a map could reach that sees the slide and not its label. It knows what only the generator
+    knows, and other s and p(m) give other ceilings. ValueError where p(m) is not one for each magnification.
+    """
+
+    name = "candidates"
+    evidence_from = "sites"
+
+    def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
+        super().__init__(settings, feature_dim, n_classes, meter)
+        given, mpps = settings.sites.site_magnifications, settings.method.mpps
+        if given and (len(given) != len(mpps) or not sum(given) > 0):
+            raise ValueError(
+                f"candidates: site_magnifications is {list(given)}; allowed: one weight for each of {list(mpps)} "
+                "um/px, not all of them 0"
+            )
+
+    def mass(self, share: Tensor, parts: Sequence[slice]) -> Tensor:
+        """See `Oracle` and the class."""
+        sites = self.settings.sites
+        masses = []
+        for part, p in zip(parts, sites.site_magnifications or [1.0] * len(parts), strict=True):
+            best = float(share[part].max())  # the power of the ratio to it does not vanish
+            own = (share[part] / best) ** sites.site_sharpness * (share[part] > 0) if best > 0 else share[part]
+            masses.append(p * own / own.sum().clamp_min(1e-300))
+        return torch.cat(masses)
