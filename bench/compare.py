@@ -11,8 +11,9 @@ import pandas as pd
 from bench.cache import COLD, UNVERIFIED, WARM
 from bench.datasets.panda import GRADES as PANDA_GRADES
 from bench.finished import Arm, FinishedRun, arms, beside, load_runs, stacked
-from bench.metrics import accuracy_interval, auc, class_metrics
+from bench.metrics import accuracy_interval, auc_or_reason, class_metrics
 from bench.statistics.costs import mark_fronts, ratio_interval
+from bench.statistics.opponents import everything_of, searched
 from bench.statistics.spread import spreads
 from bench.where import LOOKED
 
@@ -48,18 +49,16 @@ def _row(arm: Arm, times: _Times) -> dict[str, Any]:
     rows: Any = arm.rows
     accuracy, low, high = accuracy_interval(rows)
     return {
-        "dataset": arm.dataset, "strategy": arm.strategy, "settings": arm.differing,
+        "dataset": arm.dataset, "strategy": arm.strategy, "reads": arm.reads, "settings": arm.differing,
         "regime": arm.runs[0].regime, "runs": len(arm.runs), "slides": int(rows["slide"].nunique()),
-        "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high, "auc": auc(rows),
+        "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high, **auc_or_reason(rows),
         "patches_per_slide": _mean(rows, "patches"),
         "megapixels_decoded_per_slide": (_mean(rows, "decoded_px") or 0.0) / 1e6,
         "megabytes_read_per_slide": (_mean(rows, "compressed_bytes") or 0.0) / 1e6,
         "train_s": float(np.mean([run.train["train_s"] for run in arm.runs])),
         "train_charged_s": float(np.mean([run.train["charged_s"] for run in arm.runs])),
         "cache": (states := _states(rows)), "inference_s_per_slide": None if "," in states else _mean(rows, "seconds"),
-        **_interval("train_speedup_vs_exhaustive", times.training(arm, "exhaustive")),
-        **_interval("train_speedup_vs_search", times.training(arm, "search")),
-        **_interval("inference_speedup_vs_exhaustive", times.inference(arm, "exhaustive")),
+        **_speedups(arm, times),
         **class_metrics(rows, GRADES.get(arm.dataset)),
         **spreads(arm),
         **_energy(arm, rows),
@@ -68,6 +67,20 @@ def _row(arm: Arm, times: _Times) -> dict[str, Any]:
         "told": arm.runs[0].train.get("told", ""),
         "bottleneck": bottleneck(rows),
     }  # fmt: skip
+
+
+def _speedups(arm: Arm, times: _Times) -> dict[str, Any]:
+    """Over what reads everything (`speedup_reference`), over the search, and over `exhaustive` as in older tables."""
+    name = everything_of(times.arms, arm.dataset)
+    everything, exhaustive = (None if n is None else beside(arm, n, times.arms) for n in (name, "exhaustive"))
+    return {
+        "speedup_reference": None if everything is None else everything.shown,
+        **_interval("train_speedup_vs_everything", times.training(arm, everything)),
+        **_interval("train_speedup_vs_search", times.training(arm, searched(arm, times.arms))),
+        **_interval("inference_speedup_vs_everything", times.inference(arm, everything)),
+        **_interval("train_speedup_vs_exhaustive", times.training(arm, exhaustive)),
+        **_interval("inference_speedup_vs_exhaustive", times.inference(arm, exhaustive)),
+    }
 
 
 def _mean(rows: pd.DataFrame, column: str) -> float | None:
@@ -128,16 +141,14 @@ class _Times:
             frame: Any = pd.DataFrame({"seconds": arm.rows["seconds"].to_numpy(float), "slide": slide}, index=index)
             self._seconds[arm.name] = frame[~frame.index.duplicated(keep="last")]
 
-    def training(self, arm: Arm, opponent: str) -> Ratio:
-        """Training seconds of the opponent over those of the arm."""
-        other = beside(arm, opponent, self.arms)
+    def training(self, arm: Arm, other: Arm | None) -> Ratio:
+        """Training seconds of the other over those of the arm."""
         reference = {r.group: r.train["train_s"] for r in other.runs} if other else {}
         own = {r.group: r.train["train_s"] for r in arm.runs}
         return ratio_interval(pd.Series(reference, dtype=float), pd.Series(own, dtype=float))
 
-    def inference(self, arm: Arm, opponent: str) -> Ratio:
-        """Inference seconds a slide of the opponent over those of the arm; a slide keeps its seeds together."""
-        other = beside(arm, opponent, self.arms)
+    def inference(self, arm: Arm, other: Arm | None) -> Ratio:
+        """Inference seconds a slide of the other over those of the arm; a slide keeps its seeds together."""
         if other is None:
             return None
         own = self._seconds[arm.name]
@@ -147,6 +158,8 @@ class _Times:
 def bottleneck(rows: pd.DataFrame) -> str:
     """The stage with most inference seconds, with its share."""
     stages = {c[:-2]: float(np.sum(rows[c].to_numpy(float))) for c in rows.columns if c.endswith("_s")}
+    if not stages:
+        return "-"
     name = max(stages, key=lambda key: stages[key])
     return f"{name} {stages[name] / max(sum(stages.values()), 1e-12):.0%}"
 

@@ -21,7 +21,7 @@ def print_table(table: Table) -> None:
 def compare(
     out: Annotated[list[Path] | None, typer.Argument(help="Folders of runs, or single runs; default runs.")] = None,
     reference: Annotated[
-        str | None, typer.Option(help="Strategy that others are set against; default exhaustive.")
+        str | None, typer.Option(help="Strategy that others are set against; default: what reads everything.")
     ] = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Each with each, in place of --reference.")] = False,
     margin: Annotated[float, typer.Option(help="Of non-inferiority, in accuracy.")] = 0.02,
@@ -48,7 +48,7 @@ def compare(
     if save is not None:
         from bench.publish import publish
 
-        for path in publish(found.runs, save, produced_by):
+        for path in publish(found, save, produced_by):
             print(f"wrote {path}", file=sys.stderr)
     if as_json:
         print(tables.as_json(found.rows, found.against))
@@ -62,6 +62,8 @@ def compare(
             print("\n" + tables.markdown_against(found.against))
         if looked := tables.markdown_where(found.rows):
             print("\n" + looked)
+        if found.notes:
+            print("\n" + tables.markdown_notes(found.notes))
     else:
         print_table(tables.terminal(found.rows))
         if found.against:
@@ -80,10 +82,10 @@ def told(damaged: list[str]) -> None:
 
 def _answers(found: Any, seconds: float | None, patches: float | None, accuracy: float | None) -> None:
     """Lines on standard error, so that --json and --csv stay clean."""
-    from bench.statistics.tables import best_lines, front_lines, time_to_lines
+    from bench.statistics.lines import best_lines, front_lines, time_to_lines
     from bench.tables import REFERENCE_POINT
 
-    lines = [*front_lines(found.rows), REFERENCE_POINT]
+    lines = [*found.said, *front_lines(found.rows), REFERENCE_POINT]
     lines += best_lines(found.rows, "inference_s_per_slide", seconds, "s a slide") if seconds is not None else []
     if patches is not None:
         lines += best_lines(found.rows, "patches_per_slide", patches, "patches a slide")

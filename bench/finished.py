@@ -22,6 +22,10 @@ from bench.record import PREDICTIONS, SETTINGS, STATUS, Stored, made, readable
 
 THREADS = 8  # reading many small files waits more than it computes
 PARTIAL, DAMAGED = ".partial", ".damaged"  # ends of the names of folders that are no finished runs
+ONE_MAGNIFICATION = (
+    "exhaustive", "fixed", "random-one", "stratified-one", "mean", "max", "dsmil", "clam", "transmil", "ips",
+)  # fmt: skip
+"""Strategies that read the one magnification `mpp` of their settings."""
 _NOT_SETTINGS = ("split", "tuned")  # the split is of the fold, see `check_comparable`; tuned is in force already
 
 
@@ -152,10 +156,28 @@ class Arm:
         """Strategy, with what differs in brackets."""
         return self.strategy if self.differing is None else f"{self.strategy}[{self.differing}]"
 
+    @property
+    def reads(self) -> str | None:
+        """The one magnification that the strategy reads, as `2um` (a pixel); None where it has several, or none."""
+        mpps = {_one_mpp(run) for run in self.runs} if self.strategy in ONE_MAGNIFICATION else {None}
+        return f"{mpp:g}um" if len(mpps) == 1 and (mpp := mpps.pop()) is not None else None
+
+    @property
+    def shown(self) -> str:
+        """Name with what is read: `exhaustive@2um`."""
+        return self.name if self.reads is None else self.name.replace(self.strategy, f"{self.strategy}@{self.reads}", 1)
+
     @cached_property
     def rows(self) -> pd.DataFrame:
         """All predictions, with `run`: the index in `runs`."""
         return stacked(self.runs)
+
+
+def _one_mpp(run: FinishedRun) -> float | None:
+    """The magnification of the grid that is nearest to the one asked for, which is what is read."""
+    strategy = run.settings.get("strategy", {})
+    asked, mpps = strategy.get("mpp"), strategy.get("method", {}).get("mpps") or []
+    return None if asked is None else min(mpps, key=lambda mpp: abs(mpp / asked - 1), default=asked)
 
 
 def beside(arm: Arm, strategy: str, among: Iterable[Arm]) -> Arm | None:

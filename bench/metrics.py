@@ -28,16 +28,25 @@ def accuracy_interval(rows: pd.DataFrame) -> tuple[float, float | None, float | 
 
 
 def auc(rows: pd.DataFrame) -> float | None:
-    """Area under the ROC curve, one-vs-rest macro over classes; None where a class is absent."""
+    """Area under the ROC curve, one-vs-rest macro over classes; None where `auc_or_reason` says why."""
+    return auc_or_reason(rows)["auc"]
+
+
+def auc_or_reason(rows: pd.DataFrame) -> dict[str, Any]:
+    """auc, and auc_reason: why it is None (a class without a test slide, probabilities that are no numbers)."""
     classes = sorted(rows["label"].unique())
     columns = [f"prob_{name}" for name in classes]
-    if len(classes) < 2 or len(columns) < sum(c.startswith("prob_") for c in rows.columns):
-        return None
+    absent = sorted(c[5:] for c in rows.columns if c.startswith("prob_") and c not in columns)
+    if len(classes) < 2 or absent or not set(columns) <= set(rows.columns):
+        return {"auc": None, "auc_reason": f"test slides of {', '.join(classes) or 'no class'} only"}
     scores = rows[columns].to_numpy(float)
+    if not np.isfinite(scores).all():
+        return {"auc": None, "auc_reason": "probabilities that are no numbers"}
     if len(classes) == 2:
-        return float(roc_auc_score(rows["label"] == classes[1], scores[:, 1]))
-    total = scores.sum(axis=1, keepdims=True)
-    return float(roc_auc_score(rows["label"], scores / np.maximum(total, 1e-12), multi_class="ovr", labels=classes))
+        return {"auc": float(roc_auc_score(rows["label"] == classes[1], scores[:, 1])), "auc_reason": None}
+    scores = scores / np.maximum(scores.sum(axis=1, keepdims=True), 1e-12)
+    value = float(roc_auc_score(rows["label"], scores, multi_class="ovr", labels=classes))
+    return {"auc": value, "auc_reason": None}
 
 
 def class_metrics(rows: pd.DataFrame, order: list[str] | None = None) -> dict[str, Any]:
@@ -50,7 +59,7 @@ def class_metrics(rows: pd.DataFrame, order: list[str] | None = None) -> dict[st
     both = pd.factorize(np.concatenate([rows["label"], rows["predicted"]]), sort=True)
     label, predicted = np.split(both[0], 2)  # numbers: text is slow to sort again and again
     kappa = None
-    if order is not None and len(np.unique(label)) > 1:
+    if order is not None and len(np.unique(label)) > 1 and set(both[1]) <= set(order):
         rank = np.array([order.index(name) for name in both[1]])
         kappa = float(
             cohen_kappa_score(rank[label], rank[predicted], weights="quadratic", labels=list(range(len(order))))
@@ -69,12 +78,14 @@ def class_metrics(rows: pd.DataFrame, order: list[str] | None = None) -> dict[st
 def ece(rows: pd.DataFrame, bins: int = 10) -> float | None:
     """Expected calibration error, 0..1: mean |accuracy - confidence| over equal bins of confidence, by their size.
 
-    Guo et al., ICML 2017, eq. 5; None without columns prob_<class>.
+    Guo et al., ICML 2017, eq. 5; None without columns prob_<class>, or where they are no numbers.
     """
     columns = [c for c in rows.columns if c.startswith("prob_")]
     if not columns:
         return None
     confidence = rows[columns].to_numpy(float).max(axis=1)
+    if not np.isfinite(confidence).all():
+        return None
     right = (rows["label"] == rows["predicted"]).to_numpy(float)
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(bin_of, right - confidence, bins)

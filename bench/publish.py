@@ -7,64 +7,87 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bench.compare import FinishedRun, compare, magnification_by_class
+from bench.compare import FinishedRun, magnification_by_class
+from bench.finished import Arm
 from bench.probed import markdown as probe_table
 from bench.probed import probe_of
 from bench.rundir import named, writable
 from bench.stamp import stamp
-from bench.statistics.tables import against, front_lines
-from bench.tables import REFERENCE_POINT, as_csv, markdown, markdown_against, markdown_where
+from bench.statistics.lines import front_lines
+from bench.statistics.tables import Compared
+from bench.tables import (
+    REFERENCE_POINT,
+    as_csv,
+    as_json,
+    markdown,
+    markdown_against,
+    markdown_notes,
+    markdown_table,
+    markdown_where,
+)
 
 LEGEND_ROWS = 16  # of the picture, a column
-REFERENCE, MARGIN = "exhaustive-all", 0.02  # the strongest opponent, and a loss of accuracy that does not matter
 
 
-def publish(runs: list[FinishedRun], stem: Path, command: str) -> list[Path]:
-    """Write stem.md, stem.csv, stem.json and stem.png from finished runs; returns the files.
+def publish(found: Compared, stem: Path, command: str) -> list[Path]:
+    """Write stem.md, stem.csv, stem.json and stem.png: what `compare` shows of `found`, and no more; returns the files.
 
     command: what produced the runs, kept with the settings, the environment and the hash of the data.
     """
     writable(stem.parent)
-    rows = compare(runs)
     files = [named(stem, suffix) for suffix in (".md", ".csv", ".json", ".png")]
-    files[0].write_text(page(rows, runs, command))
-    files[1].write_text(as_csv(rows))
-    files[2].write_text(json.dumps(provenance(runs, command), indent=1, sort_keys=True) + "\n")
-    picture(rows, files[3], stamp(files[1]))
+    files[0].write_text(page(found, command))
+    files[1].write_text(as_csv(found.rows))
+    about = {
+        **provenance(found.runs, command), "reference": found.reference, "margin": found.margin, "notes": found.notes,
+        "damaged": found.damaged, "against": json.loads(as_json(found.rows, found.against)),
+    }  # fmt: skip
+    about["against"] = [beside for row in about["against"] for beside in row["against"]]
+    files[2].write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    picture(found.rows, files[3], stamp(files[1]))
     return files
 
 
-def page(rows: list[dict[str, Any]], runs: list[FinishedRun], command: str) -> str:
-    """The table, where the patches were, and p(magnification) by class of the strategies that draw."""
-    parts = [f"Produced by `{command}`.\n", markdown(rows)]
-    if any(r.strategy == REFERENCE for r in runs) and len(rows) > 1:
-        beside = against(runs, REFERENCE, MARGIN)
-        parts.append(f"\nAccuracy minus that of {REFERENCE} on the same slides (docs/statistics.md):\n")
-        parts.append(markdown_against(beside))
-    looked = markdown_where(rows)
+def page(found: Compared, command: str) -> str:
+    """The table, what stands beside it, where the patches were, and p(magnification) by class of jsma."""
+    parts = [f"Produced by `{command}`.\n", markdown(found.rows)]
+    if found.against:
+        beside = ", ".join(dict.fromkeys(found.reference.values())) or "each of the others"
+        parts.append(f"\nAccuracy minus that of {beside} on the same slides (docs/statistics.md):\n")
+        parts.append(markdown_against(found.against))
+    looked = markdown_where(found.rows)
     if looked:
         parts.append("\nWhere it looked: shares, mean over slides (docs/statistics.md):\n")
         parts.append(looked)
-    parts.append("\n" + "\n".join(f"- {line}" for line in front_lines(rows)) + f"\n\n({REFERENCE_POINT}.)")
-    drawing = [n for n in ("jsma",) if any(r.strategy == n for r in runs)]
-    for name in drawing:
-        table = magnification_by_class(runs, name)
-        mpps = next(r for r in runs if r.strategy == name).settings["strategy"]["method"]["mpps"]
-        parts.append(f"\nMean p(magnification) of {name} by class, um/px:\n")
-        parts.append("| class | " + " | ".join(f"{m:g}" for m in mpps) + " |")
-        parts.append("| --- " * (len(mpps) + 1) + "|")
-        for label, values in zip(table.index.tolist(), table.to_numpy().tolist(), strict=True):
-            parts.append(f"| {label} | " + " | ".join(f"{v:.2f}" for v in values) + " |")
-    found = probe_of(sorted({r.path.parent for r in runs}), {r.data_hash for r in runs})
-    if found:
-        cost = found["cost"]
+    said = [*found.said, *front_lines(found.rows)]
+    parts.append("\n" + "\n".join(f"- {line}" for line in said) + f"\n\n({REFERENCE_POINT}.)")
+    if found.notes:
+        parts.append("\n" + markdown_notes(found.notes))
+    parts += [text for arm in found.arms if arm.strategy == "jsma" for text in _by_class(arm)]
+    probe = probe_of(sorted({r.path.parent for r in found.runs}), {r.data_hash for r in found.runs})
+    if probe:
+        cost = probe["cost"]
         parts.append("\nA linear probe on the mean feature of each magnification (same encoder, scale and split):\n")
-        parts.append(probe_table(found))
+        parts.append(probe_table(probe))
         parts.append(
-            f"\n({found['patches']} patches a slide and magnification at most; cost: {cost['patches']} patches, "
+            f"\n({probe['patches']} patches a slide and magnification at most; cost: {cost['patches']} patches, "
             f"{cost['decoded_px'] / 1e6:.1f} Mpx decoded, {cost['seconds']:.1f} s.)"
         )
     return "\n".join(parts) + "\n"
+
+
+def _by_class(arm: Arm) -> list[str]:
+    """Mean p(magnification) by class of one row of the table; nothing where it drew from none."""
+    table = magnification_by_class(arm.runs, arm.strategy)
+    if not len(table.columns):
+        return []
+    mpps = arm.runs[0].settings["strategy"]["method"]["mpps"]
+    lines = [
+        [str(label), *(f"{v:.2f}" for v in values)]
+        for label, values in zip(table.index.tolist(), table.to_numpy().tolist(), strict=True)
+    ]
+    heading = f"\nMean p(magnification) of {arm.name} by class, um/px:\n"
+    return [heading, markdown_table(["class", *(f"{m:g}" for m in mpps)], lines)]
 
 
 def provenance(runs: list[FinishedRun], command: str) -> dict[str, Any]:
@@ -106,8 +129,12 @@ def picture(rows: list[dict[str, Any]], png: Path, metadata: dict[str, str]) -> 
                 yerr=[[value - ends[0]], [ends[1] - value]],
                 fmt=marker(row["strategy"]), ms=7, capsize=3, color=colour(row["strategy"]), label=row["strategy"],
             )  # fmt: skip
-        axis.set_xscale("log")
-        plain_ticks(axis, "x")
+        if any(row[column] is not None for row in rows):
+            axis.set_xscale("log")
+            plain_ticks(axis, "x")
+        else:
+            axis.set_xticks([])
+            label += " (not compared: see the notes)"
         axis.set_xlabel(label)
     axes[0].set_ylabel("accuracy (95 % interval)")
     handles, labels = axes[0].get_legend_handles_labels()

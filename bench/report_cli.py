@@ -14,7 +14,7 @@ def report(
     out: Annotated[list[Path] | None, typer.Argument(help="Folders of runs, or single runs; default runs.")] = None,
     to: Annotated[Path, typer.Option(help="Folder to write the page, tables and figures to.")] = Path("report"),
     reference: Annotated[
-        str | None, typer.Option(help="Strategy that others are set against; default exhaustive.")
+        str | None, typer.Option(help="Strategy that others are set against; default: what reads everything.")
     ] = None,
     margin: Annotated[float, typer.Option(help="Of non-inferiority, in accuracy.")] = 0.02,
     latest: Annotated[bool, typer.Option("--latest", help="Of each dataset only the newest data and split.")] = False,

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.rundir import environment, named, writable
 from bench.stamp import stamp
 from bench.statistics.equal import THIRDS
-from bench.tables import span, told
+from bench.tables import markdown_table, span, told
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "strategy": ("strategy", "{}"),
@@ -55,9 +55,7 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 def markdown(table: list[dict[str, Any]]) -> str:
     """A Markdown table."""
-    headings = [heading for heading, _ in COLUMNS.values()]
-    lines = [headings, ["---"] * len(headings), *(cells(row) for row in table)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown_table([heading for heading, _ in COLUMNS.values()], [cells(row) for row in table])
 
 
 def equal_markdown(table: list[dict[str, Any]]) -> str:
@@ -65,9 +63,7 @@ def equal_markdown(table: list[dict[str, Any]]) -> str:
     shown = [row for row in table if row["difference"] is not None]
     if not shown:
         return ""
-    lines = [_equal_headings(str(shown[0]["reference"])), *(_equal_cells(row) for row in shown)]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown_table(_equal_headings(str(shown[0]["reference"])), [_equal_cells(row) for row in shown])
 
 
 def _equal_headings(reference: str) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
+from rich.markup import escape
 from rich.table import Table
 
-from bench.statistics.costs import name_of
+from bench.statistics.costs import name_of, shown_name
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "dataset": ("dataset", "{}"),
@@ -26,9 +28,9 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "train_s": ("train s", "{:.1f}"),
     "inference_ms": ("infer ms/slide", "{:.0f}"),
     "inference_j_per_slide": ("infer J/slide", "{:.2f}"),
-    "train_speedup_vs_exhaustive": ("train x exhaustive", "{:.2f}"),
+    "train_speedup_vs_everything": ("train x everything", "{:.2f}"),
     "train_speedup_vs_search": ("train x search", "{:.2f}"),
-    "inference_speedup_vs_exhaustive": ("infer x exhaustive", "{:.2f}"),
+    "inference_speedup_vs_everything": ("infer x everything", "{:.2f}"),
     "front": ("Pareto front of", "{}"),
 }
 """Key -> (heading, format)."""
@@ -58,7 +60,9 @@ def cells(row: dict[str, Any], columns: dict[str, tuple[str, str]] = COLUMNS) ->
     """The row as text, "-" where a value does not apply."""
     shown = {
         **row,
-        "strategy": row["strategy"] + (", finetuned" if row.get("regime") == "finetuned" else "") + told(row),
+        "strategy": (row["strategy"] if row.get("reads") is None else f"{row['strategy']}@{row['reads']}")
+        + (", finetuned" if row.get("regime") == "finetuned" else "")
+        + told(row),
         "front": ", ".join(row["pareto"]) or None,
         "interval": span(row["accuracy_low"], row["accuracy_high"]),
         "inference_ms": None if row["inference_s_per_slide"] is None else row["inference_s_per_slide"] * 1000,
@@ -68,8 +72,8 @@ def cells(row: dict[str, Any], columns: dict[str, tuple[str, str]] = COLUMNS) ->
 
 AGAINST: dict[str, tuple[str, str]] = {
     "dataset": ("dataset", "{}"),
-    "name": ("strategy", "{}"),
-    "reference": ("reference", "{}"),
+    "shown": ("strategy", "{}"),
+    "reference_shown": ("reference", "{}"),
     "difference": ("difference", "{:+.3f}"),
     "interval": ("95 % interval", "{}"),
     "discordant": ("only right: own/ref.", "{}"),
@@ -108,9 +112,9 @@ WHERE: dict[str, tuple[str, str]] = {
 def markdown_where(rows: list[dict[str, Any]]) -> str | None:
     """Where strategies looked as a Markdown table; None where nothing is known of any."""
     keys = [key for key in WHERE if key not in ("dataset", "name")]
-    known = [{**row, "name": name_of(row)} for row in rows if any(row.get(key) is not None for key in keys)]
+    known = [{**row, "name": shown_name(row)} for row in rows if any(row.get(key) is not None for key in keys)]
     lines = [["-" if r.get(k) is None else f.format(r[k]) for k, (_, f) in WHERE.items()] for r in known]
-    return _markdown([heading for heading, _ in WHERE.values()], lines) if known else None
+    return markdown_table([heading for heading, _ in WHERE.values()], lines) if known else None
 
 
 REFERENCE_POINT = (
@@ -119,8 +123,14 @@ REFERENCE_POINT = (
 )
 
 
-def _markdown(headings: list[str], lines: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in [headings, ["---"] * len(headings), *lines])
+def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a `|` or a line break in a cell (the name of a class, of a strategy) stays within its cell."""
+
+    def cell(text: str) -> str:
+        return " ".join(text.split()).replace("|", r"\|")
+
+    rows = [headings, ["---"] * len(headings), *lines]
+    return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in rows)
 
 
 def terminal(rows: list[dict[str, Any]]) -> Table:
@@ -134,7 +144,7 @@ def terminal_against(rows: list[dict[str, Any]]) -> Table:
     return _table(AGAINST, [cells_against(row) for row in rows], "accuracy minus that of the reference")
 
 
-_WORDS = ("dataset", "strategy", "settings", "name", "reference")
+_WORDS = ("dataset", "strategy", "settings", "name", "shown", "reference_shown")
 
 
 def _table(columns: dict[str, tuple[str, str]], lines: list[list[str]], title: str | None = None) -> Table:
@@ -142,13 +152,18 @@ def _table(columns: dict[str, tuple[str, str]], lines: list[list[str]], title: s
     for key, (heading, _) in columns.items():
         table.add_column(heading, justify="left" if key in _WORDS else "right")
     for line in lines:
-        table.add_row(*line)
+        table.add_row(*(escape(cell) for cell in line))  # brackets in a name are no markup
     return table
 
 
 def markdown_against(rows: list[dict[str, Any]]) -> str:
     """The comparison with a reference as a Markdown table."""
-    return _markdown([heading for heading, _ in AGAINST.values()], [cells_against(row) for row in rows])
+    return markdown_table([heading for heading, _ in AGAINST.values()], [cells_against(row) for row in rows])
+
+
+def markdown_notes(notes: Sequence[str]) -> str:
+    """What was not compared, what failed and what was accepted, as a list under the tables."""
+    return "\n".join("- Note: " + " ".join(note.split()) for note in notes)
 
 
 def latex(rows: list[dict[str, Any]]) -> str:
@@ -162,9 +177,15 @@ def latex_against(rows: list[dict[str, Any]]) -> str:
     return _latex(AGAINST, [cells_against(row) for row in rows])
 
 
+_LATEX = str.maketrans({
+    **{sign: rf"\{sign}" for sign in "%_&#${}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}", "|": r"\textbar{}",
+})  # fmt: skip
+
+
 def _latex(columns: dict[str, tuple[str, str]], lines: list[list[str]]) -> str:
     headings = [heading for heading, _ in columns.values()]
-    escaped = [[text.replace("%", r"\%").replace("_", r"\_") for text in line] for line in [headings, *lines]]
+    escaped = [[text.translate(_LATEX) for text in line] for line in [headings, *lines]]
     body = [" & ".join(line) + r" \\" for line in escaped]
     left = "ll" + "r" * (len(headings) - 2)
     return "\n".join(
@@ -183,7 +204,7 @@ def _latex(columns: dict[str, tuple[str, str]], lines: list[list[str]]) -> str:
 def markdown(rows: list[dict[str, Any]]) -> str:
     """A Markdown table."""
     columns = columns_of(rows)
-    return _markdown([heading for heading, _ in columns.values()], [cells(row, columns) for row in rows])
+    return markdown_table([heading for heading, _ in columns.values()], [cells(row, columns) for row in rows])
 
 
 def as_csv(rows: list[dict[str, Any]]) -> str:

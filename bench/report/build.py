@@ -59,7 +59,8 @@ def _write_tables(material: Material, folder: Path) -> None:
     rows = [row for part in material.parts for row in part.rows]
     beside = [row for part in material.parts for row in part.against]
     (folder / "table.csv").write_text(tables.as_csv(rows))
-    (folder / "table.md").write_text(tables.markdown(rows) + "\n")
+    notes = tables.markdown_notes(material.notes)
+    (folder / "table.md").write_text(tables.markdown(rows) + "\n" + (f"\n{notes}\n" if notes else ""))
     (folder / "table.tex").write_text(tables.latex(rows) + "\n")
     if beside:
         (folder / "against.csv").write_text(tables.as_csv(beside))

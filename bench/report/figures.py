@@ -74,18 +74,25 @@ def sketches(material: Material, part: Part) -> Iterator[Sketch]:
 def _speedups(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
     section, keys = "How much faster", frames.speedup_keys(part)
     if not keys:
-        reason = NO_SECONDS if no_seconds else "no opponent (exhaustive, search) was run beside the others"
+        reason = (
+            NO_SECONDS if no_seconds else "no opponent (exhaustive-all, exhaustive, search) was run beside the others"
+        )
         yield Sketch(section, "speedup", "Speed-ups", reason=reason)
     for key in keys:
         what, _, opponent = key.partition("_speedup_vs_")
         what = {"train": "training"}.get(what, what)
+        named = (
+            opponent
+            if opponent != "everything"
+            else ", ".join(dict.fromkeys(row["speedup_reference"] for row in part.rows if row["speedup_reference"]))
+        )
         table = frames.speedups(part, key)
         yield Sketch(
             section, f"speedup-{what}-{opponent}",
-            f"{what.capitalize()}: seconds of {opponent} divided by the strategy's, geometric mean of paired ratios "
+            f"{what.capitalize()}: seconds of {named} divided by the strategy's, geometric mean of paired ratios "
             f"with 95 % interval ({note}). Right of 1 is faster; no interval where there is a single pair.",
-            lambda table=table, what=what, opponent=opponent: draw_speedups(
-                table, f"{what} speed-up, times as fast as {opponent}", note
+            lambda table=table, what=what, named=named: draw_speedups(
+                table, f"{what} speed-up, times as fast as {named}", note
             ),
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ from bench.report.material import Part
 from bench.statistics.breakdown import Slope, area_slope, by_slide, mean_curve, stage_seconds
 from bench.statistics.costs import pareto, pools
 from bench.sweep_publish import name_of
+from bench.tables import COLUMNS
 
 COSTS: dict[str, tuple[str, str]] = {
     "patches_per_slide": ("patches", "patches read, a slide"),
@@ -27,16 +28,15 @@ MOST_CURVES = 20  # curves that are read for a strategy
 
 
 def speedup_keys(part: Part) -> list[str]:
-    """Keys of the rows that are speed-ups and known for some row."""
-    keys = dict.fromkeys(key for row in part.rows for key in row if "speedup_vs_" in key)
-    keys = [key for key in keys if not key.endswith(("_low", "_high"))]
+    """Keys of the columns that are speed-ups and known for some row."""
+    keys = [key for key in COLUMNS if "speedup_vs_" in key]
     return [key for key in keys if any(row[key] is not None for row in part.rows)]
 
 
 def speedups(part: Part, key: str) -> pd.DataFrame:
     """label, strategy, value, low, high (NaN without an interval) of the rows that have the speed-up `key`."""
     return pd.DataFrame([
-        {"label": arm.name, "strategy": arm.strategy, "value": row[key],
+        {"label": arm.shown, "strategy": arm.strategy, "value": row[key],
          "low": row.get(f"{key}_low"), "high": row.get(f"{key}_high")}
         for arm, row in part.pairs if row[key] is not None
     ]).astype({"low": float, "high": float})  # fmt: skip
@@ -54,7 +54,7 @@ def front(part: Part, cost: str, among: Sequence[dict[str, Any]] | None = None) 
     among = part.rows if among is None else among
     best = set(pareto(list(among), cost))
     found = [
-        {"label": arm.name, "strategy": arm.strategy, "cost": row[cost], "accuracy": row["accuracy"],
+        {"label": arm.shown, "strategy": arm.strategy, "cost": row[cost], "accuracy": row["accuracy"],
          "low": row["accuracy_low"], "high": row["accuracy_high"], "on_front": arm.name in best}
         for arm, row in part.pairs if row.get(cost) is not None and any(row is one for one in among)
     ]  # fmt: skip
@@ -70,7 +70,7 @@ def stages(part: Part) -> pd.DataFrame:
         seconds = stage_seconds(arm.rows)
         total = sum(seconds.values())
         found += [
-            {"label": arm.name, "strategy": arm.strategy, "stage": stage, "seconds": s, "share": s / total}
+            {"label": arm.shown, "strategy": arm.strategy, "stage": stage, "seconds": s, "share": s / total}
             for stage, s in seconds.items()
         ]
     return pd.DataFrame(found)
@@ -89,7 +89,7 @@ def area(part: Part, cost: str) -> list[tuple[str, str, pd.DataFrame, Slope | No
             "cost": slides[cost].to_numpy(float) / (1e6 if cost.endswith("_px") else 1.0),
         })  # fmt: skip
         slope = area_slope(table["area_mpx"].to_numpy(float), table["cost"].to_numpy(float))
-        found.append((arm.name, arm.strategy, table, slope))
+        found.append((arm.shown, arm.strategy, table, slope))
     return found
 
 
@@ -108,7 +108,7 @@ def curves(part: Part) -> list[tuple[str, str, pd.DataFrame, int, int]]:
         read = [pd.read_parquet(p, columns=["seconds", "val_accuracy"]) for p in paths if p.is_file()]
         table = mean_curve(read)
         if len(table):
-            found.append((arm.name, arm.strategy, table, len(read), len(arm.runs)))
+            found.append((arm.shown, arm.strategy, table, len(read), len(arm.runs)))
     return found
 
 

@@ -12,19 +12,23 @@ from typing import Any
 import pandas as pd
 
 from bench.choice import EVERY, Choice
-from bench.finished import Arm, FinishedRun, arms
+from bench.finished import Arm, FinishedRun
+from bench.statistics.leaders import Leader
+from bench.statistics.opponents import everything_lines
 from bench.statistics.tables import compared
 
 
 @dataclass(frozen=True)
 class Part:
     """Runs of one dataset. arms: runs of one strategy and settings each; rows: theirs of `bench.compare`, in the same
-    order; against: rows beside the reference, empty without one."""
+    order; against: rows beside the reference, empty without one; leader: who is most accurate, None for a single
+    row."""
 
     dataset: str
     arms: list[Arm]
     rows: list[dict[str, Any]]
     against: list[dict[str, Any]]
+    leader: Leader | None = None
 
     @property
     def pairs(self) -> list[tuple[Arm, dict[str, Any]]]:
@@ -80,19 +84,20 @@ def gather(folders: Sequence[Path], reference: str | None, margin: float, choice
     """Load and compare. UsageError: no runs, an unknown reference; NotComparableError: runs that must not be."""
     found = compared(list(folders), reference, margin, choice=choice)
     by_dataset: dict[str, list[tuple[Arm, dict[str, Any]]]] = {}
-    for arm, row in zip(arms(found.runs), found.rows, strict=True):
+    for arm, row in zip(found.arms, found.rows, strict=True):
         by_dataset.setdefault(arm.dataset, []).append((arm, row))
     parts = [
-        Part(name, [a for a, _ in pairs], [r for _, r in pairs], [r for r in found.against if r["dataset"] == name])
+        Part(name, [a for a, _ in pairs], [r for _, r in pairs], [r for r in found.against if r["dataset"] == name],
+             next((leader for leader in found.leaders if leader.dataset == name), None))
         for name, pairs in by_dataset.items()
-    ]
+    ]  # fmt: skip
     sweeps, left_out = _sweeps(folders, found.runs)
     unfinished = [p.name for folder in folders for p in sorted(folder.glob("*.partial")) if p.is_dir()]
     failed = {slide: reason for run in found.runs for slide, reason in run.failed.items()}
-    asked = reference or ("exhaustive" if found.against else None)
+    asked = ", ".join(dict.fromkeys(found.reference.values())) or None
     no_seconds = all(row["inference_s_per_slide"] is None for row in found.rows)
-    return Material(parts, asked, found.notes, no_seconds, sweeps, failed, unfinished, left_out + found.damaged,
-                    found.damaged)  # fmt: skip
+    return Material(parts, asked, [*everything_lines(found.arms), *found.notes], no_seconds, sweeps, failed, unfinished,
+                    left_out + found.damaged, found.damaged)  # fmt: skip
 
 
 SWEEP_COLUMNS = {"dataset", "strategy", "mode", "budget", "accuracy", "sd_sampling", "patches_per_slide"}

@@ -95,7 +95,8 @@ def _dataset(part: Part, figures: list[Shown]) -> dict[str, Any]:
 
 def _named(cells: list[str], arm: Arm) -> list[str]:
     """The cells of a row with the name of its arm, which says the settings too, in place of the strategy's."""
-    return [cells[0].replace(arm.strategy, arm.name, 1), *cells[1:]]
+    plain = arm.strategy if arm.reads is None else f"{arm.strategy}@{arm.reads}"
+    return [cells[0].replace(plain, arm.shown, 1), *cells[1:]]
 
 
 def _origin(material: Material) -> dict[str, Any]:

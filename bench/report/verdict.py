@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.report.material import Material, Part
-from bench.statistics.costs import pareto, pools
+from bench.statistics.costs import name_of, pareto, pools, shown_name
+from bench.statistics.opponents import EVERYTHING
 from bench.tables import span
 
 ALPHA = 0.05
@@ -34,15 +35,18 @@ def verdicts(material: Material) -> list[Verdict]:
         rows = {arm.name: row for arm, row in part.pairs}
         lines += [_against(where, row, rows[row["name"]]) for row in part.against]
         if not part.against and len(part.rows) > 1:
-            missing = material.reference or "exhaustive"
+            missing = material.reference or EVERYTHING[0]
             lines.append(Verdict(f"{where}{missing}", "was not run beside the others: nothing is set against it"))
     return lines
 
 
 def _best(where: str, part: Part) -> list[Verdict]:
-    arm, best = max(part.pairs, key=lambda pair: pair[1]["accuracy"])
-    value = f"{best['accuracy']:.3f} (95 % interval {span(best['accuracy_low'], best['accuracy_high'])})"
-    found = [Verdict(f"{where}{arm.name}", "has the highest accuracy", value)]
+    best = max(part.rows, key=lambda row: row["accuracy"])
+    interval = f"95 % interval {span(best['accuracy_low'], best['accuracy_high'])}"
+    names, said = shown_name(best), f"has the accuracy {best['accuracy']:.3f}; nothing is beside it"
+    if part.leader is not None:
+        names, said = ", ".join(part.leader.names), part.leader.said
+    found = [Verdict(f"{where}{names}", said, interval)]
     for pool, rows in pools(part.rows, SECONDS).items():
         cheapest = pareto(rows, SECONDS)
         if not cheapest:
@@ -50,20 +54,21 @@ def _best(where: str, part: Part) -> list[Verdict]:
         lie = "lies" if len(cheapest) == 1 else "lie"
         said = f"{lie} on the front: no other is more accurate in the same inference time or less"
         place = where if pool == part.dataset else f"{pool}: "
-        found.append(Verdict(f"{place}{', '.join(cheapest)}", said))
+        shown = {name_of(row): shown_name(row) for row in rows}
+        found.append(Verdict(f"{place}{', '.join(shown[name] for name in cheapest)}", said))
     return found
 
 
 def _against(where: str, row: dict[str, Any], own: dict[str, Any]) -> Verdict:
     """One strategy against the reference. row: of `bench.statistics.tables.against`; own: its row of the table."""
     gap = f"{row['difference']:+.3f} ({span(row['difference_low'], row['difference_high'], '+.3f')})"
-    numbers = f"{gap}, Holm p {row['holm_p']:.2g}{_times(own, row['reference'])}"
-    return Verdict(f"{where}{row['name']}", against_words(row), numbers)
+    numbers = f"{gap}, Holm p {row['holm_p']:.2g}{_times(own, row['reference_shown'])}"
+    return Verdict(f"{where}{row['shown']}", against_words(row), numbers)
 
 
 def against_words(row: dict[str, Any]) -> str:
     """Sure only where the interval and the corrected test agree; else non-inferiority, or that nothing is known."""
-    reference, margin = row["reference"], f"the margin of {row['margin']:g}"
+    reference, margin = row["reference_shown"], f"the margin of {row['margin']:g}"
     more = "more" if row["difference"] > 0 else "less"
     low, high = row["difference_low"], row["difference_high"]
     if low is None:
@@ -80,8 +85,8 @@ def against_words(row: dict[str, Any]) -> str:
 
 
 def _times(own: dict[str, Any], reference: str) -> str:
-    key = f"inference_speedup_vs_{reference}"
-    if own.get(key) is None:
+    key = "inference_speedup_vs_everything"
+    if own.get(key) is None or own.get("speedup_reference") != reference:
         return ""
     low, high = own.get(f"{key}_low"), own.get(f"{key}_high")
     sure = "" if low is None or high is None else f" ({low:.3g} to {high:.3g})"

@@ -20,7 +20,8 @@ def ratio_interval(
     cluster: with the index of `own`, what belongs together (the slide, whose seeds are no new slides); None: each
     pair alone. With one cluster there is no spread to see: no interval.
     """
-    both = pd.concat([reference, own], axis=1, join="inner").dropna()
+    both: Any = pd.concat([reference, own], axis=1, join="inner").dropna()
+    both = both[(both > 0).all(axis=1)]  # a clock that did not move gives no ratio
     if both.empty:
         return None
     logs = np.log(both.iloc[:, 0].to_numpy(float) / both.iloc[:, 1].to_numpy(float))
@@ -50,6 +51,12 @@ COSTS: dict[str, str] = {
 def name_of(row: dict[str, Any]) -> str:
     """Strategy of a row of `compare`, with the settings that tell it from others in brackets."""
     return row["strategy"] if row.get("settings") is None else f"{row['strategy']}[{row['settings']}]"
+
+
+def shown_name(row: dict[str, Any]) -> str:
+    """`name_of` with the one magnification that is read, where there is one: `exhaustive@2um`."""
+    reads = row.get("reads")
+    return name_of(row) if reads is None else name_of(row).replace(row["strategy"], f"{row['strategy']}@{reads}", 1)
 
 
 def pareto(rows: list[dict[str, Any]], cost: str) -> list[str]:

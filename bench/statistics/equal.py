@@ -32,8 +32,8 @@ def equal_patches(
         return None
     low, high = max(under), min(over)
     share = math.log(patches / low) / math.log(high / low) if high > low else 0.0
-    below, above = correct_table(reference[low]), correct_table(reference[high])
-    both: Any = correct_table(own).join(below, how="inner", rsuffix="_low").join(above, how="inner", rsuffix="_high")
+    below, above = correct_table(reference[low]).add_suffix("_low"), correct_table(reference[high]).add_suffix("_high")
+    both: Any = correct_table(own).join(below, how="inner").join(above, how="inner")
     if both.empty:
         return None
     gap = both["right"] - (1 - share) * both["right_low"] - share * both["right_high"]

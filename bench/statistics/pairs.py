@@ -64,7 +64,7 @@ def difference(own: pd.DataFrame, reference: pd.DataFrame) -> Difference | None:
     taken for slides. McNemar: exact binomial on discordant slides: right where most seeds are, wrong where most
     are wrong; a slide with as many right as wrong is neither and says nothing.
     """
-    both: Any = correct_table(own).join(correct_table(reference), how="inner", rsuffix="_reference")
+    both: Any = correct_table(own).join(correct_table(reference).add_suffix("_reference"), how="inner")
     if both.empty:
         return None
     gap = both["right"] - both["right_reference"]

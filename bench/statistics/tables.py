@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any, cast
@@ -15,10 +15,11 @@ from bench.choice import EVERY, Choice, several, split_of
 from bench.compare import rows_of
 from bench.errors import NotComparableError, UsageError
 from bench.finished import Arm, FinishedRun, arms, beside, load_all
-from bench.statistics.costs import COSTS, best_under, hypervolume, mark_fronts, name_of, pareto, pools
+from bench.statistics.costs import mark_fronts
 from bench.statistics.intervals import least_clusters
+from bench.statistics.leaders import Leader, leaders
+from bench.statistics.opponents import everything_lines, everything_of, search_notes
 from bench.statistics.pairs import corrected_t, difference, holm
-from bench.tables import span
 
 MACHINE = ("cpu", "cores", "platform")
 """Keys of a run's environment that must agree for seconds to be compared; so must the device, and what GPU it is."""
@@ -75,16 +76,15 @@ def against(runs: Sequence[FinishedRun], reference: str, margin: float) -> list[
     t_p is Nadeau and Bengio's corrected t-test over the trainings (folds and seeds) that both have. UsageError where
     the reference was not run.
     """
-    return _against(arms(runs), reference, margin)
+    found = arms(runs)
+    return _against(found, _references(found, reference), margin)
 
 
-def _against(found: Sequence[Arm], reference: str, margin: float) -> list[dict[str, Any]]:
-    known = list(dict.fromkeys(name for arm in found for name in (arm.strategy, arm.name)))
-    if reference not in known:
-        raise UsageError(f"--reference {reference!r}: no finished run of it; there are: {', '.join(known)}")
+def _against(found: Sequence[Arm], references: dict[str, str], margin: float) -> list[dict[str, Any]]:
     pairs = []
     for arm in found:
-        other = _reference_of(arm, found, reference)
+        name = references.get(arm.dataset)
+        other = None if name is None else _reference_of(arm, found, name)
         if other is not None and other is not arm:
             pairs.append((arm, other))
     return tested(pairs, margin)
@@ -101,7 +101,7 @@ def _all_pairs(found: Sequence[Arm], margin: float) -> list[dict[str, Any]]:
 
 def _reference_of(arm: Arm, found: Sequence[Arm], reference: str) -> Arm | None:
     """The reference in the same settings, else the only one; None where there are several others, or none."""
-    known = [a for a in found if a.dataset == arm.dataset and reference in (a.strategy, a.name)]
+    known = [a for a in found if a.dataset == arm.dataset and reference in (a.strategy, a.name, a.shown)]
     same = beside(arm, reference, known)
     if same is not None:
         return same
@@ -149,7 +149,8 @@ def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
     tested = corrected_t(gaps, n_train, n_test) if n_train else None
     return {
         "dataset": own.dataset, "strategy": own.strategy, "settings": own.differing, "name": own.name,
-        "reference": reference.name, "difference": found.value, "difference_low": found.low,
+        "reference": reference.name, "shown": own.shown, "reference_shown": reference.shown,
+        "difference": found.value, "difference_low": found.low,
         "difference_high": found.high, "only_own": found.only_own, "only_reference": found.only_reference,
         "mcnemar_p": found.mcnemar_p, "t_p": None if tested is None else tested[1], "trainings": len(shared),
         "clusters": found.clusters, "clusters_are": found.unit,
@@ -160,13 +161,27 @@ def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Compared:
-    """All that `jsma-bench compare` prints. notes: what was not compared, and why; damaged: one line a damaged run."""
+    """All that `jsma-bench compare` prints and saves, computed once.
+
+    rows: of `bench.compare`; against: each beside its reference, or each beside each; notes: what was not compared, and
+    why, what failed, and what was accepted; damaged: one line a damaged run; reference: the strategy that others are
+    set against, by dataset; leaders: who is most accurate.
+    """
 
     runs: list[FinishedRun]
+    arms: list[Arm]
     rows: list[dict[str, Any]]
     against: list[dict[str, Any]]
     notes: list[str]
-    damaged: list[str] = field(default_factory=list)
+    damaged: list[str]
+    reference: dict[str, str]
+    margin: float
+    leaders: list[Leader]
+
+    @property
+    def said(self) -> list[str]:
+        """Lines under the table: over what the speed-ups are, and who is most accurate."""
+        return [*everything_lines(self.arms), *map(str, self.leaders)]
 
 
 def compared(folders: list[Path], reference: str | None, margin: float, every_pair: bool = False,
@@ -182,25 +197,48 @@ def compared(folders: list[Path], reference: str | None, margin: float, every_pa
     for arm in found:
         _check_once(arm)
     rows = rows_of(found)
-    notes = [*([note] if note else []), *failures(runs)]
+    notes = [*([note] if note else []), *accepted(runs), *failures(runs), *search_notes(found)]
     if note:
         for row in rows:
             row.update({key: None for key in row if key in SECONDS or "speedup" in key})
         mark_fronts(rows)
-    asked = reference or ("exhaustive" if any(run.strategy == "exhaustive" for run in runs) else None)
-    if every_pair:
-        return Compared(runs, rows, _all_pairs(found, margin), notes, loaded.damaged)
+    asked = _references(found, reference)
+    set_beside = _all_pairs(found, margin) if every_pair else _against(found, asked, margin)
+    if not every_pair:
+        notes += _not_set_against(found, asked, set_beside)
+    return Compared(
+        runs, found, rows, set_beside, notes, loaded.damaged, {} if every_pair else asked, margin, leaders(found, rows)
+    )
+
+
+def accepted(runs: Sequence[FinishedRun]) -> list[str]:
+    """A line about the findings of `data verify` that were accepted; none where there were none."""
+    found = list(dict.fromkeys(finding for run in runs for finding in run.findings))
+    return [f"run with --accept-findings: {len(found)} findings: {'; '.join(found)}"] if found else []
+
+
+def _references(found: Sequence[Arm], asked: str | None) -> dict[str, str]:
+    """Dataset -> the strategy or row that others are set against: the one asked for, else what reads everything.
+
+    UsageError where the one asked for was not run."""
+    datasets = list(dict.fromkeys(arm.dataset for arm in found))
     if asked is None:
-        return Compared(runs, rows, [], notes, loaded.damaged)
-    set_beside = _against(found, asked, margin)
-    set_against = {(row["dataset"], row["name"]) for row in set_beside}
-    notes += [
-        f"{arm.dataset}: {arm.name} is not set against {asked}: no run of it on the same slides in these settings; "
+        return {name: known for name in datasets if (known := everything_of(found, name)) is not None}
+    known = list(dict.fromkeys(name for arm in found for name in (arm.strategy, arm.name, arm.shown)))
+    if asked not in known:
+        raise UsageError(f"--reference {asked!r}: no finished run of it; there are: {', '.join(known)}")
+    return dict.fromkeys(datasets, asked)
+
+
+def _not_set_against(found: Sequence[Arm], asked: dict[str, str], beside: list[dict[str, Any]]) -> list[str]:
+    done = {(row["dataset"], row["name"]) for row in beside}
+    return [
+        f"{arm.dataset}: {arm.name} is not set against {name}: no run of it on the same slides in these settings; "
         "name one row, such as --reference 'exhaustive[epochs=80]'"
         for arm in found
-        if asked not in (arm.strategy, arm.name) and (arm.dataset, arm.name) not in set_against
-    ]
-    return Compared(runs, rows, set_beside, notes, loaded.damaged)
+        if (name := asked.get(arm.dataset)) is not None
+        and name not in (arm.strategy, arm.name, arm.shown) and (arm.dataset, arm.name) not in done
+    ]  # fmt: skip
 
 
 def failures(runs: Sequence[FinishedRun]) -> list[str]:
@@ -210,54 +248,3 @@ def failures(runs: Sequence[FinishedRun]) -> list[str]:
         return []
     slide, reason = next(iter(found.items()))
     return [f"{len(found)} slides could not be read by these runs and are in no figure; the first: {slide}: {reason}"]
-
-
-def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) -> list[str]:
-    """One line a dataset (and state of the page cache): the most accurate row within the budget, and how sure."""
-    lines = []
-    for name, own in pools(rows, cost).items():
-        best = best_under(own, cost, budget)
-        if best is None:
-            lines.append(f"{name}: no strategy within {budget:g} {unit}")
-            continue
-        lines.append(
-            f"{name}: best within {budget:g} {unit}: {name_of(best)} at {best[cost]:.3g}, accuracy "
-            f"{best['accuracy']:.3f} ({span(best['accuracy_low'], best['accuracy_high'])})"
-        )
-    return lines
-
-
-def front_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """One line a cost and dataset (and state of the page cache): the Pareto front, cheapest first; its hypervolume."""
-    lines = []
-    for name, key in COSTS.items():
-        for pool, own in pools(rows, key).items():
-            front, volume = pareto(own, key), hypervolume(own, key)
-            if not front:
-                reason = next((r["inference_j_reason"] for r in own if r.get("inference_j_reason")), "see the notes")
-                lines.append(f"{pool}: {name}: not measurable here ({reason if name == 'joules' else 'see the notes'})")
-                continue
-            measured = "-" if volume is None else f"{volume:.3f}"
-            lines.append(f"{pool}: Pareto front of accuracy over {name}: {', '.join(front)}; hypervolume {measured}")
-    return lines
-
-
-def time_to_lines(runs: list[FinishedRun], accuracy: float) -> list[str]:
-    """One line a row of the table: mean training seconds until validation reaches `accuracy`, in how many runs."""
-    lines = []
-    for arm in arms(runs):
-        times = [s for run in arm.runs if (s := _time_to(run.path / "curve.parquet", accuracy)) is not None]
-        mean = f"{np.mean(times):.1f} s" if times else "never"
-        lines.append(
-            f"{arm.dataset} {arm.name}: to validation accuracy {accuracy:g}: {mean} ({len(times)} of {len(arm.runs)} "
-            "runs)"
-        )
-    return lines
-
-
-def _time_to(path: Path, accuracy: float) -> float | None:
-    if not path.is_file():
-        return None
-    curve: Any = pd.read_parquet(path, columns=["seconds", "val_accuracy"])
-    reached = curve[curve["val_accuracy"] >= accuracy]
-    return None if reached.empty else float(reached["seconds"].min())

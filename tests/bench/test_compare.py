@@ -10,6 +10,7 @@ from bench.dials import difference
 from bench.errors import UsageError
 from bench.publish import page, publish
 from bench.scaling import summary
+from bench.statistics.tables import compared
 
 
 def write(out, strategy, seed, seconds, right, train_s, data_hash="d"):
@@ -68,13 +69,13 @@ def test_damaged_and_unfinished_runs(out):
 
 
 def test_published_files_hold_the_rows_and_their_provenance(out, tmp_path):
-    runs = load_runs(out)
-    files = publish(runs, tmp_path / "published" / "x", "the command")
+    found = compared([out], None, 0.02)
+    files = publish(found, tmp_path / "published" / "x", "the command")
     assert [f.suffix for f in files] == [".md", ".csv", ".json", ".png"] and all(f.stat().st_size for f in files)
     provenance = json.loads(files[2].read_text())
     assert provenance["command"] == "the command" and provenance["data_hashes"] == ["d"]
     assert len(provenance["runs"]) == 3
-    text = page(compare(runs), runs, "the command")
+    text = page(found, "the command")
     assert "| a | 0.25 | 0.75 |" in text and "| x | jsma | 0.500 | - |" in text
 
 

@@ -28,7 +28,7 @@ def widths(axis):
 
 def test_speedup_bars_end_at_the_rows_value(material, rows):
     keys = frames.speedup_keys(material.parts[0])
-    assert "train_speedup_vs_exhaustive" in keys and "inference_speedup_vs_exhaustive" in keys
+    assert "train_speedup_vs_everything" in keys and "inference_speedup_vs_everything" in keys
     for key in keys:
         table = frames.speedups(material.parts[0], key)
         assert table["label"].tolist() == list(rows)

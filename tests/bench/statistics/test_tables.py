@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from bench.errors import NotComparableError, UsageError
-from bench.statistics.tables import against, best_lines, check_comparable, compared, front_lines, time_to_lines
+from bench.statistics.lines import best_lines, front_lines, time_to_lines
+from bench.statistics.tables import against, check_comparable, compared
 from bench.tables import latex, markdown_against
 
 
