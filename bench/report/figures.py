@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from bench.report import frames
 from bench.report.figures_cost import draw_area, draw_front, draw_speedups, draw_stages
 from bench.report.figures_learning import draw_anytime, draw_curves, draw_magnifications
+from bench.report.letters import coded, legend_of
 from bench.report.material import Material, Part
 from bench.report.style import theme, write
 
@@ -50,7 +51,9 @@ def drawn(material: Material, part: Part, folder: Path) -> list[Shown]:
             continue
         name = prefix + sketch.name
         with theme(name):
-            found.append(Shown(sketch.section, name, sketch.caption, write(sketch.draw(), folder, name)))
+            figure = sketch.draw()
+            caption = sketch.caption + legend_of(coded(figure))
+            found.append(Shown(sketch.section, name, caption, write(figure, folder, name)))
     return found
 
 

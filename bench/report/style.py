@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from baselines import STRATEGIES
+from bench.report.letters import families
 
 INK, PAPER, RULE = "#1b1c1d", "#fefdfc", "#d5d6d7"  # told apart from every other colour: the page exchanges them
 WIDTH_IN, HEIGHT_IN, DPI = 4.8, 3.5, 200
@@ -59,7 +60,7 @@ def theme(name: str) -> Iterator[None]:
         "figure.facecolor": PAPER, "axes.facecolor": PAPER, "savefig.facecolor": PAPER, "grid.color": RULE,
         "legend.facecolor": PAPER, "legend.frameon": False, "font.size": 10, "axes.titlesize": 9, "axes.labelsize": 10,
         "legend.fontsize": 9, "xtick.labelsize": 9, "ytick.labelsize": 9, "svg.fonttype": "none", "svg.hashsalt": name,
-        "text.parse_math": False,
+        "text.parse_math": False, "font.family": families(),
     }  # fmt: skip
     settings: Any = {**sns.axes_style("whitegrid"), **rc}
     with matplotlib.rc_context(settings):
