@@ -9,8 +9,9 @@ from torch import Generator
 
 from baselines.contract import Outcome, Strategy, ask
 from bench.errors import UsageError, listed
+from jsma.blame import NOT_THE_SLIDE
 from jsma.errors import ContractError, EvidenceRefusedError
-from jsma.metered import NOT_THE_SLIDE, MeteredSlide
+from jsma.metered import MeteredSlide
 from jsma.slides import SlideError
 
 Failure = (SlideError, OSError, ContractError)  # what `ask` lets out
