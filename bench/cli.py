@@ -53,13 +53,17 @@ def run(
     data: Annotated[Path, typer.Option(help="Folder of the datasets.")] = Path("data"),
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many slides (to try things out).")] = None,
     config: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. n_patches=8; repeatable.")] = None,
+    accept_findings: Annotated[
+        bool, typer.Option("--accept-findings", help="Train although the data have findings; they are recorded.")
+    ] = False,
 ) -> None:
     """Train and evaluate strategies, then print the table."""
     from bench.session import Request, execute
 
     names = tuple(name.strip() for name in strategies.split(",") if name.strip())
     assignments = tuple(config or ())
-    request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, assignments, regime)
+    request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, assignments, regime,
+                      accept_findings)  # fmt: skip
     bars = Bars()
     with bars.progress:
         session = execute(request, bars)
@@ -79,6 +83,8 @@ def run(
             f"(the first: {older[0].name}); delete their folders to run them again",
             file=sys.stderr,
         )
+    for finding in session.findings:
+        print(f"found: {finding}", file=sys.stderr)
     for reason, number in session.left_out.items():
         print(f"left out: {number} x {reason}", file=sys.stderr)
     for slide, reason in session.failed.items():

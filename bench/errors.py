@@ -22,3 +22,7 @@ def listed(failed: Mapping[str, str], most: int = 3) -> str:
     first = [why if slide in why else f"{slide}: {why}" for slide, why in list(failed.items())[:most]]
     more = f"; {len(failed) - len(first)} more" if len(failed) > len(first) else ""
     return f"{len(failed)} failed: {'; '.join(first)}{more}"
+
+
+class FindingsError(UsageError):
+    """Data that a run should not train on unless the user says so: a line for each finding."""

@@ -25,11 +25,12 @@ from bench.rundir import RunDirectory, RunKey
 from bench.settings import RunSettings
 from bench.strategies import one_of_each, strategy_class
 from bench.train import Labelled, Trained, classes_of, settings_record, train
+from bench.verify.quick import quick, refuse
 from jsma.encoder import Encoder, build_encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide
 from jsma.scale import FeatureScale
-from jsma.slides import Slide, SlideError, open_slide
+from jsma.slides import Slide, open_slide
 from jsma.store import FeatureStore
 
 Report = Callable[[str, int, int], None]  # (what, done, total)
@@ -48,11 +49,15 @@ class Plan:
 
 @dataclass
 class Result:
-    """Directories of the runs (complete or resumed), slides that failed, reason -> how many were left out."""
+    """Directories of the runs (complete or resumed), slides that failed, reason -> how many were left out.
+
+    findings: what is wrong with the data, and was accepted or does not stop a run.
+    """
 
     runs: list[Path] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
 
 
 def scale_from(state: dict[str, torch.Tensor] | None, device: torch.device) -> FeatureScale | None:
@@ -67,7 +72,9 @@ def scale_from(state: dict[str, torch.Tensor] | None, device: torch.device) -> F
 class Runner:
     """Runs a plan on a dataset. Opening a slide, the feature store and the reports are shared by all runs."""
 
-    def __init__(self, dataset: Dataset, settings: RunSettings, out: Path, report: Report):
+    def __init__(self, dataset: Dataset, settings: RunSettings, out: Path, report: Report,
+                 accept_findings: bool = False):  # fmt: skip
+        self.accept_findings = accept_findings
         self.dataset, self.settings, self.out, self.report = dataset, settings, out, report
         self.stores: dict[str, FeatureStore] = {}  # by the encoder's fingerprint
         self.calibrations: dict[tuple[str, str], Calibration] = {}
@@ -78,16 +85,22 @@ class Runner:
         """Open the slide of `record` with its own mpp, if it gives one."""
         return open_slide(record.path, mpp=record.mpp)
 
-    def check(self) -> None:
-        """Open every slide once; those that cannot be opened are listed as failed and left out."""
-        for number, record in enumerate(self.dataset.records):
-            try:
-                self.open_record(record).close()
-            except (SlideError, OSError) as error:
-                self.failed[record.id] = str(error)
-            self.report("checking slides", number + 1, len(self.dataset.records))
-        if all(r.id in self.failed for r in self.dataset.records):
+    def check(self, folds: tuple[int, ...] = (0,)) -> None:
+        """Check the data as `data verify` does, but for pixels, opening every slide once.
+
+        Slides that cannot be opened are listed as failed and left out; FindingsError where other findings were not
+        accepted.
+        """
+        found = quick(
+            self.dataset, self.settings.view.mpps, folds, lambda done, n: self.report("checking slides", done, n),
+            self.open_record,
+        )  # fmt: skip
+        self.failed.update(found.unread)
+        if self.dataset.records and len(found.unread) == len(self.dataset.records):
             raise UsageError(f"no slide can be read; {listed(self.failed)}")
+        if not self.accept_findings:
+            refuse(self.dataset.name, found.stopping)
+        self.findings = [str(finding) for finding in found.findings if finding.slide not in found.unread]
 
     def run(self, plan: Plan) -> Result:
         """Train and infer everything that is not complete yet."""
@@ -96,9 +109,9 @@ class Runner:
         need_annotation(map(strategy_class, plan.strategies), self.dataset.name, self.dataset.records)
         keys = {(f, s, n): self._key(n, f, s, plan) for f in plan.folds for s in plan.seeds for n in plan.strategies}
         if not all(RunDirectory(self.out, key).complete for key in keys.values()):
-            self.check()
+            self.check(plan.folds)
         reasons = Counter([*self.dataset.left_out.values(), *self.dataset.problems.values()])
-        result = Result(failed=self.failed, left_out=dict(reasons))
+        result = Result(failed=self.failed, left_out=dict(reasons), findings=self.findings)
         for fold in plan.folds:
             for seed in plan.seeds:
                 self._group({n: RunDirectory(self.out, keys[fold, seed, n]) for n in plan.strategies}, fold, seed, plan)

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from baselines import STRATEGIES
-from bench.datasets import DATASETS, Dataset, content, labelled, load_dataset, source_named
+from bench.datasets import DATASETS, Dataset, content, demo, labelled, load_dataset, source_named
+from bench.datasets.loading import limited_to
+from bench.datasets.splitting import folds_to_run
 from bench.errors import UsageError
 from bench.evidence.shares import offers
 from bench.presets import PRESETS, Preset
@@ -40,6 +42,7 @@ class Request:
     limit: int | None
     assignments: tuple[str, ...] = ()
     regime: str | None = None
+    accept_findings: bool = False
 
 
 def preset_named(name: str) -> Preset:
@@ -61,8 +64,6 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     for name in request.strategies:
         if name != ALL:
             strategy_class(name)
-    if not 1 <= request.folds <= 5:
-        raise UsageError(f"--folds {request.folds}; allowed: 1 to 5")
     settings = RunSettings(device=device_named(request.device))
     settings = replace(settings, train=replace(settings.train, epochs=preset.epochs), tuned=preset.tuned)
     preset, settings = assign(preset, settings, request.assignments)
@@ -74,18 +75,18 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     out = writable(request.out)
     content.keep_in(out / ".contents.json")
     if request.slides is not None:
-        dataset = labelled.load(request.slides, request.limit, "--slides")
+        dataset = labelled.load(request.slides, "--slides")
     else:
         if request.limit and request.dataset == "demo":
-            preset = replace(preset, slides=request.limit)
+            preset = demo.limited(preset, request.limit)
         dataset = load_dataset(request.dataset, preset, request.data, report.named("preparing slides"))
-        if request.limit and request.dataset != "demo":
-            dataset = dataset.limited(request.limit)
+    if request.limit and (request.slides is not None or request.dataset != "demo"):
+        dataset = limited_to(dataset, request.limit)
     names = sorted(
         meant(request.strategies, dataset), key=lambda n: FILL_FIRST.index(n) if n in FILL_FIRST else len(FILL_FIRST)
     )
-    plan = Plan(tuple(names), tuple(range(request.seeds or preset.seeds)), tuple(range(request.folds)))
-    return Runner(dataset, settings, out, report), plan
+    plan = Plan(tuple(names), tuple(range(request.seeds or preset.seeds)), folds_to_run(dataset.records, request.folds))
+    return Runner(dataset, settings, out, report, request.accept_findings), plan
 
 
 def meant(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ def sweep(
     save: Annotated[Path | None, typer.Option(help="Also write SAVE.md, .csv, .json and .png.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     config: Annotated[list[str] | None, typer.Option("--set", help="As in `run`.")] = None,
+    accept_findings: Annotated[bool, typer.Option("--accept-findings", help="As in `run`.")] = False,
 ) -> None:
     """Train once, evaluate at every budget N with many sampling seeds: accuracy, spread, flips, cost."""
     from baselines import STRATEGIES
@@ -50,7 +51,8 @@ def sweep(
     settings = SweepSettings(_budgets(budgets), draws, tops, _confidences(confidences))
     bars = Bars()
     with bars.progress:
-        request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, tuple(config or ()))
+        request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, tuple(config or ()),
+                          accept_findings=accept_findings)  # fmt: skip
         runner, plan = planned(request, bars)
         job = Sweep(runner, plan, settings, bars)
         table = sweep_table(job.rows())
@@ -64,6 +66,8 @@ def sweep(
         }  # fmt: skip
         for path in publish(table, asked, save):
             print(f"wrote {path}", file=sys.stderr)
+    for finding in runner.findings:
+        print(f"found: {finding}", file=sys.stderr)
     for slide, reason in job.failed.items():
         print(f"failed: {slide}: {reason}", file=sys.stderr)
     if job.failed:

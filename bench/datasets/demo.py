@@ -49,17 +49,34 @@ class Demo(DatasetSource):
         return load(preset or PRESETS["demo"], folder, report)
 
 
+def settings_of(preset: Preset) -> DemoSettings:
+    """What the preset says of the slides. ValueError for what cannot be."""
+    return DemoSettings(
+        slides=preset.slides,
+        side0_px=preset.side0_px,
+        hint=preset.hint,
+        evidence_share=preset.evidence_share,
+        variant=preset.variant,
+        seed=preset.seed,
+    )
+
+
+def limited(preset: Preset, limit: int) -> Preset:
+    """The preset with `limit` slides; UsageError where a class would be missing in a part."""
+    settings = settings_of(preset)
+    classes, seen, needed = len(settings.labels), set[tuple[int, str]](), 0
+    while len(seen) < 3 * classes:
+        seen.add((needed % classes, settings.split(needed)))
+        needed += 1
+    if limit < needed:
+        raise UsageError(f"--limit {limit}: a class would be missing in a part; give {needed} or more, or leave it out")
+    return replace(preset, slides=limit)
+
+
 def load(preset: Preset, folder: Path, progress: Callable[[int, int], None] | None = None) -> Dataset:
     """Generate what is missing of the preset's slides under `folder`, and load them."""
     try:
-        settings = DemoSettings(
-            slides=preset.slides,
-            side0_px=preset.side0_px,
-            hint=preset.hint,
-            evidence_share=preset.evidence_share,
-            variant=preset.variant,
-            seed=preset.seed,
-        )
+        settings = settings_of(preset)
         made = generate(
             settings,
             writable(folder) / f"demo-{preset.slides}x{preset.side0_px}-h{preset.hint}"

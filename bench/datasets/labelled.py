@@ -21,7 +21,7 @@ def is_table(what: str) -> bool:
     return what.lower().endswith(TABLES)
 
 
-def load(csv_path: Path, limit: int | None = None, option: str = "") -> Dataset:
+def load(csv_path: Path, option: str = "") -> Dataset:
     """The slides of `csv_path`; relative paths are relative to it. UsageError names the line.
 
     option: what the user gave the path to, which messages begin with. What is taken in another way than it is
@@ -40,14 +40,14 @@ def load(csv_path: Path, limit: int | None = None, option: str = "") -> Dataset:
         record = row.record(csv_path.resolve().parent, names)
         names.add(record.id)
         records.append(record)
+    _numbered(records, given)
     classes = tuple(sorted({r.label for r in records}))
     if len(classes) < 2:
         raise UsageError(
             f"{given}: {len(records)} slides with {len(classes)} different label(s); at least 2 labels are needed"
         )
     name = csv_path.stem if csv_path.stem.lower() != "labels" else csv_path.resolve().parent.name
-    dataset = Dataset(name, classes, tuple(records))
-    return dataset.limited(limit) if limit else dataset
+    return Dataset(name, classes, tuple(records))
 
 
 def _whole_or_absent(rows: list[_Row], given: str) -> None:
@@ -61,6 +61,16 @@ def _whole_or_absent(rows: list[_Row], given: str) -> None:
             )
     if rows and rows[0].value("split") and rows[0].value("fold"):
         raise UsageError(f"{given}: both split and fold are given; keep one of the two columns")
+
+
+def _numbered(records: list[SlideRecord], given: str) -> None:
+    """Folds are numbered 0, 1, .. or 1, 2, .. without a gap, and there are two at least."""
+    folds = sorted({r.fold for r in records if r.fold is not None})
+    if folds and (len(folds) < 2 or folds[0] > 1 or folds[-1] - folds[0] != len(folds) - 1):
+        raise UsageError(
+            f"{given}: column fold has the number(s) {', '.join(map(str, folds))}; allowed: two or more in a row, from "
+            "0 or from 1"
+        )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from bench.datasets.contract import Dataset, DatasetSource, Report
+from bench.datasets.splitting import FOLDS, fold_numbers
 from bench.errors import UsageError
 from bench.plugin import own_class
 from bench.presets import Preset
@@ -51,3 +52,22 @@ def load_dataset(name: str, preset: Preset | None, folder: Path, report: Report 
             f"({len(dataset.left_out)} left out); at least 2 classes are needed: see `jsma-bench data info {name}`"
         )
     return dataset
+
+
+def limited_to(dataset: Dataset, limit: int) -> Dataset:
+    """The first `limit` slides, as `--limit` asks; UsageError that says how many are needed where they are too few."""
+    some = dataset.limited(limit)
+    if _whole(dataset, dataset.classes) and not _whole(some, dataset.classes):
+        more = range(limit + 1, len(dataset.records) + 1)
+        needed = next(n for n in more if _whole(dataset.limited(n), dataset.classes))
+        raise UsageError(f"--limit {limit}: a class would be missing in a part; give {needed} or more, or leave it out")
+    return some
+
+
+def _whole(dataset: Dataset, classes: tuple[str, ...]) -> bool:
+    """Whether every class is in every part of the first fold."""
+    try:
+        parts = dataset.split(fold_numbers(dataset.records, FOLDS)[0], FOLDS)
+    except UsageError:
+        return False
+    return all({r.label for r in records} == set(classes) for records in parts.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,31 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from bench.errors import UsageError
 
+FOLDS = 5  # that are drawn where the data give neither split nor fold
 VAL_PARTS = 5  # a fifth of what is not tested validates, more where a class has fewer than five slides left
+
+
+def fold_numbers(records: Sequence[Any], n_folds: int) -> tuple[int, ...]:
+    """The folds that there are: one for a given split, those that are given (0, 1, .. or 1, 2, ..), or all drawn."""
+    if records and all(r.split for r in records):
+        return (0,)
+    if records and all(r.fold is not None for r in records):
+        return tuple(sorted({r.fold for r in records}))
+    return tuple(range(n_folds))
+
+
+def folds_to_run(records: Sequence[Any], asked: int) -> tuple[int, ...]:
+    """The first `asked` folds, by their numbers; UsageError where there are not so many."""
+    numbers = fold_numbers(records, FOLDS)
+    if asked <= len(numbers):
+        return numbers[:asked]
+    if records and all(r.split for r in records):
+        raise UsageError(
+            f"--folds {asked}: the data give a split, which is one fold, and would be trained {asked} times; leave "
+            "--folds out, or the column split"
+        )
+    said = f", the data give folds {', '.join(map(str, numbers))}" if any(r.fold is not None for r in records) else ""
+    raise UsageError(f"--folds {asked}{said}; allowed: 1 to {len(numbers)}")
 
 
 def three_parts(records: Sequence[Any], classes: tuple[str, ...], fold: int, n_folds: int,
@@ -23,6 +48,7 @@ def three_parts(records: Sequence[Any], classes: tuple[str, ...], fold: int, n_f
         if not len(parts["val"]):
             parts["train"], parts["val"] = _without(parts["train"], labels, records, seed)
         return parts
+    _whole_or_absent(records)
     if all(r.fold is not None for r in records):
         folds = np.array([r.fold for r in records])
         test = np.flatnonzero(folds == fold)
@@ -37,34 +63,50 @@ def three_parts(records: Sequence[Any], classes: tuple[str, ...], fold: int, n_f
     return {"train": train, "val": val, "test": test}
 
 
+def _whole_or_absent(records: Sequence[Any]) -> None:
+    """UsageError where some slides have a split or a fold and others have none."""
+    for column, given in (("split", [r.split for r in records]), ("fold", [r.fold for r in records])):
+        if any(v is not None for v in given) and any(v is None for v in given):
+            raise UsageError(f"{records[given.index(None)].id} has no {column}, others have; give it to all or to none")
+
+
 def _without(rest: np.ndarray, labels: np.ndarray, records: Sequence[Any],
              seed: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """`rest` as training and validation parts."""
     some = [records[i] for i in rest]
-    parts = max(2, min(VAL_PARTS, _fewest(labels[rest]), len({r.patient or r.id for r in some})))
+    rare = Counter(r.label for r in some).most_common()[-1:]
+    if not rare or rare[0][1] < 2:
+        which = f"class {rare[0][0]!r} has one slide that is not tested" if rare else "no slide is left to train on"
+        raise UsageError(
+            f"{which}, and one must train and one validate; add slides, or mark some as val in column split"
+        )
+    parts = max(2, min(VAL_PARTS, rare[0][1], len({r.patient or r.id for r in some})))
     for number in range(parts):  # few patients may take a class along: the first part that leaves all of them
         val = rest[_part(labels[rest], some, parts, number, seed)]
         train = np.setdiff1d(rest, val)
         if len(val) and len(set(labels[train].tolist())) == len(set(labels[rest].tolist())):
             return train, val
+    patients = {label: {r.patient or r.id for r in some if r.label == label} for label in {r.label for r in some}}
+    fewest = min(patients, key=lambda label: (len(patients[label]), label))
     raise UsageError(
-        "no validation part leaves every class for training: too few patients have one of the classes; add patients, "
-        "or give a split column"
+        f"no validation part leaves every class for training: class {fewest!r} has slides of {len(patients[fewest])} "
+        "patient(s) to train and validate with; add patients, or mark slides as val in column split"
     )
 
 
 def _part(labels: np.ndarray, records: Sequence[Any], n_parts: int, number: int, seed: int) -> np.ndarray:
     """Positions of one stratified part, grouped by patient where patients are known."""
     groups = [r.patient or r.id for r in records]
-    fewest = _fewest(labels)
+    label, fewest = Counter(r.label for r in records).most_common()[-1]
     if fewest < n_parts:
         raise UsageError(
-            f"a class has only {fewest} slides, too few for {n_parts} parts; add slides, or give split or fold columns"
+            f"class {label!r} has {fewest} slide(s), and {n_parts} parts are drawn, with each class in each: at least "
+            f"{n_parts} of every class are needed; add slides, or give a column split (train, val, test) or fold"
         )
     if len(set(groups)) < n_parts:
         raise UsageError(
-            f"the slides come from only {len(set(groups))} patients, too few for {n_parts} parts; add patients, or "
-            "give split or fold columns"
+            f"the slides come from {len(set(groups))} patient(s), and {n_parts} parts are drawn, with no patient in "
+            "two; add patients, or give a column split (train, val, test) or fold"
         )
     if len(set(groups)) < len(groups):
         splitter = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)

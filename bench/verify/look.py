@@ -1,4 +1,4 @@
-"""One slide looked at: does it open, at which scale, from which levels, are tiles black or white, is its mask there."""
+"""The pixels of one slide looked at: from which levels is it read, is there tissue, are tiles black or white."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 
 from bench.datasets.contract import SlideRecord
-from bench.evidence import annotation_exists, check_annotation
-from jsma.grid import overview_frame
 from jsma.slides import Level, Regions, Slide, SlideError, open_slide
 from jsma.slides.types import SlideInfo
 from jsma.tissue import tissue_mask
@@ -36,41 +34,28 @@ class Look:
     aspect: float = 1.0
 
 
-def look(record: SlideRecord, mpps: tuple[float, ...], tiles_per_level: int | None, card_mpp: float | None) -> Look:
-    """Open `record` and look at it. tiles_per_level: at most so many, spread evenly; None: all."""
+def look(record: SlideRecord, mpps: tuple[float, ...], tiles_per_level: int | None) -> Look:
+    """Open `record` and look at its pixels. tiles_per_level: at most so many, spread evenly; None: all."""
     seen = Look(record)
     try:
         with open_slide(record.path, mpp=record.mpp) as slide:
             seen.aspect = slide.info.width0_px / slide.info.height0_px
-            _scale(seen, slide.info, mpps, card_mpp)
-            if absent := [f"{n} of level {k}" for k, n in enumerate(slide.info.missing_tiles) if n]:
-                seen.found["missing tiles"] = ", ".join(absent) + ": nothing is stored for them, read as background"
-            try:
-                overview_frame((slide.info.width0_px, slide.info.height0_px), slide.info.mpp)
-            except ValueError as error:
-                seen.found["too small"] = str(error)
+            _levels(seen, slide.info, mpps)
             overview = _overview(slide)
             seen.thumbnail = _thumbnail(overview)
             if not tissue_mask(overview).any():
                 seen.found["no tissue"] = "nothing but glass on the overview"
             _tiles(seen, slide, overview, tiles_per_level)
-            _mask(seen, slide.info)
     except (SlideError, OSError) as error:
-        kinds = {"no micrometres per pixel": "no mpp", "all black": "black tiles"}
-        kind = next((check for words, check in kinds.items() if words in str(error)), "unreadable")
-        seen.found[kind] = str(error).removeprefix(f"{record.path}: ")
+        seen.found["unreadable"] = str(error).removeprefix(f"{record.path}: ")
     return seen
 
 
-def _scale(seen: Look, info: SlideInfo, mpps: tuple[float, ...], card_mpp: float | None) -> None:
-    if card_mpp is not None and not 0.8 <= info.mpp / card_mpp <= 1.25:
-        seen.found["mpp"] = f"{info.mpp:.3g} um/px by {info.mpp_rule}, the dataset is published at {card_mpp:g}"
+def _levels(seen: Look, info: SlideInfo, mpps: tuple[float, ...]) -> None:
     for asked in mpps:
         fits = [(k, info.mpp * lv.downsample) for k, lv in enumerate(info.levels)]
         usable = [(k, mpp) for k, mpp in fits if mpp <= asked * 1.02]
         seen.levels[asked] = max(usable, key=lambda level: level[1]) if usable else None
-    if all(level is None for level in seen.levels.values()):
-        seen.found["mpp"] = f"{info.mpp:.3g} um/px is coarser than every magnification asked ({mpps})"
 
 
 def _overview(slide: Slide) -> np.ndarray:
@@ -137,12 +122,3 @@ def _place(overview: np.ndarray, left: float, top: float, shape: tuple[int, ...]
     across = max(1, int(shape[1] / level.width_px * width))
     down = max(1, int(shape[0] / level.height_px * height))
     return overview[min(y, height - 1) : y + down, min(x, width - 1) : x + across]
-
-
-def _mask(seen: Look, info: SlideInfo) -> None:
-    record = seen.record
-    if record.mask is None:
-        return
-    finding = check_annotation(record.mask, info.width0_px, info.height0_px, record.scheme)
-    if finding is not None:
-        seen.found["bad masks" if annotation_exists(record.mask) else "missing masks"] = finding

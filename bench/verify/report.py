@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.datasets.contract import Dataset
 from bench.verify import compare
+from bench.verify.checks import CHECKS, Finding
 from bench.verify.look import Look, look
-
-CHECKS: dict[str, str] = {
-    "counts": "published number of slides in each class",
-    "labels": "one valid label a slide, file there",
-    "unreadable": "opens, is whole, decodes",
-    "no mpp": "um per pixel known",
-    "mpp": "um per pixel as published, fine enough",
-    "too small": "an overview to look at",
-    "no tissue": "something to look at",
-    "missing tiles": "every tile is stored",
-    "black tiles": "no tile is black",
-    "white tiles": "no tile is white where there is tissue",
-    "exact duplicates": "no two files are the same",
-    "near duplicates": "no two slides look the same",
-    "patients": "no patient in two parts",
-    "missing masks": "every expected annotation is there",
-    "bad masks": "annotations can be read and lie on their slide",
-}
-"""Check -> what holds where nothing is found."""
+from bench.verify.quick import quick
 
 
 @dataclass(frozen=True)
@@ -49,6 +32,11 @@ class Verdict:
     levels: list[dict[str, Any]] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
 
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Keep what was found."""
+        for finding in findings:
+            self.found[finding.check].append((finding.slide, finding.text))
+
     @property
     def clean(self) -> bool:
         """Whether nothing was found."""
@@ -59,37 +47,30 @@ class Verdict:
         return [
             {
                 "check": check,
-                "what must hold": text,
+                "what must hold": holds.holds,
                 "found": len(self.found[check]),
                 "first": ": ".join(self.found[check][0]) if self.found[check] else "-",
             }
-            for check, text in CHECKS.items()
+            for check, holds in CHECKS.items()
         ]
 
 
 def verify(dataset: Dataset, settings: VerifySettings, report: Callable[[int, int], None] | None = None) -> Verdict:
-    """Look at every slide of `dataset`, and compare them."""
+    """All that `run` checks before it trains, then the pixels of every slide that can be read, and all side by side."""
     verdict = Verdict(slides=len(dataset.records), left_out=dict(Counter(dataset.left_out.values())))
+    total = 2 * len(dataset.records)
+    found = quick(dataset, settings.mpps, report=(lambda done, _: report(done, total)) if report else None)
+    verdict.add(found.findings)
     looks = []
     for number, record in enumerate(dataset.records):
-        card_mpp = dataset.card.mpp if dataset.card and record.mpp is None else None
-        seen = look(record, settings.mpps, settings.tiles_per_level, card_mpp)
-        looks.append(seen)
-        verdict.tiles += seen.tiles
-        for check, text in seen.found.items():
-            verdict.found[check].append((record.id, text))
+        if record.id not in found.unread:
+            seen = look(record, settings.mpps, settings.tiles_per_level)
+            looks.append(seen)
+            verdict.tiles += seen.tiles
+            verdict.add(Finding(check, record.id, text) for check, text in seen.found.items())
         if report:
-            report(number + 1, len(dataset.records))
-    parts = compare.parts_of(dataset)
-    for some in (
-        compare.counted(dataset),
-        compare.labelled(dataset),
-        compare.patients(dataset, parts),
-        compare.exact_duplicates(list(dataset.records), parts),
-        compare.near_duplicates(looks, parts),
-    ):
-        for check, slide, text in some:
-            verdict.found[check].append((slide, text))
+            report(len(dataset.records) + number + 1, total)
+    verdict.add(compare.near_duplicates(looks, compare.parts_of(dataset)))
     verdict.levels = level_rows(looks, settings.mpps)
     return verdict
 

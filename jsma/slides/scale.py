@@ -31,3 +31,11 @@ def choose_mpp(name: str, override: float | None, scales: dict[str, tuple[float,
         f"{name}: no micrometres per pixel (file gives {tried}; allowed {MPP_RANGE[0]:g}-{MPP_RANGE[1]:g}); "
         "give it in the `mpp` column or with mpp="
     )
+
+
+def stated_mpp(name: str, scales: dict[str, tuple[float, float]]) -> tuple[float | None, str]:
+    """What the file itself says by the same rules; (None, "") where that is nothing that could be used."""
+    try:
+        return choose_mpp(name, None, scales)
+    except SlideError:
+        return None, ""

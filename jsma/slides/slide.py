@@ -16,7 +16,7 @@ from .described import number
 from .geometry import agreed
 from .plan import cost_of, make_plan, pick_levels
 from .preflight import check_tiles, compare_readers
-from .scale import choose_mpp
+from .scale import choose_mpp, stated_mpp
 from .sources import ArraySource, SourceSpec
 from .tiffinfo import TiffFacts, inspect_tiff, open_pyramid
 from .types import Level, ReadCost, Regions, SlideError, SlideInfo
@@ -151,6 +151,7 @@ def open_slide(
     info = SlideInfo(
         name, chosen, reason, levels[0].width_px, levels[0].height_px, value, rule, levels, ran, why,
         facts.missing if facts is not None else (),
+        *((value, rule) if mpp is None else stated_mpp(name, scales)),
     )  # fmt: skip
     same = facts is not None and facts.tiled and facts.levels == levels and chosen != "array"
     return Slide(info, replace(spec, decoder=ran), decoding, facts.tile_bytes if facts is not None and same else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from .geometry import Pyramid, pyramid, size_of, tile_of
 from .types import DamagedSlideError, Level, SlideError
 
 MAX_TILE_PX = 1 << 24  # every thread holds one
+_mute, _muted = threading.Lock(), list[bool]()
 _BROKEN_CHAIN = re.compile(r"corrupted (tag|page) list|invalid (page )?offset")
 COMPRESSION_NAMES = {
     1: "none", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "Deflate", 32946: "Deflate", 33003: "Aperio JPEG 2000 YCbCr",
@@ -53,17 +55,24 @@ class TiffFacts:
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """What tifffile logs meanwhile, kept off the user's terminal: a cut-short list of pages is only logged."""
-    logger, said = logging.getLogger("tifffile"), []
+    """What tifffile logs meanwhile, kept off the user's terminal: a cut-short list of pages is only logged.
+
+    Slides are opened in threads: what is said of one is not said of another.
+    """
+    logger, said, here = logging.getLogger("tifffile"), [], threading.get_ident()
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: said.append(record.getMessage())
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
+    handler.emit = lambda record: said.append(record.getMessage()) if record.thread == here else None
+    with _mute:
+        _muted.append(logger.propagate)
+        logger.propagate = False
+        logger.addHandler(handler)
     try:
         yield said
     finally:
-        logger.removeHandler(handler)
-        logger.propagate = propagate
+        with _mute:
+            logger.removeHandler(handler)
+            before = _muted.pop()  # the last thread to leave takes out what the first found
+            logger.propagate = before if not _muted else False
 
 
 @contextmanager

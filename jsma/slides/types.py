@@ -73,6 +73,8 @@ class SlideInfo:
     decoder: str = "cpu"
     decoder_reason: str = "CPU decoding is the default"
     missing_tiles: tuple[int, ...] = ()
+    file_mpp: float | None = None  # what the file itself says, also where another value was given; None: nothing
+    file_mpp_rule: str = ""
 
 
 @dataclass(frozen=True)

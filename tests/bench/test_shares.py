@@ -85,7 +85,7 @@ def runner(dataset, out):
     view = ViewSettings(mpps=(1.0, 2.0), patch_px=32, overlap_from_mpp=9.0, overview_mpp=4.0)
     method = JSMASettings(n_patches=3, mpps=view.mpps, patch_px=32)
     settings = RunSettings(StrategySettings(method, 1.0), EncoderSettings("test_resnet", None), view, TrainSettings(3))
-    return Runner(dataset, settings, out, lambda what, done, total: None)
+    return Runner(dataset, settings, out, lambda what, done, total: None, accept_findings=True)  # two of each content
 
 
 def test_oracle_without_any_annotation_is_one_clear_line(dataset, tmp_path):

@@ -14,7 +14,12 @@ TESTED = {"bach": 12, "bach-wsi": 2, "tcga-prad": 4, "tcga-prad:binary": 4, "cam
 
 @pytest.mark.parametrize("name", TESTED)
 def test_run_on_the_layout(name, built, command, tmp_path):
-    code, out, err = command("run", "--dataset", name, "--data", built(name.split(":")[0]), *SMALL, "--out", tmp_path)
+    run = ["run", "--dataset", name, "--data", built(name.split(":")[0]), *SMALL, "--out", tmp_path]
+    if name == "bach-wsi":  # two slides a fold, of four classes
+        code, out, err = command(*run)
+        assert code == 2 and "parts: class normal: no readable slide in " in err
+        run.append("--accept-findings")
+    code, out, err = command(*run)
     assert code == 0, err
     assert "jsma" in out and "results:" in out
     runs = sorted(tmp_path.glob("*/status.json"))
