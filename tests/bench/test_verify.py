@@ -9,10 +9,10 @@ import pytest
 import tifffile
 
 from bench import cli
-from bench.datasets import SlideRecord, load_dataset, source_named
+from bench.datasets import Dataset, SlideRecord, load_dataset, source_named
 from bench.datasets.labelled import load
 from bench.verify import VerifySettings, verify
-from bench.verify.look import look
+from bench.verify.quick import quick
 from bench.verify.report import CHECKS
 from tests.bench.datasets import layouts
 from tests.bench.datasets.layouts import SQUARE, asap_xml
@@ -148,9 +148,10 @@ def test_slides_that_a_run_would_refuse_and_tiles_that_are_not_there(tmp_path):
         counts = tif.pages[0].tags["TileByteCounts"]
         counts.overwrite([0, *counts.value[1:]])
     for name, check in (("thin", "too small"), ("dot", "too small"), ("sparse", "missing tiles")):
-        seen = look(SlideRecord(str(tmp_path / f"{name}.tif"), "a", mpp=0.5), (0.5,), 16, None)
-        assert check in seen.found, (name, seen.found)
-    assert "1 of level 0" in seen.found["missing tiles"]
+        record = SlideRecord(str(tmp_path / f"{name}.tif"), "a", mpp=0.5)
+        found = {f.check: f.text for f in quick(Dataset("d", ("a",), (record,)), (0.5,)).findings}
+        assert check in found, (name, found)
+    assert "1 of level 0" in found["missing tiles"]
 
 
 def test_deep_looks_at_every_tile(tmp_path):
