@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Generator
 
 from baselines.contract import Outcome, Strategy, ask
 from bench.errors import UsageError, listed
+from bench.resume import Fit
+from bench.settings import TrainSettings
 from jsma.blame import NOT_THE_SLIDE
 from jsma.errors import ContractError, EvidenceRefusedError
 from jsma.metered import MeteredSlide
 from jsma.slides import SlideError
 
+LARGEST = 1e6  # nothing that learns has such a loss, or such a weight
 Failure = (SlideError, OSError, ContractError)  # what `ask` lets out
 
 
@@ -88,3 +92,39 @@ def enough(part: str, labels: Mapping[str, int], failed: Mapping[str, str]) -> N
         raise UsageError(f"no slide of the {part} part can be read to the end: {listed(gone)}")
     if part == "training" and gone and len(left) < min(2, len(set(labels.values()))):
         raise UsageError(f"training slides of one class only are left: {listed(gone)}")
+
+
+@contextmanager
+def watched(fit: Fit, settings: TrainSettings, dropped: Mapping[str, str]) -> Iterator[None]:
+    """The body is one epoch; UsageError with epoch, loss and setting where training diverges in it.
+
+    Then logits are not finite, or no cell can be drawn: what looks like a broken strategy, or a broken slide, is none.
+    """
+    before = len(dropped)
+    try:
+        yield
+    except (ContractError, UsageError) as error:
+        if _largest_weight(fit) <= LARGEST:
+            raise
+        raise _diverged(fit, settings) from error
+    calm = all(loss <= LARGEST for loss in fit.losses)  # nan is not
+    if not calm or (len(dropped) > before and not _largest_weight(fit) <= LARGEST):
+        raise _diverged(fit, settings)
+
+
+@torch.no_grad()
+def _largest_weight(fit: Fit) -> float:
+    """Of all that is trained; nan or inf where one is."""
+    trained = [p for group in fit.optimiser.param_groups for p in group["params"]]
+    return float(torch.stack([p.abs().max() for p in trained if p.numel()]).max())
+
+
+def _diverged(fit: Fit, settings: TrainSettings) -> UsageError:
+    loss = f"loss {fit.losses[-1]:.3g}" if fit.losses else "no loss"
+    rates = f"learning_rate (now {settings.learning_rate:g})"
+    if settings.encoder_learning_rate is not None:
+        rates += f" or encoder_learning_rate (now {settings.encoder_learning_rate:g})"
+    return UsageError(
+        f"training of {fit.strategy.name} diverged in epoch {fit.epoch + 1} of {settings.epochs}: {loss}, weights up "
+        f"to {_largest_weight(fit):.3g}; lower {rates}"
+    )

@@ -12,6 +12,8 @@ import torch
 from baselines import STRATEGIES
 from baselines.contract import Strategy, StrategySettings
 from bench.calibrate import Calibration, calibrate
+from bench.checkpoint import NAME as CHECKPOINT
+from bench.checkpoint import NOTHING, Checkpoint
 from bench.code import code_digest
 from bench.datasets import Dataset, SlideRecord
 from bench.energy import meter_of
@@ -34,6 +36,7 @@ from jsma.slides import Slide, open_slide
 from jsma.store import FeatureStore
 
 Report = Callable[[str, int, int], None]  # (what, done, total)
+RESUMED = "training was broken off and gone on with: the joules before that are not known"
 SHARED = "features are shared by a store and charged in seconds: joules of training need --set features=fresh"
 
 
@@ -69,6 +72,17 @@ def scale_from(state: dict[str, torch.Tensor] | None, device: torch.device) -> F
     return scale
 
 
+def unseen(item: Labelled) -> str | None:
+    """Read the overview; why that cannot be done (no tissue, damage), or None where it can."""
+    try:
+        _ = item.slide.view
+    except (OSError, ValueError) as error:
+        if not of_a_slide(error):
+            raise
+        return str(error)
+    return None
+
+
 class Runner:
     """Runs a plan on a dataset. Opening a slide, the feature store and the reports are shared by all runs."""
 
@@ -79,6 +93,7 @@ class Runner:
         self.stores: dict[str, FeatureStore] = {}  # by the encoder's fingerprint
         self.calibrations: dict[tuple[str, str], Calibration] = {}
         self.failed: dict[str, str] = {}
+        self.unopened: set[str] = set()  # of these, what no run can use; the others fail where a strategy needs them
         self.findings: list[str] = []  # what was found wrong with the data and accepted, for the record
 
     def open_record(self, record: SlideRecord) -> Slide:
@@ -96,6 +111,7 @@ class Runner:
             self.open_record,
         )  # fmt: skip
         self.failed.update(found.unread)
+        self.unopened = set(found.unread)
         if self.dataset.records and len(found.unread) == len(self.dataset.records):
             raise UsageError(f"no slide can be read; {listed(self.failed)}")
         if not self.accept_findings:
@@ -134,7 +150,7 @@ class Runner:
         if not todo:
             return
         parts = self.dataset.split(fold, plan.n_folds)
-        parts = {part: [r for r in records if r.id not in self.failed] for part, records in parts.items()}
+        parts = {part: [r for r in records if r.id not in self.unopened] for part, records in parts.items()}
         for part, records in parts.items():
             if not records:
                 raise UsageError(
@@ -166,16 +182,19 @@ class Runner:
         self, name: str, directory: RunDirectory, parts: dict[str, list[SlideRecord]], seed: int
     ) -> Contestant:
         cls, device = strategy_class(name), torch.device(self.settings.device)
-        saved = directory.partial / "weights.pt"
+        saved, checkpoint = directory.partial / "weights.pt", self.checkpoint(directory)
         if saved.is_file() and directory.read_json("train.json").get("code") == code_digest():
+            self.failed.update(directory.read_json("train.json").get("dropped", {}))
             return self.restored(name, saved, seed)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
         energy = meter_of(self.settings.device)
         energy.start()
-        trained, counters, scale = self.train(name, encoder, parts, seed)
+        trained, counters, scale = self.train(name, encoder, parts, seed, checkpoint)
         shared = None if self._store(encoder) is None else SHARED
+        shared = RESUMED if trained.resumed_s else shared
         kept = {"counters": counters, "n_train": len(parts["train"]), "uses_evidence": cls.uses_evidence}
         kept["told"] = cls.told()
+        kept["dropped"] = trained.dropped
         kept["code"] = code_digest()  # a training that was broken off is gone on with by the same code only
         kept["energy"] = energy.record(energy.stop(), shared)
         directory.write_json("train.json", {**settings_record(trained), **kept})
@@ -191,7 +210,13 @@ class Runner:
             saved.with_suffix(".tmp"),
         )
         saved.with_suffix(".tmp").replace(saved)
+        checkpoint.remove()
         return Contestant(trained.strategy, encoder, [], scale)
+
+    def checkpoint(self, directory: RunDirectory) -> Checkpoint:
+        """Of the training in `directory`; the same code, build of torch and device go on with it, nothing else."""
+        made_by = {"run": directory.key.name, "code": code_digest(), "torch": torch.__version__}
+        return Checkpoint(directory.partial / CHECKPOINT, {**made_by, "device": self.settings.device})
 
     def restored(self, name: str, weights: Path, seed: int) -> Contestant:
         """The strategy called `name` as a run of these settings saved it in the file `weights`.
@@ -214,9 +239,12 @@ class Runner:
             ) from error
         return Contestant(strategy, encoder, [], scale_from(state["scale"], device))
 
-    def train(self, name: str, encoder: Encoder, parts: dict[str, list[SlideRecord]],
-              seed: int) -> tuple[Trained, dict[str, int], FeatureScale | None]:  # fmt: skip
-        """Train the strategy called `name` on the slides of parts "train" and "val"; its counters; the scale used."""
+    def train(self, name: str, encoder: Encoder, parts: dict[str, list[SlideRecord]], seed: int,
+              checkpoint: Checkpoint = NOTHING) -> tuple[Trained, dict[str, int], FeatureScale | None]:  # fmt: skip
+        """Train the strategy called `name` on the slides of parts "train" and "val"; its counters; the scale used.
+
+        It goes on from what `checkpoint` holds.
+        """
         cls, settings = strategy_class(name), self.settings.of(name)
         calibration = self.calibration(encoder, parts["train"])
         scale = None if calibration is None else calibration.scale
@@ -241,10 +269,11 @@ class Runner:
             except ValueError as error:  # settings that this strategy cannot work with
                 raise UsageError(str(error)) from error
 
-        classes = {part: classes_of(items) for part, items in opened.items()}
-        opened = {part: [item for item in items if self._looked(item)] for part, items in opened.items()}
-        enough("training", classes["train"], self.failed)
-        enough("validation", classes["val"], self.failed)
+        gone = {item.slide.id: why for items in opened.values() for item in items if (why := unseen(item))}
+        self.failed.update(gone)
+        for part, called in (("train", "training"), ("val", "validation")):
+            enough(called, classes_of(opened[part]), gone)
+            opened[part] = [item for item in opened[part] if item.slide.id not in gone]
         trained = train(
             build,
             cls.candidates(settings.strategy),
@@ -253,22 +282,13 @@ class Runner:
             settings.train,
             seed,
             lambda done, total: self.report(f"seed {seed}: training {name}", done, total),
+            checkpoint,
         )
         for item in opened["train"] + opened["val"]:
             item.slide.close()
+        trained.dropped.update(gone)
         self.failed.update(trained.dropped)
         return trained, asdict(desk.meter.total()), scale
-
-    def _looked(self, item: Labelled) -> bool:
-        """Read the overview; a slide without tissue or with damage is listed and left out."""
-        try:
-            _ = item.slide.view
-        except (OSError, ValueError) as error:
-            if not of_a_slide(error):
-                raise
-            self.failed[item.slide.id] = str(error)
-            return False
-        return True
 
     def _store(self, encoder: Encoder) -> FeatureStore | None:
         """One store for all runs of a frozen encoder; none where it is trained or features are to be fresh."""

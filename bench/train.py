@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import psutil
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from baselines.contract import Outcome, Purpose, Strategy, StrategySettings
-from bench.failing import ask_without, enough
+from bench.checkpoint import NOTHING, Checkpoint
+from bench.failing import ask_without, enough, watched
+from bench.resume import Fit, Search
 from bench.settings import TrainSettings
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide
@@ -31,7 +32,8 @@ class Labelled:
 class Trained:
     """The best weights on validation, and what it took to find them.
 
-    train_s: measured + charged seconds of all candidates; best_s: the same, until the best epoch.
+    train_s: measured + charged seconds of all candidates; best_s: the same, until the best epoch; resumed_s: beside
+    train_s, seconds spent on bringing back what a training that was broken off had read.
     """
 
     strategy: Strategy
@@ -44,6 +46,7 @@ class Trained:
     stages: dict[str, float]
     peak_rss_bytes: int
     dropped: dict[str, str] = field(default_factory=dict)  # slides that could not be read to the end, and why
+    resumed_s: float = 0.0
 
 
 Build = Callable[[StrategySettings, Meter], Strategy]
@@ -51,77 +54,81 @@ Report = Callable[[int, int], None]
 
 
 def train(build: Build, candidates: list[StrategySettings], parts: dict[str, list[Labelled]], desk: Desk,
-          settings: TrainSettings, seed: int, report: Report | None = None) -> Trained:  # fmt: skip
-    """Train each candidate, keep the best on validation, charge for all. One meter (the desk's) for all."""
-    best: Trained | None = None
-    dropped: dict[str, str] = {}
-    curve: list[dict[str, Any]] = []
+          settings: TrainSettings, seed: int, report: Report | None = None,
+          checkpoint: Checkpoint = NOTHING) -> Trained:  # fmt: skip
+    """Train each candidate, keep the best on validation, charge for all. One meter (the desk's) for all.
+
+    It goes on from what `checkpoint` holds, if that is of this training, and ends as if it had never been broken off.
+    UsageError where a training diverges, or where slides of fewer than two classes are left.
+    """
     trained = any(p.requires_grad for p in desk.encoder.parameters())
     fresh = copy.deepcopy(desk.encoder.state_dict()) if trained else None
-    best_encoder = None
-    for number, candidate in enumerate(candidates):
+    search = Search(desk, [item.slide for part in ("train", "val") for item in parts[part]], checkpoint)
+    search.resume(lambda number: build(candidates[number], desk.meter).to(desk.device))
+    for number in range(search.candidate, len(candidates)):
         torch.manual_seed(seed)
         if fresh is not None:  # no candidate starts from what another made of the encoder
             desk.encoder.load_state_dict(fresh)
-        strategy = build(candidate, desk.meter).to(desk.device)
-        one = _fit(
-            strategy,
-            candidate,
+        strategy = build(candidates[number], desk.meter).to(desk.device)
+        fit = search.at_work(begin(strategy, desk, settings, seed))
+        _fit(
+            fit,
             parts,
             desk,
             settings,
             seed,
             lambda done, total, n=number: report(n * total + done, len(candidates) * total) if report else None,
-            dropped,
+            search,
         )
-        curve += [{"candidate": number, **row} for row in one.curve]
-        if best is None or one.val_loss < best.val_loss:
-            best = one
-            best_encoder = copy.deepcopy(desk.encoder.state_dict()) if trained else None
+        encoder = copy.deepcopy(desk.encoder.state_dict()) if trained else None
+        search.finish(fit, encoder, more=number + 1 < len(candidates))
+    best = search.best
     assert best is not None
-    if best_encoder is not None:
-        desk.encoder.load_state_dict(best_encoder)
-    return replace(
-        best,
-        curve=curve,
-        dropped=dropped,
+    if best.encoder is not None:
+        desk.encoder.load_state_dict(best.encoder)
+    return Trained(
+        best.strategy,
+        candidates[best.number],
+        val_loss=best.val_loss,
         train_s=desk.meter.wall_s + desk.meter.charged_s,
+        best_s=best.best_s,
         charged_s=desk.meter.charged_s,
+        curve=search.curve,
         stages=desk.meter.seconds(),
-        peak_rss_bytes=max(row["rss_bytes"] for row in curve),
+        peak_rss_bytes=max(row["rss_bytes"] for row in search.curve),
+        dropped=search.dropped,
+        resumed_s=checkpoint.resumed_s,
     )
 
 
-def _fit(strategy: Strategy, candidate: StrategySettings, parts: dict[str, list[Labelled]], desk: Desk,
-         settings: TrainSettings, seed: int, report: Report, dropped: dict[str, str]) -> Trained:  # fmt: skip
+def begin(strategy: Strategy, desk: Desk, settings: TrainSettings, seed: int) -> Fit:
+    """A candidate before its first epoch."""
     optimiser = torch.optim.Adam(groups(strategy, desk.encoder, settings), weight_decay=settings.weight_decay)
     generator = Generator(device=desk.device).manual_seed(seed)
-    best_loss, best_epoch, best_s = float("inf"), -1, 0.0
-    best_state, best_encoder = copy.deepcopy(strategy.state_dict()), None
-    curve, validation = [], Validation(parts["val"], desk, settings, seed)
-    for epoch in range(settings.epochs):
-        strategy.set_progress(epoch / settings.epochs)
-        row = _epoch(strategy, parts["train"], desk, optimiser, settings, generator, dropped)
-        val = validation(strategy, dropped)
-        now_s = desk.meter.wall_s + desk.meter.charged_s
-        rss = psutil.Process().memory_info().rss
-        curve.append({"epoch": epoch, "seconds": now_s, "rss_bytes": rss, **row, **val})
-        if val["val_loss"] < best_loss:
-            best_loss, best_epoch, best_s = val["val_loss"], epoch, now_s
-            best_state = copy.deepcopy(strategy.state_dict())
-            best_encoder = None if desk.store is not None else copy.deepcopy(desk.encoder.state_dict())
-        report(epoch + 1, settings.epochs)
-        if epoch - best_epoch >= settings.patience:
-            break
+    encoder = None if desk.store is not None else desk.encoder
+    return Fit(strategy, encoder, optimiser, generator, copy.deepcopy(strategy.state_dict()))
+
+
+def _fit(fit: Fit, parts: dict[str, list[Labelled]], desk: Desk, settings: TrainSettings, seed: int, report: Report,
+         search: Search) -> None:  # fmt: skip
+    strategy, dropped = fit.strategy, search.dropped
+    validation = Validation(parts["val"], desk, settings, seed)
+    while fit.epoch < settings.epochs and fit.epoch - 1 - fit.best_epoch < settings.patience:
+        strategy.set_progress(fit.epoch / settings.epochs)
+        with watched(fit, settings, dropped):
+            row = _epoch(fit, parts["train"], desk, settings, dropped)
+            row.update(validation(strategy, dropped))
+        fit.note(row, desk)
+        search.keep(fit)
+        report(fit.epoch, settings.epochs)
     report(settings.epochs, settings.epochs)
     strategy.set_progress(1.0)
-    strategy.load_state_dict(best_state)
-    if best_encoder is not None:
-        desk.encoder.load_state_dict(best_encoder)
+    strategy.load_state_dict(fit.best_state)
+    if fit.best_encoder is not None:
+        desk.encoder.load_state_dict(fit.best_encoder)
     if strategy.stops_early:
         draws = validation.said(strategy, dropped, "calibrate")
         strategy.calibrate([o for outcomes, _ in draws for o in outcomes], torch.cat([labels for _, labels in draws]))
-    return Trained(strategy, candidate, best_loss, 0.0, best_s, 0.0, curve, {}, 0)
 
 
 def groups(strategy: nn.Module, encoder: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
@@ -132,13 +139,13 @@ def groups(strategy: nn.Module, encoder: nn.Module, settings: TrainSettings) -> 
     return [group for group in found if group["params"]]
 
 
-def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: torch.optim.Optimizer,
-           settings: TrainSettings, generator: Generator, dropped: dict[str, str]) -> dict[str, float]:  # fmt: skip
-    strategy.train()
+def _epoch(fit: Fit, items: list[Labelled], desk: Desk, settings: TrainSettings,
+           dropped: dict[str, str]) -> dict[str, float]:  # fmt: skip
+    strategy, optimiser, generator = fit.strategy.train(), fit.optimiser, fit.generator
     desk.encoder.train()  # a frozen one stays in evaluation mode
     labels_of_all, items = classes_of(items), [item for item in items if item.slide.id not in dropped]
     order = torch.randperm(len(items), generator=generator, device=generator.device).tolist()
-    total, n, p_sum, p_count = 0.0, 0, None, 0
+    fit.losses, total, n, p_sum, p_count = [], 0.0, 0, None, 0
     for start in range(0, len(order), settings.batch):
         batch = [items[i] for i in order[start : start + settings.batch]]
         batch, outcomes = _forward(strategy, batch, generator, dropped)
@@ -147,7 +154,8 @@ def _epoch(strategy: Strategy, items: list[Labelled], desk: Desk, optimiser: tor
         with desk.meter.stage("aggregate"):
             labels = torch.tensor([item.label for item in batch], device=desk.device)
             loss = cross_entropy(torch.stack([o.logits for o in outcomes]), labels)
-            total, n = total + float(loss.detach()) * len(batch), n + len(batch)
+            fit.losses.append(float(loss.detach()))
+            total, n = total + fit.losses[-1] * len(batch), n + len(batch)
             added = [o.penalty_of(item.label) for o, item in zip(outcomes, batch, strict=True)]
             penalties = [penalty for penalty in added if penalty is not None]
             if penalties:
@@ -236,6 +244,7 @@ def settings_record(trained: Trained) -> dict[str, Any]:
         "train_s": trained.train_s,
         "best_s": trained.best_s,
         "charged_s": trained.charged_s,
+        "resumed_s": trained.resumed_s,
         "val_loss": trained.val_loss,
         "chosen": asdict(trained.settings),
         "stages": trained.stages,

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from operator import add, attrgetter
+from typing import Any
+
+import numpy as np
 
 STAGES: tuple[str, ...] = (
     "open", "overview", "attention", "sample", "read", "transfer",
@@ -77,6 +80,35 @@ class Meter:
         finally:
             self._tick()
             self._stack.pop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """What the body takes counts nowhere: it is no part of the pass (keeping what was done, say)."""
+        self._tick()
+        try:
+            yield
+        finally:
+            now = time.perf_counter_ns()
+            self._started += now - self._last
+            self._last = now
+
+    def state(self) -> dict[str, Any]:
+        """All that was spent so far, as plain data; of each slide the patches seen, int64 [n]."""
+        self._tick()
+        return {
+            "ns": dict(self._ns),
+            "charged": dict(self._charged),
+            "counters": {slide: list(_values(counters)) for slide, counters in self.counters.items()},
+            "unique": {slide: np.fromiter(seen, np.int64, len(seen)) for slide, seen in self._unique.items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`, in place of all that was counted since this meter was made."""
+        self._ns, self._charged = dict(state["ns"]), dict(state["charged"])
+        self.counters = {slide: Counters(*values) for slide, values in state["counters"].items()}
+        self._unique = {slide: set(cells.tolist()) for slide, cells in state["unique"].items()}
+        self._last = time.perf_counter_ns()
+        self._started = self._last - sum(self._ns.values())
 
     def charge(self, stage: str, seconds: float) -> None:
         """Add `seconds` of work done earlier by another run, used here for the first time."""
