@@ -9,7 +9,9 @@ from torch import nn
 from baselines.contract import Outcome, Strategy, StrategySettings, ask
 from bench.errors import UsageError, listed
 from bench.failing import ask_without, enough
+from bench.settings import TrainSettings
 from bench.strategies import one_of_each, strategy_class
+from bench.train import Labelled, train
 from jsma import JSMASettings
 from jsma.errors import ContractError
 from jsma.meter import Meter
@@ -189,3 +191,28 @@ def test_whatever_a_file_raises_when_it_is_imported_is_told(line, tmp_path):
     (tmp_path / "leaves.py").write_text(line)
     with pytest.raises(UsageError, match="leaves.py:Own: cannot be imported .(SystemExit|KeyError|Odd)"):
         strategy_class(f"{tmp_path / 'leaves.py'}:Own")
+
+
+class Wild(Says):
+    """Its loss grows with its weights; or, with `root`, the first step makes them nan, and nothing can be drawn."""
+
+    def __init__(self, root):
+        super().__init__(None, root=root)
+
+    def forward(self, slides, generator):
+        if not bool(torch.isfinite(self.weight).all()):
+            raise ValueError("cannot draw n=4 of 0 cells with mass; both must be at least 1")
+        penalty = (self.weight * 0).sqrt().sum() if self.root else None
+        return [Outcome(self.weight * 1e6, penalty) for _ in slides]
+
+
+@pytest.mark.parametrize("root", (True, False))
+@pytest.mark.parametrize("batch", (1, 4))
+def test_a_training_that_diverges_says_where_and_what_to_lower(root, batch):
+    desk = types.SimpleNamespace(device=torch.device("cpu"), encoder=nn.Identity(), meter=Meter(), store=None)
+    items = [Labelled(Slide(str(i)), int(i == 3)) for i in range(4)]
+    settings = TrainSettings(epochs=5, batch=batch, learning_rate=10.0)
+    words = (r"training of says diverged in epoch [12] of 5: loss [0-9.e+]+, weights up to [0-9.e+na]+; "
+             r"lower learning_rate \(now 10\)$")  # fmt: skip
+    with pytest.raises(UsageError, match=words):
+        train(lambda chosen, meter: Wild(root), [StrategySettings()], {"train": items, "val": items}, desk, settings, 0)
