@@ -84,6 +84,17 @@ def strategy_device(strategy: Strategy) -> torch.device:
     return next((p.device for p in strategy.parameters()), torch.device("cpu"))
 
 
+def unseen(slide: MeteredSlide) -> str | None:
+    """Read the overview; why that cannot be done (no tissue, damage), or None where it can."""
+    try:
+        _ = slide.view
+    except (OSError, ValueError) as error:
+        if not of_a_slide(error):
+            raise
+        return str(error)
+    return None
+
+
 def enough(part: str, labels: Mapping[str, int], failed: Mapping[str, str]) -> None:
     """UsageError where no slide of a part is left, or of the training slides one class only; labels: slide -> class."""
     gone = {slide: why for slide, why in failed.items() if slide in labels}

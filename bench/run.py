@@ -19,7 +19,7 @@ from bench.datasets import Dataset, SlideRecord
 from bench.energy import meter_of
 from bench.errors import UsageError, listed
 from bench.evidence.shares import evidence_for, need_annotation
-from bench.failing import enough, of_a_slide
+from bench.failing import enough, unseen
 from bench.infer import Contestant, infer
 from bench.looks import FILE, album, save
 from bench.plugin import source_of
@@ -70,17 +70,6 @@ def scale_from(state: dict[str, torch.Tensor] | None, device: torch.device) -> F
     scale = FeatureScale(*state["mean"].shape).to(device)
     scale.load_state_dict(state)
     return scale
-
-
-def unseen(item: Labelled) -> str | None:
-    """Read the overview; why that cannot be done (no tissue, damage), or None where it can."""
-    try:
-        _ = item.slide.view
-    except (OSError, ValueError) as error:
-        if not of_a_slide(error):
-            raise
-        return str(error)
-    return None
 
 
 class Runner:
@@ -269,7 +258,7 @@ class Runner:
             except ValueError as error:  # settings that this strategy cannot work with
                 raise UsageError(str(error)) from error
 
-        gone = {item.slide.id: why for items in opened.values() for item in items if (why := unseen(item))}
+        gone = {item.slide.id: why for items in opened.values() for item in items if (why := unseen(item.slide))}
         self.failed.update(gone)
         for part, called in (("train", "training"), ("val", "validation")):
             enough(called, classes_of(opened[part]), gone)
