@@ -15,8 +15,9 @@ from bench.baseline_cli import baseline_app
 from bench.check_cli import check
 from bench.compare_cli import compare, print_table
 from bench.data_cli import data_app
+from bench.disk import writing
 from bench.entry import ended
-from bench.errors import PARTIAL
+from bench.errors import PARTIAL, USAGE
 from bench.presets import PRESETS
 from bench.report_cli import report
 from bench.sweep_cli import sweep
@@ -52,6 +53,9 @@ def run(
     out: Annotated[Path, typer.Option(help="Folder of the run directories.")] = Path("runs"),
     data: Annotated[Path, typer.Option(help="Folder of the datasets.")] = Path("data"),
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many slides (to try things out).")] = None,
+    wait: Annotated[
+        float | None, typer.Option(min=0, help="Minutes to wait for runs that other processes make; default no limit.")
+    ] = None,
     config: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. n_patches=8; repeatable.")] = None,
     accept_findings: Annotated[
         bool, typer.Option("--accept-findings", help="Train although the data have findings; they are recorded.")
@@ -63,20 +67,20 @@ def run(
     names = tuple(name.strip() for name in strategies.split(",") if name.strip())
     assignments = tuple(config or ())
     request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, assignments, regime,
-                      accept_findings)  # fmt: skip
+                      accept_findings, None if wait is None else 60 * wait)  # fmt: skip
     bars = Bars()
-    with bars.progress:
+    with bars.progress, writing({"--out": out, "--data": data}):
         session = execute(request, bars)
     from bench.code import of_other_code
     from bench.compare import compare as rows_of
-    from bench.compare import load_runs
+    from bench.finished import load_all
     from bench.tables import terminal
 
-    wanted = {path.name for path in session.runs}
-    rows = rows_of([r for r in load_runs(out) if r.path.name in wanted])
-    print_table(terminal(rows))
-    print("bottleneck at inference: " + "; ".join(f"{r['strategy']} {r['bottleneck']}" for r in rows))
-    print(f"results: {out} ({len(session.runs)} runs)")
+    if session.runs:
+        rows = rows_of(load_all(session.runs).runs)
+        print_table(terminal(rows))
+        print("bottleneck at inference: " + "; ".join(f"{r['strategy']} {r['bottleneck']}" for r in rows))
+        print(f"results: {out} ({len(session.runs)} runs)")
     if older := of_other_code(session.runs):
         print(
             f"taken over: {len(older)} of {len(session.runs)} runs were made by other code than this "
@@ -89,7 +93,19 @@ def run(
         print(f"left out: {number} x {reason}", file=sys.stderr)
     for slide, reason in session.failed.items():
         print(f"failed: {slide}: {reason}", file=sys.stderr)
-    if session.failed:
+    for run_name, reason in session.empty.items():
+        print(f"not kept: run {run_name}: {reason}", file=sys.stderr)
+    if session.elsewhere:
+        print(
+            f"not waited for: {len(session.elsewhere)} runs that other processes are making (the first: "
+            f"{session.elsewhere[0]}); run the same command again",
+            file=sys.stderr,
+        )
+    for name, reason in session.ended.items():
+        print(f"error: strategy {name} was given up, the others went on: {reason}", file=sys.stderr)
+    if session.ended:
+        raise typer.Exit(USAGE)
+    if session.failed or not session.whole:
         raise typer.Exit(PARTIAL)
 
 

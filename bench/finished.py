@@ -18,10 +18,9 @@ import pyarrow as pa
 from bench.choice import EVERY, Choice, kept
 from bench.errors import DamagedRunError, UsageError
 from bench.identity import filled, flat, group_of, in_force, known_defaults
-from bench.record import PREDICTIONS, SETTINGS, STATUS, Stored, made, readable
+from bench.record import DAMAGED, PARTIAL, PREDICTIONS, SETTINGS, STATUS, Stored, made, readable
 
 THREADS = 8  # reading many small files waits more than it computes
-PARTIAL, DAMAGED = ".partial", ".damaged"  # ends of the names of folders that are no finished runs
 ONE_MAGNIFICATION = (
     "exhaustive", "fixed", "random-one", "stratified-one", "mean", "max", "dsmil", "clam", "transmil", "ips",
 )  # fmt: skip

@@ -11,10 +11,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.disk import write_with
 from jsma.slides import Regions, Slide
 
 if TYPE_CHECKING:  # whoever draws a report from what was kept needs neither
@@ -132,7 +133,12 @@ def _maps(attention: np.ndarray, view: SlideView) -> list[tuple[np.ndarray, tupl
 
 
 def save(looks: Sequence[Look], path: Path) -> None:
-    """Write looks as one compressed .npz, whole or not at all: arrays by number, the rest as JSON."""
+    """`dump` to a file, whole or not at all."""
+    write_with(path, lambda handle: dump(looks, handle))
+
+
+def dump(looks: Sequence[Look], handle: IO[bytes]) -> None:
+    """Write looks as one compressed .npz: arrays by number, the rest as JSON."""
     arrays: dict[str, Any] = {}
     plain = []
     for k, one in enumerate(looks):
@@ -142,9 +148,7 @@ def save(looks: Sequence[Look], path: Path) -> None:
         for m, values in enumerate(rest.pop("attention")):
             arrays[f"{k}_attention_{m}"] = values
         plain.append(rest)
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez_compressed(temporary, about=np.array(json.dumps(plain)), **arrays)
-    temporary.replace(path)
+    np.savez_compressed(handle, about=np.array(json.dumps(plain)), **arrays)
 
 
 def load(path: Path) -> list[Look]:

@@ -20,6 +20,7 @@ STATUS, SETTINGS, TRAIN, ENVIRONMENT, PREDICTIONS = (
 )  # fmt: skip
 NEEDED = (SETTINGS, TRAIN, ENVIRONMENT, PREDICTIONS)
 COMPLETE = "complete"
+PARTIAL, DAMAGED = ".partial", ".damaged"  # ends of the names of folders that are no finished runs
 KEY = {"dataset": str, "data_hash": str, "strategy": str, "fold": int, "seed": int, "settings": dict}
 SECONDS = {"train_s": int | float, "charged_s": int | float}
 TEXTS = ("slide", "label", "predicted")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -20,14 +19,15 @@ from bench.energy import meter_of
 from bench.errors import UsageError, listed
 from bench.evidence.shares import evidence_for, need_annotation
 from bench.failing import enough, unseen
-from bench.infer import Contestant, infer
-from bench.looks import FILE, album, save
+from bench.identity import RunKey, defaults_of, plain, set_for_one
+from bench.infer import Contestant
 from bench.plugin import source_of
-from bench.rundir import RunDirectory, RunKey
+from bench.rundir import RunDirectory
 from bench.settings import RunSettings
 from bench.strategies import one_of_each, strategy_class
 from bench.train import Labelled, Trained, classes_of, settings_record, train
 from bench.verify.quick import quick, refuse
+from bench.work import Result, Work, to_stderr
 from jsma.encoder import Encoder, build_encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide
@@ -37,30 +37,20 @@ from jsma.store import FeatureStore
 
 Report = Callable[[str, int, int], None]  # (what, done, total)
 RESUMED = "training was broken off and gone on with: the joules before that are not known"
+WEIGHTS = "weights.pt"
 SHARED = "features are shared by a store and charged in seconds: joules of training need --set features=fresh"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. fold numbers run from 0; n_folds is how many parts the data are cut into."""
+    """What to run. fold numbers run from 0; n_folds is how many parts the data are cut into; wait_s: how long to wait
+    for runs that other processes are making, None: until they are done."""
 
     strategies: tuple[str, ...]
     seeds: tuple[int, ...]
     folds: tuple[int, ...] = (0,)
     n_folds: int = 5
-
-
-@dataclass
-class Result:
-    """Directories of the runs (complete or resumed), slides that failed, reason -> how many were left out.
-
-    findings: what is wrong with the data, and was accepted or does not stop a run.
-    """
-
-    runs: list[Path] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
-    findings: list[str] = field(default_factory=list)
+    wait_s: float | None = None
 
 
 def scale_from(state: dict[str, torch.Tensor] | None, device: torch.device) -> FeatureScale | None:
@@ -84,6 +74,7 @@ class Runner:
         self.failed: dict[str, str] = {}
         self.unopened: set[str] = set()  # of these, what no run can use; the others fail where a strategy needs them
         self.findings: list[str] = []  # what was found wrong with the data and accepted, for the record
+        self.say: Callable[[str], None] = to_stderr
 
     def open_record(self, record: SlideRecord) -> Slide:
         """Open the slide of `record` with its own mpp, if it gives one."""
@@ -112,33 +103,25 @@ class Runner:
         one_of_each(plan.strategies)
         code_digest()  # kept from now on: files may be edited before the last run is recorded
         need_annotation(map(strategy_class, plan.strategies), self.dataset.name, self.dataset.records)
-        keys = {(f, s, n): self._key(n, f, s, plan) for f in plan.folds for s in plan.seeds for n in plan.strategies}
-        if not all(RunDirectory(self.out, key).complete for key in keys.values()):
-            self.check(plan.folds)
-        reasons = Counter([*self.dataset.left_out.values(), *self.dataset.problems.values()])
-        result = Result(failed=self.failed, left_out=dict(reasons), findings=self.findings)
-        for fold in plan.folds:
-            for seed in plan.seeds:
-                self._group({n: RunDirectory(self.out, keys[fold, seed, n]) for n in plan.strategies}, fold, seed, plan)
-        result.runs = [RunDirectory(self.out, key).final for key in keys.values()]
-        return result
+        return Work(self, plan).run()
 
     def directory(self, name: str, fold: int, seed: int, plan: Plan) -> RunDirectory:
         """Where the run of one strategy, fold and seed of `plan` lies."""
         return RunDirectory(self.out, self._key(name, fold, seed, plan))
 
     def _key(self, name: str, fold: int, seed: int, plan: Plan) -> RunKey:
-        settings = {**asdict(self.settings), "n_folds": plan.n_folds}
-        settings["split"] = self.dataset.split_digest(fold, plan.n_folds)
-        cls = strategy_class(name)
+        """A run is decided by the settings in force for its strategy, not by those that others have."""
+        cls, base, own = strategy_class(name), asdict(self.settings), asdict(self.settings.of(name))
+        shared = {"n_folds": plan.n_folds, "split": self.dataset.split_digest(fold, plan.n_folds)}
+        settings = {**own, "tuned": set_for_one(own, base), **shared}
+        usual = {**asdict(RunSettings()), "n_folds": Plan.n_folds}
         code = "" if name in STRATEGIES else source_of(cls)  # another version of one's own is another run
-        return RunKey(self.dataset.name, self.dataset.fingerprint, cls.name, fold, seed, settings, code)
+        return RunKey(self.dataset.name, self.dataset.fingerprint, cls.name, fold, seed, plain(settings), code,
+                      defaults_of(settings, usual))  # fmt: skip
 
-    def _group(self, directories: dict[str, RunDirectory], fold: int, seed: int, plan: Plan) -> None:
-        todo = {name: d for name, d in directories.items() if not d.complete}
-        if not todo:
-            return
-        parts = self.dataset.split(fold, plan.n_folds)
+    def parts(self, fold: int, n_folds: int) -> dict[str, list[SlideRecord]]:
+        """The readable slides of "train", "val" and "test"; UsageError where a part has none."""
+        parts = self.dataset.split(fold, n_folds)
         parts = {part: [r for r in records if r.id not in self.unopened] for part, records in parts.items()}
         for part, records in parts.items():
             if not records:
@@ -146,35 +129,15 @@ class Runner:
                     f"dataset {self.dataset.name}: no readable slide in the {part} part of fold {fold}; "
                     "add slides or change the split"
                 )
-        contestants = {name: self._trained(name, d, parts, seed) for name, d in todo.items()}
-        for contestant in contestants.values():
-            contestant.album = album(parts["test"], seed)
-        failed = infer(
-            contestants,
-            parts["test"],
-            self.dataset,
-            self.settings.view,
-            self.open_record,
-            seed,
-            lambda done, total: self.report(f"seed {seed}: inference, interleaved", done, total),
-            self.settings.cache,
-        )
-        self.failed.update(failed)
-        for name, directory in todo.items():
-            directory.write_table("predictions.parquet", contestants[name].rows)
-            if (kept := contestants[name].album) is not None and kept.looks:
-                save(kept.looks, directory.start() / FILE)
-            directory.finish({"status": "complete", "slides": len(self.dataset.records), "failed": self.failed,
-                              "findings": list(self.findings)})  # fmt: skip
+        return parts
 
-    def _trained(
-        self, name: str, directory: RunDirectory, parts: dict[str, list[SlideRecord]], seed: int
-    ) -> Contestant:
+    def trained(self, name: str, directory: RunDirectory, parts: dict[str, list[SlideRecord]], seed: int) -> Contestant:
+        """The strategy called `name`, trained, or as its unfinished run in `directory` holds it."""
         cls, device = strategy_class(name), torch.device(self.settings.device)
-        saved, checkpoint = directory.partial / "weights.pt", self.checkpoint(directory)
-        if saved.is_file() and directory.read_json("train.json").get("code") == code_digest():
-            self.failed.update(directory.read_json("train.json").get("dropped", {}))
-            return self.restored(name, saved, seed)
+        begun, checkpoint = directory.read_json("train.json"), self.checkpoint(directory)
+        if begun is not None and begun.get("code") == code_digest() and directory.read(WEIGHTS) is not None:
+            self.failed.update(begun.get("dropped", {}))
+            return self.restored(name, directory.partial / WEIGHTS, seed)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
         energy = meter_of(self.settings.device)
         energy.start()
@@ -189,16 +152,13 @@ class Runner:
         directory.write_json("train.json", {**settings_record(trained), **kept})
         directory.write_table("curve.parquet", trained.curve)
         candidate = cls.candidates(self.settings.of(name).strategy).index(trained.settings)
-        torch.save(
-            {
-                "strategy": trained.strategy.state_dict(),
-                "encoder": encoder.state_dict(),
-                "candidate": candidate,
-                "scale": None if scale is None else scale.state_dict(),
-            },
-            saved.with_suffix(".tmp"),
-        )
-        saved.with_suffix(".tmp").replace(saved)
+        state = {
+            "strategy": trained.strategy.state_dict(),
+            "encoder": encoder.state_dict(),
+            "candidate": candidate,
+            "scale": None if scale is None else scale.state_dict(),
+        }
+        directory.write_with(WEIGHTS, lambda handle: torch.save(state, handle))
         checkpoint.remove()
         return Contestant(trained.strategy, encoder, [], scale)
 

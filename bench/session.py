@@ -43,6 +43,7 @@ class Request:
     assignments: tuple[str, ...] = ()
     regime: str | None = None
     accept_findings: bool = False
+    wait_s: float | None = None
 
 
 def preset_named(name: str) -> Preset:
@@ -85,7 +86,8 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     names = sorted(
         meant(request.strategies, dataset), key=lambda n: FILL_FIRST.index(n) if n in FILL_FIRST else len(FILL_FIRST)
     )
-    plan = Plan(tuple(names), tuple(range(request.seeds or preset.seeds)), folds_to_run(dataset.records, request.folds))
+    seeds = tuple(range(request.seeds or preset.seeds))
+    plan = Plan(tuple(names), seeds, folds_to_run(dataset.records, request.folds), wait_s=request.wait_s)
     return Runner(dataset, settings, out, report, request.accept_findings), plan
 
 

@@ -18,9 +18,12 @@ from torch import Generator
 
 from baselines.contract import Outcome, Strategy
 from bench.datasets import SlideRecord
+from bench.disk import write_with
+from bench.errors import UsageError
 from bench.evidence.shares import evidence_for
 from bench.infer import Contestant
-from bench.run import Plan, Report, Runner
+from bench.record import checked
+from bench.run import WEIGHTS, Plan, Report, Runner
 from bench.statistics.spread import SWEEP
 from bench.strategies import strategy_class
 from jsma.meter import Counters, Meter
@@ -119,7 +122,11 @@ class Sweep:
 
     def rows(self) -> pd.DataFrame:
         """Train what is not trained yet, then predict at every budget with every sampling seed."""
-        self.failed.update(self.runner.run(self.plan).failed)
+        made = self.runner.run(self.plan)
+        if not made.whole:
+            reasons = [*made.ended.values(), *made.empty.values(), *(f"{n}: still being made" for n in made.elsewhere)]
+            raise UsageError(f"not every strategy could be trained, so nothing was swept; the first: {reasons[0]}")
+        self.failed.update(made.failed)
         found: list[dict[str, Any]] = []
         for fold in self.plan.folds:
             for seed in self.plan.seeds:
@@ -141,12 +148,13 @@ class Sweep:
             if path.is_file():
                 own = pd.concat([pd.read_parquet(path), own], ignore_index=True)
             own = own.drop_duplicates(["mode", "budget", "confidence", "draw", "slide"], keep="last")
-            own.to_parquet(path.with_suffix(".tmp"), index=False)
-            path.with_suffix(".tmp").replace(path)
+            write_with(path, lambda handle, own=own: own.to_parquet(handle, index=False))
 
     def _one(self, fold: int, seed: int) -> list[dict[str, Any]]:
         folders = {name: self.runner.directory(name, fold, seed, self.plan).final for name in self.plan.strategies}
-        contestants = {n: self.runner.restored(n, folder / "weights.pt", seed) for n, folder in folders.items()}
+        for folder in folders.values():
+            checked(folder / WEIGHTS)
+        contestants = {n: self.runner.restored(n, folder / WEIGHTS, seed) for n, folder in folders.items()}
         for contestant in contestants.values():
             contestant.encoder.eval()
         stores = {name: self._store(contestant) for name, contestant in contestants.items()}

@@ -15,6 +15,7 @@ import tifffile
 from PIL import Image
 
 from baselines import DEFAULT
+from bench.record import digest, sealed
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--preset", "tiny", "--set", "name=test_resnet", "--set", "pretrained=null"]
@@ -68,12 +69,16 @@ def test_running_again_skips_what_is_complete(finished):
 def test_runs_of_other_code_are_taken_over_and_named(finished):
     folder, _ = finished
     file = next((folder / "runs").glob("demo-jsma-*/environment.json"))
-    recorded = json.loads(file.read_text())
-    file.write_text(json.dumps({**recorded, "code": "0" * 12}))
+    before = file.read_text(), (file.parent / "status.json").read_text()
+    status = json.loads(before[1])
+    file.write_text(json.dumps({**json.loads(before[0]), "code": "0" * 12}))
+    files = {**status["files"], file.name: digest(file.read_bytes())}
+    (file.parent / "status.json").write_text(json.dumps(sealed({**status, "files": files})))
     try:
         done = cli("run", *SMALL, cwd=folder)
     finally:
-        file.write_text(json.dumps(recorded))
+        file.write_text(before[0])
+        (file.parent / "status.json").write_text(before[1])
     assert done.returncode == 0
     assert f"taken over: 1 of {len(DEFAULT)} runs" in done.stderr and file.parent.name in done.stderr
 
@@ -95,16 +100,25 @@ def test_a_training_is_gone_on_with_by_the_code_that_began_it(finished):
     run = next((folder / "runs").glob("demo-random-*"))
     partial = folder / "broken-off" / f"{run.name}.partial"
     shutil.copytree(run, partial)
-    (partial / "status.json").unlink()
     trained = json.loads((run / "train.json").read_text())
-    for code, same in ((trained["code"], True), ("0" * 12, False)):
+    cases = (
+        (trained["code"], None),
+        ("0" * 12, None),
+        (trained["code"], "weights.pt"),
+        (trained["code"], "train.json"),
+    )
+    for number, (code, cut) in enumerate(cases):
+        (partial / "status.json").unlink()
         (partial / "train.json").write_text(json.dumps({**trained, "code": code}))
+        files = {name: digest((partial / name).read_bytes()) for name in ("train.json", "weights.pt")}
+        (partial / "files.json").write_text(json.dumps(files))
+        if cut:
+            (partial / cut).write_bytes((partial / cut).read_bytes()[:-9])
         done = cli("run", *SMALL, "--strategies", "random", "--out", "broken-off", cwd=folder)
         assert done.returncode == 0, done.stderr
         again = json.loads((partial.with_suffix("") / "train.json").read_text())
-        assert again["code"] == trained["code"] and (again["train_s"] == trained["train_s"]) is same
+        assert again["code"] == trained["code"] and (again["train_s"] == trained["train_s"]) is (number == 0)
         partial.with_suffix("").rename(partial)
-        (partial / "status.json").unlink()
 
 
 def photos(folder, n=16, mpp=True):

@@ -14,18 +14,19 @@ from tests.bench.test_finished import write
 
 
 def recorded(folder):
-    """The run in `folder` with checksums, as runs are written."""
-    (folder / "weights.pt").write_bytes(b"weights" * 100)
+    """Give the run in `folder` the record of its files as they are now."""
     files = {path.name: digest(path.read_bytes()) for path in folder.iterdir() if path.name != "status.json"}
-    status = sealed({"status": "complete", "failed": {}, "files": files})
-    (folder / "status.json").write_text(json.dumps(status))
+    status = {**json.loads((folder / "status.json").read_text()), "failed": {}, "files": files}
+    (folder / "status.json").write_text(json.dumps(sealed(status)))
 
 
 @pytest.fixture
 def out(tmp_path):
     for strategy in ("exhaustive", "jsma"):
         write(tmp_path, strategy)
-        recorded(next(tmp_path.glob(f"x-{strategy}-*")))
+        folder = next(tmp_path.glob(f"x-{strategy}-*"))
+        (folder / "weights.pt").write_bytes(b"weights" * 100)
+        recorded(folder)
     return tmp_path
 
 

@@ -24,6 +24,7 @@ from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
 from jsma.slides import open_slide
 from jsma.store import FeatureStore
+from tests.bench.test_record import recorded
 
 OWN = str(Path(__file__).parents[1] / "baselines" / "mine.py") + ":Mine"
 VIEW = ViewSettings(mpps=(1.0, 2.0), patch_px=32, overview_mpp=4.0)
@@ -209,6 +210,7 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     state = torch.load(weights, weights_only=True)
     del state["strategy"]["sharpness"]  # as an earlier version left them
     torch.save(state, weights)
+    recorded(weights.parent)
     code, out, err = command(monkeypatch, capsys, *asked[:-2])
     (line,) = [line for line in err.splitlines() if "error" in line]
     assert code == 2 and out == "" and "another version of adaptive" in line and str(weights.parent) in line
