@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from bench.bars import Bars
+from bench.disk import write_text
 from bench.errors import UsageError
 
 baseline_app = typer.Typer(no_args_is_help=True, help="The throughput gate: counters, ratios and times that must hold.")
@@ -172,7 +172,7 @@ def _conditions(
         raise UsageError(f"--clock {clock}; allowed: {', '.join(CLOCKS)}")
     blocks, samples, workers = amounts
     limits = Limits() if tolerance is None else Limits(tolerance, tolerance, tolerance, tolerance)
-    rig = Rig(gate_slides(writable(data)), device_named(device), workers, workers)
+    rig = Rig(gate_slides(writable(data, "--data")), device_named(device), workers, workers)
     return Conditions(rig, Amount(blocks, samples), clock, limits, bars)
 
 
@@ -210,9 +210,7 @@ def _export(checked: Any, clock: str, slides: Path, pytest_path: Path | None, gi
         if path is None:
             continue
         try:
-            temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-            temporary.write_text(json.dumps(content, indent=1))
-            os.replace(temporary, path)
+            write_text(path, json.dumps(content, indent=1))
         except OSError as error:
             raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
         print(f"wrote {path}", file=sys.stderr)

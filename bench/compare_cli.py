@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.disk import writing
 from bench.errors import PARTIAL
 
 
@@ -48,7 +49,9 @@ def compare(
     if save is not None:
         from bench.publish import publish
 
-        for path in publish(found, save, produced_by):
+        with writing({"--save": save}):
+            files = publish(found, save, produced_by)
+        for path in files:
             print(f"wrote {path}", file=sys.stderr)
     if as_json:
         print(tables.as_json(found.rows, found.against))

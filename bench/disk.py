@@ -86,6 +86,11 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def write_text(path: Path, text: str) -> None:
+    """`write_bytes` of UTF-8 text."""
+    write_bytes(path, text.encode())
+
+
 def write_with(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     """What `write` writes to a binary file, whole or not at all.
 
@@ -160,10 +165,11 @@ def writing(places: Mapping[str, Path | None]) -> Iterator[None]:
         reason = disk_error(error)
         if reason is None:
             raise
-        raise UsageError(_line(error, reason, {k: v for k, v in places.items() if v is not None})) from error
+        raise UsageError(line_of(error, reason, {k: v for k, v in places.items() if v is not None})) from error
 
 
-def _line(error: OSError, reason: str, places: Mapping[str, Path]) -> str:
+def line_of(error: OSError, reason: str, places: Mapping[str, Path]) -> str:
+    """One line: what the option to blame names, what is wrong there, which file was written, and what to do."""
     file = Path(str(error.filename)) if error.filename else None
     blamed = [o for o, place in places.items() if file is not None and _within(file, place)]
     where = " or ".join(f"{option} {places[option]}" for option in blamed[:1] or places) or "a folder"

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from bench.disk import disk_error, line_of
 from bench.errors import INTERRUPTED, NOT_COMPARABLE, USAGE, NotComparableError, UsageError
 from jsma.errors import ContractError, EncoderError, EvidenceRefusedError
 from jsma.slides import SlideError
@@ -30,6 +31,12 @@ def ended(app: typer.Typer) -> int:
         return NOT_COMPARABLE
     except (UsageError, SlideError, EncoderError, ContractError, EvidenceRefusedError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        reason = disk_error(error)
+        if reason is None:
+            raise
+        print(f"error: {line_of(error, reason, {})}", file=sys.stderr)
         return USAGE
     if code == INTERRUPTED:
         print("interrupted; what is complete is kept: run the same command again to go on", file=sys.stderr)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import io
 import json
-import multiprocessing
 import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,7 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bench.disk import remove_leftovers, write_bytes
 from bench.errors import UsageError
+from bench.pool import mapped
 from bench.pyramid import write_pyramid
 
 DIGIT_PX = 28
@@ -135,20 +136,20 @@ def generate(
     """Write what is missing of the images to `folder`, with labels.csv; returns it."""
     load_digits(digits)  # a mistake is told before anything is written
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     todo = [i for i in range(settings.images) if not (folder / name_of(i)).is_file()]
-    context = multiprocessing.get_context("spawn")
     done = settings.images - len(todo)
     if todo:
-        with ProcessPoolExecutor(min(os.cpu_count() or 1, len(todo)), mp_context=context) as pool:
-            for _ in pool.map(partial(write_one, settings, digits, folder), todo, chunksize=4):
-                done += 1
-                if progress:
-                    progress(done, settings.images)
-    with (folder / "labels.csv").open("w", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["path", "label", "split", "annotation"])
-        for i in range(settings.images):
-            writer.writerow([name_of(i), str(i % 10), settings.split(i), name_of(i).replace(".tif", ".geojson")])
+        for _ in mapped(partial(write_one, settings, digits, folder), todo, os.cpu_count() or 1, chunksize=4):
+            done += 1
+            if progress:
+                progress(done, settings.images)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["path", "label", "split", "annotation"])
+    for i in range(settings.images):
+        writer.writerow([name_of(i), str(i % 10), settings.split(i), name_of(i).replace(".tif", ".geojson")])
+    write_bytes(folder / "labels.csv", text.getvalue().encode())
     return folder
 
 
@@ -178,5 +179,6 @@ def write_one(settings: MegapixelSettings, digits: Path, folder: Path, index: in
         geometry = {"type": "Polygon", "coordinates": [ring]}
         features.append({"type": "Feature", "geometry": geometry, "properties": {}})
     target = folder / name_of(index)
-    target.with_suffix(".geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    outlines = {"type": "FeatureCollection", "features": features}
+    write_bytes(target.with_suffix(".geojson"), json.dumps(outlines).encode())
     write_pyramid(tinted(canvas), target, MPP, QUALITY)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare import FinishedRun, magnification_by_class
+from bench.disk import write_text, write_with
 from bench.finished import Arm
 from bench.probed import markdown as probe_table
 from bench.probed import probe_of
@@ -34,16 +35,16 @@ def publish(found: Compared, stem: Path, command: str) -> list[Path]:
 
     command: what produced the runs, kept with the settings, the environment and the hash of the data.
     """
-    writable(stem.parent)
+    writable(stem.parent, "--save")
     files = [named(stem, suffix) for suffix in (".md", ".csv", ".json", ".png")]
-    files[0].write_text(page(found, command))
-    files[1].write_text(as_csv(found.rows))
+    write_text(files[0], page(found, command))
+    write_text(files[1], as_csv(found.rows))
     about = {
         **provenance(found.runs, command), "reference": found.reference, "margin": found.margin, "notes": found.notes,
         "damaged": found.damaged, "against": json.loads(as_json(found.rows, found.against)),
     }  # fmt: skip
     about["against"] = [beside for row in about["against"] for beside in row["against"]]
-    files[2].write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    write_text(files[2], json.dumps(about, indent=1, sort_keys=True) + "\n")
     picture(found.rows, files[3], stamp(files[1]))
     return files
 
@@ -142,5 +143,5 @@ def picture(rows: list[dict[str, Any]], png: Path, metadata: dict[str, str]) -> 
     slides, runs = max(row["slides"] for row in rows), max(row["runs"] for row in rows)
     names = ", ".join(sorted({row["dataset"] for row in rows}))
     figure.suptitle(f"{names}: {slides} test slides, runs a strategy: {runs}")
-    figure.savefig(png, dpi=110, metadata=metadata)
+    write_with(png, lambda handle: figure.savefig(handle, format="png", dpi=110, metadata=metadata))
     plt.close(figure)

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from bench.disk import writing
+
 
 def report(
     out: Annotated[list[Path] | None, typer.Argument(help="Folders of runs, or single runs; default runs.")] = None,
@@ -30,7 +32,8 @@ def report(
     from bench.report.verdict import verdicts
 
     material = gather(out or [Path("runs")], reference, margin, Choice(latest, group))
-    files = build(material, to, Commands(shlex.join(["jsma-bench", *sys.argv[1:]]), produced_by))
+    with writing({"--to": to}):
+        files = build(material, to, Commands(shlex.join(["jsma-bench", *sys.argv[1:]]), produced_by))
     for line in verdicts(material):
         print(line)
     for line in [*material.notes, *(line for line in material.left_out if line not in material.damaged)]:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from bench.bars import Bars
+from bench.disk import writing
 from bench.errors import PARTIAL, UsageError
 from bench.presets import PRESETS
 
@@ -50,7 +51,7 @@ def sweep(
         raise UsageError(f"--top {','.join(sorted(unknown))}: not among --strategies {strategies}; name it there too")
     settings = SweepSettings(_budgets(budgets), draws, tops, _confidences(confidences))
     bars = Bars()
-    with bars.progress:
+    with bars.progress, writing({"--out": out, "--data": data}):
         request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, tuple(config or ()),
                           accept_findings=accept_findings)  # fmt: skip
         runner, plan = planned(request, bars)
@@ -64,7 +65,9 @@ def sweep(
             "command": shlex.join(["jsma-bench", *sys.argv[1:]]), "sweep": asdict(settings),
             "settings": asdict(runner.settings), "data_hash": runner.dataset.fingerprint,
         }  # fmt: skip
-        for path in publish(table, asked, save):
+        with writing({"--save": save}):
+            files = publish(table, asked, save)
+        for path in files:
             print(f"wrote {path}", file=sys.stderr)
     for finding in runner.findings:
         print(f"found: {finding}", file=sys.stderr)

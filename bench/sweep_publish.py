@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.disk import write_text, write_with
 from bench.rundir import environment, named, writable
 from bench.stamp import stamp
 from bench.statistics.equal import THIRDS
@@ -98,19 +99,20 @@ def publish(table: list[dict[str, Any]], asked: dict[str, Any], stem: Path) -> l
 
     And stem-equal.md, where a strategy can be set against the first at as many patches.
     """
-    writable(stem.parent)
+    writable(stem.parent, "--save")
     files = [named(stem, suffix) for suffix in (".md", ".csv", ".json", ".png")]
-    files[0].write_text(
+    write_text(
+        files[0],
         f"Produced by `{asked['command']}`. Counters are exact; seconds are charged (see `bench.sweep`).\n\n"
         + markdown(table)
-        + "\n"
+        + "\n",
     )
-    pd.DataFrame(table).to_csv(files[1], index=False, float_format="%.6g")
-    files[2].write_text(json.dumps({**asked, **environment()}, indent=1, sort_keys=True, default=str) + "\n")
+    write_text(files[1], pd.DataFrame(table).to_csv(index=False, float_format="%.6g"))
+    write_text(files[2], json.dumps({**asked, **environment()}, indent=1, sort_keys=True, default=str) + "\n")
     picture(table, files[3], stamp(files[1]))
     if text := equal_markdown(table):
         files.append(named(stem, "-equal.md"))
-        files[-1].write_text(f"Produced by `{asked['command']}`. {EQUAL}\n\n{text}\n")
+        write_text(files[-1], f"Produced by `{asked['command']}`. {EQUAL}\n\n{text}\n")
     return files
 
 
@@ -155,5 +157,5 @@ def picture(table: list[dict[str, Any]], png: Path, metadata: dict[str, str]) ->
         f"{first['dataset']}: n = {first['slides']} test slides, {max(r['draws'] for r in table)} sampling seeds, "
         f"{first['trainings']} training(s)"
     )
-    figure.savefig(png, dpi=110, metadata=metadata)
+    write_with(png, lambda handle: figure.savefig(handle, format="png", dpi=110, metadata=metadata))
     plt.close(figure)

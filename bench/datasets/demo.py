@@ -79,7 +79,7 @@ def load(preset: Preset, folder: Path, progress: Callable[[int, int], None] | No
         settings = settings_of(preset)
         made = generate(
             settings,
-            writable(folder) / f"demo-{preset.slides}x{preset.side0_px}-h{preset.hint}"
+            writable(folder, "--data") / f"demo-{preset.slides}x{preset.side0_px}-h{preset.hint}"
             f"-e{preset.evidence_share}-{preset.variant}-{preset.seed}",
             progress=progress,
         )

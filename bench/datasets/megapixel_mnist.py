@@ -69,7 +69,7 @@ class MegapixelMnist(DatasetSource):
         except ValueError as error:
             raise UsageError(f"dataset {self.named(task)}: {error}") from error
         name = f"{self.card.name}-{settings.images}x{side}-{settings.seed}-{identity(settings, digits)}"
-        return self.read(generate(settings, digits, writable(folder) / name, report), task)
+        return self.read(generate(settings, digits, writable(folder, "--data") / name, report), task)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
         """The four files of the digits."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import multiprocessing
 import os
-import tempfile
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -22,6 +23,8 @@ import tifffile
 from bench.demo.render import Box, render
 from bench.demo.scene import SITE_RADIUS0, Scene, make_scene
 from bench.demo.settings import CLASSES, DemoSettings
+from bench.disk import aside, remove_leftovers, replacing, write_bytes
+from bench.pool import mapped
 
 TILE_PX = 256
 STEP = 4  # between stored levels
@@ -35,30 +38,38 @@ def generate(
 ) -> Path:
     """Write what is missing of the slides to `folder`; returns it. ValueError if it holds other slides."""
     folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
     stamp = folder / "settings.json"
-    if stamp.is_file() and json.loads(stamp.read_text())["identity"] != settings.identity:
+    if stamp.is_file() and _identity(stamp) != settings.identity:
         raise ValueError(f"{folder}: holds slides of other settings; choose another folder or delete it")
-    stamp.write_text(json.dumps({"identity": settings.identity, **asdict(settings)}, indent=1))
+    write_bytes(stamp, json.dumps({"identity": settings.identity, **asdict(settings)}, indent=1).encode())
     todo = [i for i in range(settings.slides) if not (folder / slide_name(i)).is_file()]
     done = settings.slides - len(todo)
     if todo:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(todo)), mp_context=context) as pool:
-            one = partial(write_slide, settings, folder, workers=max(1, workers // len(todo)))
-            for _ in pool.map(one, todo):
-                done += 1
-                if progress:
-                    progress(done, settings.slides)
+        one = partial(write_slide, settings, folder, workers=max(1, workers // len(todo)))
+        for _ in mapped(one, todo, workers):
+            done += 1
+            if progress:
+                progress(done, settings.slides)
     for i in range(settings.slides):  # also of slides that were made before there was such a file
         if not (sites := Path(sites_file(str(folder / slide_name(i))))).is_file():
             _write_mask(sites, site_mask(make_scene(settings, i), "candidates"))
-    with (folder / "labels.csv").open("w", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["path", "label", "split", "mask"])
-        for i in range(settings.slides):
-            label = CLASSES[settings.variant][settings.labels[i % len(settings.labels)]]
-            writer.writerow([slide_name(i), label, settings.split(i), slide_name(i).replace(".tif", ".mask.png")])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["path", "label", "split", "mask"])
+    for i in range(settings.slides):
+        label = CLASSES[settings.variant][settings.labels[i % len(settings.labels)]]
+        writer.writerow([slide_name(i), label, settings.split(i), slide_name(i).replace(".tif", ".mask.png")])
+    write_bytes(folder / "labels.csv", text.getvalue().encode())
     return folder
+
+
+def _identity(stamp: Path) -> str:
+    """Of the slides that are there; ValueError where that cannot be told."""
+    try:
+        return str(json.loads(stamp.read_bytes())["identity"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{stamp}: damaged ({error}); delete its folder, and the slides are made anew") from error
 
 
 def slide_name(index: int) -> str:
@@ -72,8 +83,7 @@ def sites_file(slide: str) -> str:
 
 
 def _write_mask(path: Path, mask: np.ndarray) -> None:
-    if not cv2.imwrite(str(path), mask):
-        raise ValueError(f"{path}: the mask cannot be written; free some space")
+    write_bytes(path, cv2.imencode(".png", mask)[1].tobytes())
 
 
 def write_slide(settings: DemoSettings, folder: Path, index: int, workers: int = 1) -> None:
@@ -82,13 +92,18 @@ def write_slide(settings: DemoSettings, folder: Path, index: int, workers: int =
     With several workers its bands are rendered side by side, a few ahead of the one being written.
     """
     cv2.setNumThreads(1)
-    scene = make_scene(settings, index)
     target = folder / slide_name(index)
+    if target.is_file():
+        return  # another process made it meanwhile
+    scene = make_scene(settings, index)
     _write_mask(target.with_suffix(".mask.png"), site_mask(scene, "evidence"))
-    temporary = target.with_name(target.name + f".{os.getpid()}.tmp")
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        write_pyramid(_rendered(scene, workers), settings, temporary, Path(scratch))
-    os.replace(temporary, target)
+    scratch = aside(target.with_name(f"{target.name}.scratch"))
+    scratch.mkdir(exist_ok=True)
+    try:
+        with replacing(target) as temporary:
+            write_pyramid(_rendered(scene, workers), settings, temporary, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_pyramid(rendered: Iterator[np.ndarray], settings: DemoSettings, target: Path, scratch: Path) -> None:
@@ -105,7 +120,7 @@ def write_pyramid(rendered: Iterator[np.ndarray], settings: DemoSettings, target
         for k, level_side in enumerate(sides):
             lower = None
             if k + 1 < len(sides):
-                lower = np.memmap(scratch / f"{k}.raw", np.uint8, "w+", shape=(sides[k + 1], sides[k + 1], 3))
+                lower = _reserved(scratch / f"{k}.raw", (sides[k + 1], sides[k + 1], 3))
             bands = rendered if below is None else _stored(below)
             per_um = 1e4 / (settings.mpp * side / level_side)
             writer.write(
@@ -122,6 +137,13 @@ def write_pyramid(rendered: Iterator[np.ndarray], settings: DemoSettings, target
                 metadata=None,
             )
             below = lower
+
+
+def _reserved(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    """uint8 in a file whose room on the disk is taken now: a full disk met later, in memory, would end the process."""
+    with path.open("wb") as handle:
+        os.posix_fallocate(handle.fileno(), 0, int(np.prod(shape)))
+    return np.memmap(path, np.uint8, "r+", shape=shape)
 
 
 def _band(scene: Scene, y0: int) -> np.ndarray:

@@ -46,7 +46,7 @@ def accept_licence(card: Card, folder: Path, accept: Callable[[str], bool]) -> N
         return
     if not accept(f"{card.title} ({card.version}): licence {card.licence}, see {card.url}. Do you accept it?"):
         raise UsageError(f"{card.name}: the licence {card.licence} was not accepted; nothing was downloaded")
-    writable(folder)
+    writable(folder, "--data")
     stamp.write_text(json.dumps({"dataset": card.name, "licence": card.licence, "accepted": str(date.today())}))
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.disk import write_text
 from bench.errors import NotComparableError, UsageError
 from bench.gate.probe.workload import Sizes
 
@@ -79,9 +79,7 @@ def save(baseline: Baseline, path: Path) -> None:
     text = json.dumps(_short(asdict(baseline)), indent=1, sort_keys=True) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        temporary.write_text(text)
-        os.replace(temporary, path)
+        write_text(path, text)
     except OSError as error:
         raise UsageError(f"--baseline {path}: cannot be written ({error.strerror}); choose another place") from error
 
