@@ -18,6 +18,7 @@ from bench.data_cli import data_app
 from bench.disk import writing
 from bench.entry import ended
 from bench.errors import PARTIAL, USAGE
+from bench.options import names, source
 from bench.presets import PRESETS
 from bench.report_cli import report
 from bench.sweep_cli import sweep
@@ -38,7 +39,9 @@ app.add_typer(baseline_app, name="baseline")
 
 @app.command()
 def run(
-    dataset: Annotated[str, typer.Option(help="NAME[:TASK] of `data list`, or your own file.py:Class.")] = "demo",
+    dataset: Annotated[
+        str | None, typer.Option(help="NAME[:TASK] of `data list`, or your own file.py:Class; default demo.")
+    ] = None,
     slides: Annotated[
         Path | None, typer.Option(help="Your own: CSV with path,label[,patient,split,fold,mpp,annotation,site].")
     ] = None,
@@ -64,9 +67,9 @@ def run(
     """Train and evaluate strategies, then print the table."""
     from bench.session import Request, execute
 
-    names = tuple(name.strip() for name in strategies.split(",") if name.strip())
-    assignments = tuple(config or ())
-    request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, assignments, regime,
+    asked, assignments = names("--strategies", strategies), tuple(config or ())
+    name = source(dataset, slides)
+    request = Request(name, slides, asked, preset, seeds, folds, device, out, data, limit, assignments, regime,
                       accept_findings, None if wait is None else 60 * wait)  # fmt: skip
     bars = Bars()
     with bars.progress, writing({"--out": out, "--data": data}):

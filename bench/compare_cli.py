@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bench.disk import writing
 from bench.errors import PARTIAL
+from bench.options import at_most_one, in_range
 
 
 def print_table(table: Table) -> None:
@@ -39,6 +40,11 @@ def compare(
     produced_by: Annotated[str, typer.Option(help="With --save: the command that made the runs.")] = "jsma-bench run",
 ) -> None:
     """One table over finished runs, and each strategy against a reference."""
+    at_most_one({"--json": as_json, "--csv": csv, "--md": md, "--tex": tex})
+    in_range("--margin", margin, 0, 1, "a difference in accuracy")
+    in_range("--budget-seconds", budget_seconds, 0, 1e6, "seconds a slide")
+    in_range("--budget-patches", budget_patches, 0, 1e6, "patches a slide")
+    in_range("--to-accuracy", to_accuracy, 0, 1, "an accuracy")
     from bench import tables
     from bench.choice import Choice
     from bench.statistics.tables import compared

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from bench.bars import Bars
 from bench.errors import PARTIAL, UsageError
+from bench.options import at_most_one, in_range
 
 if TYPE_CHECKING:
     from bench.datasets import Dataset
@@ -51,6 +52,7 @@ def list_(
     md: Annotated[bool, typer.Option("--md", help="As docs/datasets.md has it.")] = False,
 ) -> None:
     """The datasets and their cards."""
+    at_most_one({"--json": as_json, "--md": md})
     from bench.cards import card_markdown, card_rows
 
     if as_json:
@@ -148,8 +150,7 @@ def prepare(
     from bench.prepare import PrepareSettings
     from bench.prepare import prepare as convert
 
-    if mpp is not None and not mpp > 0:
-        raise UsageError(f"--mpp {mpp}; micrometres per pixel must be above 0")
+    in_range("--mpp", mpp, 0.01, 1000, "micrometres per pixel")
     if is_table(what):
         dataset, folder = load(Path(what)), to or Path(what).resolve().parent / "prepared"
     else:

@@ -25,6 +25,7 @@ from bench.calibrate import some_cells
 from bench.datasets import SlideRecord
 from bench.entry import command
 from bench.metrics import accuracy_interval
+from bench.options import source
 from bench.probed import FILE, markdown
 from bench.run import Plan, Runner
 from bench.session import Request, planned
@@ -98,7 +99,7 @@ def _row(means: dict[str, list[Mean]], m: int, mpp: float) -> dict[str, Any]:
 
 
 def main(
-    dataset: Annotated[str, typer.Option()] = "demo",
+    dataset: Annotated[str | None, typer.Option(help="As in `jsma-bench run`; default demo.")] = None,
     slides: Annotated[Path | None, typer.Option(help="Your own: a CSV, as in `jsma-bench run`.")] = None,
     preset: Annotated[str, typer.Option()] = "demo",
     patches: Annotated[int, typer.Option(min=1, help="At most, a slide and magnification.")] = 32,
@@ -111,7 +112,8 @@ def main(
     """Accuracy of a linear probe at each magnification, of the runs' encoder, scale and split."""
     bars = Bars()
     with bars.progress:
-        request = Request(dataset, slides, (), preset, 1, 1, device, out, data, limit, tuple(config or ()))
+        name, assignments = source(dataset, slides), tuple(config or ())
+        request = Request(name, slides, (), preset, 1, 1, device, out, data, limit, assignments)
         found = probe(*planned(request, bars), patches)
     (out / FILE).write_text(json.dumps(found, indent=1) + "\n")
     typer.echo(markdown(found))

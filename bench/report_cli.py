@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bench.disk import writing
+from bench.options import in_range
 
 
 def report(
@@ -26,6 +27,7 @@ def report(
     """A page, tables and figures over finished runs, in one folder."""
     from bench.choice import Choice
     from bench.compare_cli import told
+    in_range("--margin", margin, 0, 1, "a difference in accuracy")
     from bench.report.build import build
     from bench.report.material import gather
     from bench.report.page import Commands

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,12 +86,20 @@ class Runner:
         """Check the data as `data verify` does, but for pixels, opening every slide once.
 
         Slides that cannot be opened are listed as failed and left out; FindingsError where other findings were not
-        accepted.
+        accepted. Magnifications that slides lack are told on stderr.
         """
-        found = quick(
-            self.dataset, self.settings.view.mpps, folds, lambda done, n: self.report("checking slides", done, n),
-            self.open_record,
-        )  # fmt: skip
+        lacking: Counter[float] = Counter()
+
+        def opened(record: SlideRecord) -> Slide:
+            slide = self.open_record(record)
+            read = self.settings.view.read_at(slide.info.mpp)
+            lacking.update(mpp for mpp in self.settings.view.mpps if mpp not in read)
+            return slide
+
+        def told(done: int, total: int) -> None:
+            self.report("checking slides", done, total)
+
+        found = quick(self.dataset, self.settings.view.mpps, folds, told, opened)
         self.failed.update(found.unread)
         self.unopened = set(found.unread)
         if self.dataset.records and len(found.unread) == len(self.dataset.records):
@@ -97,6 +107,10 @@ class Runner:
         if not self.accept_findings:
             refuse(self.dataset.name, found.stopping)
         self.findings = [str(finding) for finding in found.findings if finding.slide not in found.unread]
+        if lacking:
+            parts = ", ".join(f"{mpp:g} um/px on {number}" for mpp, number in sorted(lacking.items()))
+            print(f"note: magnifications finer than the slide itself are not read: {parts} of "
+                  f"{len(self.dataset.records)} slides (mpps)", file=sys.stderr)  # fmt: skip
 
     def run(self, plan: Plan) -> Result:
         """Train and infer everything that is not complete yet."""
@@ -126,8 +140,8 @@ class Runner:
         for part, records in parts.items():
             if not records:
                 raise UsageError(
-                    f"dataset {self.dataset.name}: no readable slide in the {part} part of fold {fold}; "
-                    "add slides or change the split"
+                    f"dataset {self.dataset.name}: no readable slide in the {part} part of fold {fold}; add slides or "
+                    "change the split" + (f"; {listed(self.failed)}" if self.failed else "")
                 )
         return parts
 

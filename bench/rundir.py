@@ -144,7 +144,7 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, indent=1, sort_keys=True, default=str).encode()
 
 
-def writable(out: Path, option: str = "--out") -> Path:
+def writable(out: Path, option: str) -> Path:
     """`out`, made if need be; UsageError that names `option` where it cannot be written."""
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from bench.datasets.loading import limited_to
 from bench.datasets.splitting import folds_to_run
 from bench.errors import UsageError
 from bench.evidence.shares import offers
+from bench.options import in_range
 from bench.presets import PRESETS, Preset
 from bench.run import Plan, Result, Runner
 from bench.rundir import writable
@@ -62,6 +63,7 @@ def execute(request: Request, report: Any) -> Result:
 def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     """Check the request and bring the data: who runs, and what."""
     preset = preset_named(request.preset)
+    in_range("--seeds", request.seeds, 1, 1000, "a number of training seeds")
     for name in request.strategies:
         if name != ALL:
             strategy_class(name)
@@ -73,7 +75,7 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
         preset, settings = assign(preset, in_regime(settings, regime_named(request.regime)), request.assignments)
         if settings.regime != request.regime:
             raise UsageError(f"--regime {request.regime}, but --set frozen says {settings.regime}; leave one out")
-    out = writable(request.out)
+    out = writable(request.out, "--out")
     content.keep_in(out / ".contents.json")
     if request.slides is not None:
         dataset = labelled.load(request.slides, "--slides")

@@ -14,6 +14,7 @@ import typer
 from bench.bars import Bars
 from bench.disk import writing
 from bench.errors import PARTIAL, UsageError
+from bench.options import names, source
 from bench.presets import PRESETS
 
 
@@ -25,7 +26,9 @@ def sweep(
     confidences: Annotated[
         str, typer.Option(help="Thresholds for strategies that stop when certain, at the largest N; empty: all N.")
     ] = "",
-    dataset: Annotated[str, typer.Option(help="NAME[:TASK] of `data list`, or your own file.py:Class.")] = "demo",
+    dataset: Annotated[
+        str | None, typer.Option(help="NAME[:TASK] of `data list`, or your own file.py:Class; default demo.")
+    ] = None,
     slides: Annotated[Path | None, typer.Option(help="Your own: a CSV, as in `run`.")] = None,
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
     seeds: Annotated[int | None, typer.Option(min=1, help="Training seeds 0..n-1; default from the preset.")] = None,
@@ -46,13 +49,13 @@ def sweep(
     from bench.sweep_publish import EQUAL, equal_markdown, markdown, publish
     from bench.sweep_table import sweep_table
 
-    names, tops = (tuple(n.strip() for n in text.split(",") if n.strip()) for text in (strategies, top))
-    if unknown := set(tops) - set(names) - (set(STRATEGIES) if ALL in names else set()):
+    asked, tops = names("--strategies", strategies), names("--top", top) if top.strip() else ()
+    if unknown := set(tops) - set(asked) - (set(STRATEGIES) if ALL in asked else set()):
         raise UsageError(f"--top {','.join(sorted(unknown))}: not among --strategies {strategies}; name it there too")
     settings = SweepSettings(_budgets(budgets), draws, tops, _confidences(confidences))
-    bars = Bars()
+    name, bars = source(dataset, slides), Bars()
     with bars.progress, writing({"--out": out, "--data": data}):
-        request = Request(dataset, slides, names, preset, seeds, folds, device, out, data, limit, tuple(config or ()),
+        request = Request(name, slides, asked, preset, seeds, folds, device, out, data, limit, tuple(config or ()),
                           accept_findings=accept_findings)  # fmt: skip
         runner, plan = planned(request, bars)
         job = Sweep(runner, plan, settings, bars)
@@ -61,12 +64,12 @@ def sweep(
     if not as_json and (equal := equal_markdown(table)):
         print(f"\n{EQUAL}\n\n{equal}")
     if save is not None:
-        asked = {
+        record = {
             "command": shlex.join(["jsma-bench", *sys.argv[1:]]), "sweep": asdict(settings),
             "settings": asdict(runner.settings), "data_hash": runner.dataset.fingerprint,
         }  # fmt: skip
         with writing({"--save": save}):
-            files = publish(table, asked, save)
+            files = publish(table, record, save)
         for path in files:
             print(f"wrote {path}", file=sys.stderr)
     for finding in runner.findings:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch.utils.flop_counter import FlopCounterMode
@@ -42,6 +43,28 @@ class ViewSettings:
 
     def __post_init__(self) -> None:
         in_order(self.mpps)
+
+    def read_at(self, mpp0: float) -> tuple[float, ...]:
+        """Those of mpps at which a slide of `mpp0` um per level-0 pixel is read: none finer than itself."""
+        return tuple(m for m in self.mpps if m * 1.02 >= mpp0)
+
+    def why_too_fine(self, mpp0: float) -> str:
+        """Why a slide of `mpp0` um per level-0 pixel is read at none of mpps, and what to do."""
+        asked = ", ".join(f"{mpp:g}" for mpp in self.mpps)
+        return (
+            f"all of mpps, {asked} um/px, are finer than the slide's {mpp0:.3g}; set mpps to {mpp0:.3g} or coarser, "
+            "or, if that scale is wrong, give the true one in the `mpp` column of the CSV"
+        )
+
+    def why_empty(self, tissue: np.ndarray) -> str:
+        """Why no patch of a slide may be drawn, and what to do; tissue: the mask of its overview, bool [h, w]."""
+        height_px, width_px = tissue.shape
+        if not tissue.any():
+            return f"no tissue found on the overview ({width_px} x {height_px} px); leave the slide out"
+        return (
+            f"no patch of {self.patch_px} px lies on {self.min_tissue:.0%} tissue or more (of the overview "
+            f"{tissue.mean():.0%} is tissue); lower min_tissue or patch_px"
+        )
 
     @property
     def strides(self) -> tuple[float, ...]:

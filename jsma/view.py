@@ -40,24 +40,19 @@ def look_at(slide: Slide, view: ViewSettings) -> tuple[SlideView, ReadCost]:
     centre0 = np.array([[width_px * scale0 / 2, height_px * scale0 / 2]])
     pixels, cost = slide.read(Regions(centre0, np.array([mpp]), width_px, height_px))
     overview = np.array(pixels[0])
-    mpps = tuple(m for m in view.mpps if m * 1.02 >= info.mpp)
+    mpps = view.read_at(info.mpp)
     if not mpps:
-        raise SlideError(
-            f"{info.path}: every magnification asked ({view.mpps} um/px) is finer than the slide's "
-            f"{info.mpp:.3g} um/px; ask for {info.mpp:.3g} or coarser"
-        )
+        raise SlideError(f"{info.path}: {view.why_too_fine(info.mpp)}")
     grid = CellGrid(*size0, info.mpp, view.mpps, view.patch_px, strides=view.strides)
     px0 = (scale0, scale0)
-    mask = cell_mask(tissue_mask(overview), grid, view.min_tissue, px0)
+    tissue = tissue_mask(overview)
+    mask = cell_mask(tissue, grid, view.min_tissue, px0)
     mask = torch.from_numpy(np.asarray(mask, bool))
     for m, part in enumerate(grid.slices):
         if view.mpps[m] not in mpps:
             mask[part] = False
     if not mask.any():
-        raise SlideError(
-            f"{info.path}: no tissue found on the overview ({width_px} x {height_px} px); "
-            "lower min_tissue, or leave the slide out"
-        )
+        raise SlideError(f"{info.path}: {view.why_empty(tissue)}")
     pools = [(torch.from_numpy(wy), torch.from_numpy(wx)) for wy, wx in grid.pools((height_px, width_px), px0)]
     return SlideView(grid, overview, mask, pools, np.zeros(grid.n_cells + 1, bool)), cost
 

@@ -42,6 +42,10 @@ class Demo(DatasetSource):
         records = tuple(replace(r, scheme="demo", sites=sites_file(r.path)) for r in loaded.records)
         return Dataset("demo", tuple(c for c in order if c in loaded.classes), records, card=self.card)
 
+    def missing(self, folder: Path) -> str:
+        """See `DatasetSource`; nothing is fetched."""
+        return f"not made yet; `jsma-bench data show demo --data {folder}` or `jsma-bench run --data {folder}` makes it"
+
     def load(
         self, task: str, folder: Path, preset: Preset | None, report: Callable[[int, int], None] | None = None
     ) -> Dataset:

@@ -23,13 +23,13 @@ def choose_mpp(name: str, override: float | None, scales: dict[str, tuple[float,
         if max(x, y) > ANISOTROPY * min(x, y):
             raise SlideError(
                 f"{name}: pixels are not square ({rule}: {x:.4g} by {y:.4g} micrometres, at most 2 % apart allowed); "
-                "resample it, or give one value for both in the `mpp` column or with mpp="
+                "resample it, or give one value for both in the `mpp` column of the CSV"
             )
         return x, rule
     tried = ", ".join(f"{rule} {x:.4g}" for rule, (x, _) in scales.items()) or "nothing"
     raise SlideError(
         f"{name}: no micrometres per pixel (file gives {tried}; allowed {MPP_RANGE[0]:g}-{MPP_RANGE[1]:g}); "
-        "give it in the `mpp` column or with mpp="
+        "give it in the `mpp` column of the CSV"
     )
 
 

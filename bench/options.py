@@ -1,0 +1,37 @@
+"""Checks of what the options of several commands have in common; UsageError names the option."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from bench.errors import UsageError
+
+DEMO = "demo"
+
+
+def at_most_one(given: dict[str, bool]) -> None:
+    """Of options that each decide the form of the output, one."""
+    if len(asked := [option for option, on in given.items() if on]) > 1:
+        raise UsageError(f"{' and '.join(asked)} exclude each other; give one of them")
+
+
+def in_range(option: str, value: float | None, low: float, high: float, what: str) -> None:
+    """None or a number from `low` to `high`; not NaN."""
+    if value is not None and not low <= value <= high:
+        near = "" if math.isnan(value) else f"; nearest: {min(max(value, low), high):g}"
+        raise UsageError(f"{option} {value:g}; allowed: {what}, from {low:g} to {high:g}{near}")
+
+
+def names(option: str, text: str) -> tuple[str, ...]:
+    """The names of a comma-separated list, at least one."""
+    if not (found := tuple(name.strip() for name in text.split(",") if name.strip())):
+        raise UsageError(f"{option} {text!r} names nothing; give some of `jsma-bench list strategies`, comma-separated")
+    return found
+
+
+def source(dataset: str | None, slides: Path | None) -> str:
+    """The dataset that is meant: by name, or the demo where nothing is said; not beside slides of one's own."""
+    if dataset is not None and slides is not None:
+        raise UsageError(f"--dataset {dataset} and --slides {slides} exclude each other; give one of them")
+    return dataset or DEMO
