@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from rich.console import Console
@@ -17,18 +18,30 @@ from rich.progress import (
 )
 
 stderr = Console(stderr=True)
+EVERY_S = 30.0  # between lines, where there is no terminal
 
 
 class Bars:
-    """Progress on stderr with time left; silent when stderr is not a terminal. sizes: counts are bytes."""
+    """Progress on stderr: bars with time left, or, where stderr is no terminal, a line a stage and one every EVERY_S.
+
+    sizes: counts are bytes.
+    """
 
     def __init__(self, sizes: bool = False) -> None:
         self.progress = Progress(
             TextColumn("{task.description}"), BarColumn(), DownloadColumn() if sizes else MofNCompleteColumn(),
             TimeElapsedColumn(), TimeRemainingColumn(), console=stderr, disable=not stderr.is_terminal)  # fmt: skip
         self._tasks: dict[str, TaskID] = {}
+        self._told_s = 0.0
+
+    def starting(self) -> None:
+        """Say at once that something goes on: loading the libraries takes seconds."""
+        stderr.print("starting: torch and the strategies are loaded", highlight=False)
 
     def __call__(self, what: str, done: int, total: int) -> None:
+        if not stderr.is_terminal and (what not in self._tasks or time.monotonic() - self._told_s > EVERY_S):
+            self._told_s = time.monotonic()
+            print(f"{what}: {done} of {total}", file=stderr.file, flush=True)
         if what not in self._tasks:
             self._tasks[what] = self.progress.add_task(what, total=total)
         self.progress.update(self._tasks[what], completed=done, total=total)

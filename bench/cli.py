@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from baselines import DEFAULT
 from bench.bars import Bars
@@ -23,11 +25,21 @@ from bench.presets import PRESETS
 from bench.report_cli import report
 from bench.sweep_cli import sweep
 
+ORDER = ("data", "run", "compare", "report", "sweep", "check", "list", "baseline")
+
+
+class InOrder(typer.core.TyperGroup):
+    """The commands in the order in which they are used."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """See click."""
+        return [name for name in ORDER if name in self.commands]
+
+
 app = typer.Typer(
+    cls=InOrder,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    help="Which pixels of a slide are worth reading? Strategies side by side, costs metered.",
 )
 app.add_typer(data_app, name="data")
 app.command()(sweep)
@@ -35,6 +47,19 @@ app.command()(compare)
 app.command()(check)
 app.command()(report)
 app.add_typer(baseline_app, name="baseline")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"jsma-bench {version('jsma-bench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Which pixels of a slide are worth reading? Strategies side by side, costs metered."""
 
 
 @app.command()
@@ -63,15 +88,16 @@ def run(
     accept_findings: Annotated[
         bool, typer.Option("--accept-findings", help="Train although the data have findings; they are recorded.")
     ] = False,
+    wide: Annotated[bool, typer.Option("--wide", help="Every column of the table.")] = False,
 ) -> None:
     """Train and evaluate strategies, then print the table."""
+    asked, assignments = names("--strategies", strategies), tuple(config or ())
+    name, bars = source(dataset, slides), Bars()
+    bars.starting()
     from bench.session import Request, execute
 
-    asked, assignments = names("--strategies", strategies), tuple(config or ())
-    name = source(dataset, slides)
     request = Request(name, slides, asked, preset, seeds, folds, device, out, data, limit, assignments, regime,
                       accept_findings, None if wait is None else 60 * wait)  # fmt: skip
-    bars = Bars()
     with bars.progress, writing({"--out": out, "--data": data}):
         session = execute(request, bars)
     from bench.code import of_other_code
@@ -81,7 +107,7 @@ def run(
 
     if session.runs:
         rows = rows_of(load_all(session.runs).runs)
-        print_table(terminal(rows))
+        print_table(terminal(rows, wide))
         print("bottleneck at inference: " + "; ".join(f"{r['strategy']} {r['bottleneck']}" for r in rows))
         print(f"results: {out} ({len(session.runs)} runs)")
     if older := of_other_code(session.runs):
@@ -119,7 +145,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """What there is."""
-    from bench.session import listing
+    from bench.listing import listing
 
     rows = listing(what, out)
     if as_json:

@@ -16,8 +16,8 @@ from bench.options import at_most_one, in_range
 
 
 def print_table(table: Table) -> None:
-    """To the terminal's width, or 200 columns where there is no terminal."""
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    """As wide as what it holds, so that no name or number is cut; headings are folded."""
+    Console(width=100_000, highlight=False).print(table)
 
 
 def compare(
@@ -32,6 +32,7 @@ def compare(
     to_accuracy: Annotated[float | None, typer.Option(help="Training time to this validation accuracy.")] = None,
     latest: Annotated[bool, typer.Option("--latest", help="Of each dataset only the newest data and split.")] = False,
     group: Annotated[str | None, typer.Option(help="Only runs on this data or split: how its hash begins.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Every column of the tables.")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     csv: Annotated[bool, typer.Option("--csv")] = False,
     md: Annotated[bool, typer.Option("--md")] = False,
@@ -74,9 +75,9 @@ def compare(
         if found.notes:
             print("\n" + tables.markdown_notes(found.notes))
     else:
-        print_table(tables.terminal(found.rows))
+        print_table(tables.terminal(found.rows, wide))
         if found.against:
-            print_table(tables.terminal_against(found.against))
+            print_table(tables.terminal_against(found.against, wide))
     _answers(found, budget_seconds, budget_patches, to_accuracy)
     told(found.damaged)
 

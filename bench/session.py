@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from baselines import STRATEGIES
-from bench.datasets import DATASETS, Dataset, content, demo, labelled, load_dataset, source_named
+from bench.datasets import Dataset, content, demo, labelled, load_dataset
 from bench.datasets.loading import limited_to
 from bench.datasets.splitting import folds_to_run
 from bench.errors import UsageError
@@ -201,26 +201,3 @@ def _parsed(value: str, old: Any) -> Any:
     if isinstance(old, str) and new is not None and not isinstance(new, str):
         return value  # a name of digits
     return tuple(new) if isinstance(new, list) else new
-
-
-def listing(what: str, out: Path) -> list[dict[str, Any]]:
-    """Rows for `jsma-bench list`."""
-    if what == "strategies":
-        return [
-            {"name": name, "source": cls.source, "evidence": cls.told()}
-            for name, cls in zip(STRATEGIES, map(strategy_class, STRATEGIES), strict=True)
-        ]
-    if what == "datasets":
-        return [{"name": name, "title": source_named(name)[0].card.title} for name in DATASETS]
-    if what == "readers":
-        from jsma.slides import READERS
-
-        return [{"name": name, "description": text} for name, text in READERS.items()]
-    if what == "runs":
-        from bench.compare import load_runs
-
-        return [
-            {"run": r.path.name, "dataset": r.dataset, "strategy": r.strategy, "fold": r.fold, "seed": r.seed}
-            for r in load_runs(out)
-        ]
-    raise UsageError(f"list {what!r}; allowed: strategies, datasets, readers, runs")

@@ -43,6 +43,8 @@ def sweep(
     accept_findings: Annotated[bool, typer.Option("--accept-findings", help="As in `run`.")] = False,
 ) -> None:
     """Train once, evaluate at every budget N with many sampling seeds: accuracy, spread, flips, cost."""
+    bars = Bars()
+    bars.starting()
     from baselines import STRATEGIES
     from bench.session import ALL, Request, planned
     from bench.sweep import Sweep, SweepSettings
@@ -53,7 +55,7 @@ def sweep(
     if unknown := set(tops) - set(asked) - (set(STRATEGIES) if ALL in asked else set()):
         raise UsageError(f"--top {','.join(sorted(unknown))}: not among --strategies {strategies}; name it there too")
     settings = SweepSettings(_budgets(budgets), draws, tops, _confidences(confidences))
-    name, bars = source(dataset, slides), Bars()
+    name = source(dataset, slides)
     with bars.progress, writing({"--out": out, "--data": data}):
         request = Request(name, slides, asked, preset, seeds, folds, device, out, data, limit, tuple(config or ()),
                           accept_findings=accept_findings)  # fmt: skip

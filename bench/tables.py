@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -133,27 +135,51 @@ def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> s
     return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in rows)
 
 
-def terminal(rows: list[dict[str, Any]]) -> Table:
-    """A rich table."""
-    columns = columns_of(rows)
+SHORT = ("strategy", "settings", "accuracy", "interval", "patches_per_slide", "megapixels_decoded_per_slide",
+         "train_s", "inference_ms")  # fmt: skip
+"""Columns that a terminal of 80 shows; `wide` shows all."""
+SHORT_AGAINST = ("shown", "reference_shown", "difference", "interval", "holm_p", "non_inferior")
+
+
+def terminal(rows: list[dict[str, Any]], wide: bool = False) -> Table:
+    """A rich table; wide: with every column."""
+    columns = _some(columns_of(rows), SHORT, rows, wide)
     return _table(columns, [cells(row, columns) for row in rows])
 
 
-def terminal_against(rows: list[dict[str, Any]]) -> Table:
-    """The comparison with a reference as a rich table."""
-    return _table(AGAINST, [cells_against(row) for row in rows], "accuracy minus that of the reference")
+def terminal_against(rows: list[dict[str, Any]], wide: bool = False) -> Table:
+    """The comparison with a reference as a rich table; wide: with every column."""
+    kept = [list(AGAINST).index(key) for key in _some(AGAINST, SHORT_AGAINST, rows, wide)]
+    lines = [[line[i] for i in kept] for line in map(cells_against, rows)]
+    columns = {key: AGAINST[key] for i, key in enumerate(AGAINST) if i in kept}
+    return _table(columns, lines, "accuracy minus that of the reference")
+
+
+def _some(columns: dict[str, tuple[str, str]], short: tuple[str, ...], rows: list[dict[str, Any]],
+          wide: bool) -> dict[str, tuple[str, str]]:  # fmt: skip
+    """Those of `short`, and the dataset where there are several; all where `wide`."""
+    several = len({row["dataset"] for row in rows}) > 1
+    return {k: v for k, v in columns.items() if wide or k in short or (k == "dataset" and several)}
 
 
 _WORDS = ("dataset", "strategy", "settings", "name", "shown", "reference_shown")
+_FOLDED = ("non_inferior", "front")  # sentences; every other cell stays on its line
 
 
 def _table(columns: dict[str, tuple[str, str]], lines: list[list[str]], title: str | None = None) -> Table:
-    table = Table(title=title, title_justify="left")
-    for key, (heading, _) in columns.items():
-        table.add_column(heading, justify="left" if key in _WORDS else "right")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0, show_edge=False)
+    lines = [[_folded(text, key) for text, key in zip(line, columns, strict=True)] for line in lines]
+    for i, (key, (heading, _)) in enumerate(columns.items()):
+        parts = [part for line in lines for part in line[i].splitlines()]
+        width = max(map(len, [*parts, *heading.split()]))
+        table.add_column(fill(heading, width), justify="left" if key in _WORDS else "right", no_wrap=True)
     for line in lines:
         table.add_row(*(escape(cell) for cell in line))  # brackets in a name are no markup
     return table
+
+
+def _folded(text: str, key: str) -> str:
+    return fill(text, 16) if key in _FOLDED else text
 
 
 def markdown_against(rows: list[dict[str, Any]]) -> str:

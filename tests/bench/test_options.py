@@ -1,5 +1,6 @@
 """What a user gives that cannot be: one line that names the option, in this process so that it is fast."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -19,13 +20,14 @@ FAST = ("--preset", "tiny", "--set", "name=test_resnet", "--set", "pretrained=nu
 
 @pytest.fixture
 def said(monkeypatch, capsys, tmp_path):
-    """Run a command in an empty folder: its exit code and what it wrote on standard error."""
+    """Run a command in an empty folder: its exit code and what it wrote on standard error, progress aside."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["jsma-bench", *map(str, arguments)])
         code = ended(app)
-        return code, capsys.readouterr().err
+        told = capsys.readouterr().err.splitlines(keepends=True)
+        return code, "".join(line for line in told if not re.match(r"starting|[\w ]+: \d+ of \d+$", line))
 
     return run
 

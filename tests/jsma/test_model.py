@@ -1,6 +1,8 @@
 import math
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,3 +135,10 @@ def test_the_entropy_over_magnifications_is_annealed_to_nothing_at_half_of_train
 def test_settings_that_make_no_sense_are_refused(changes):
     with pytest.raises(ValueError):
         settings(**changes)
+
+
+def test_the_example_of_the_readme_learns_from_what_it_draws(capsys):
+    found = runpy.run_path(str(Path(__file__).with_name("alone.py")))
+    assert found["logits"].shape == (2, 2) and found["log_a"].shape == (2, found["grid"].n_cells)
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in found["model"].attention.parameters())
+    assert "(2, 2)" in capsys.readouterr().out
