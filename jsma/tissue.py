@@ -9,6 +9,9 @@ from jsma.grid import CellGrid
 
 MIN_SATURATION = 0.06  # floor of the Otsu threshold, chroma (max-min)/255: blank glass stays blank
 MIN_DENSITY = 0.03  # mean optical density (base 10) under which a pixel is glass
+GREY_CHROMA = 3  # of 255: an overview without a pixel above it has no colour; under MIN_SATURATION, so no tissue by it
+GLASS_DENSITY = 0.15  # of grey glass, at most: an overview whose brightest is darker is tissue everywhere
+GREY_CONTRAST = 0.06  # density over that of grey glass that is tissue whatever Otsu says
 
 
 def ink_mask(overview: np.ndarray) -> np.ndarray:
@@ -28,7 +31,8 @@ def tissue_mask(overview: np.ndarray) -> np.ndarray:
     """Tissue of an overview uint8 RGB [h, w, 3] -> bool [h, w].
 
     Chroma above its Otsu threshold (computed off the ink, with a floor) and some optical density; pen ink is
-    removed; single pixels are removed when the overview is at least 64 pixels on both sides.
+    removed; single pixels are removed when the overview is at least 64 pixels on both sides. An overview without
+    colour (a grey camera, one channel): what is darker than the glass, by Otsu within bounds.
     ValueError for another shape or type.
     Source: Otsu, IEEE Trans. SMC 1979, on chroma as is usual for H&E.
     """
@@ -39,11 +43,26 @@ def tissue_mask(overview: np.ndarray) -> np.ndarray:
     candidates = chroma[~ink]
     if candidates.size == 0:
         return np.zeros(overview.shape[:2], dtype=bool)
+    density = -np.log10((overview.astype(np.float32) + 1.0) / 256.0).mean(axis=2)
+    if candidates.max() <= GREY_CHROMA:
+        return _opened(_dark(overview, density, ink))
     otsu, _ = cv2.threshold(candidates.reshape(-1, 1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     # Otsu on a slide that is tissue everywhere would cut the tissue in two, hence the ceiling
     threshold = float(np.clip(otsu, MIN_SATURATION * 255, 40.0))
-    density = -np.log10((overview.astype(np.float32) + 1.0) / 256.0).mean(axis=2)
-    mask = (chroma > threshold) & (density > MIN_DENSITY) & ~ink
+    return _opened((chroma > threshold) & (density > MIN_DENSITY) & ~ink)
+
+
+def _dark(overview: np.ndarray, density: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    """Pixels darker than the glass, of an overview without colour."""
+    grey = overview[..., 1]
+    glass = min(float(np.percentile(density[~ink], 1)), GLASS_DENSITY)
+    otsu, _ = cv2.threshold(grey[~ink].reshape(-1, 1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    over = -np.log10((otsu + 1.0) / 256.0) - glass
+    return (density > glass + float(np.clip(over, MIN_DENSITY, GREY_CONTRAST))) & ~ink
+
+
+def _opened(mask: np.ndarray) -> np.ndarray:
+    """Without single pixels, where the overview is large enough for them to be specks."""
     if min(mask.shape) >= 64:
         mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     return mask

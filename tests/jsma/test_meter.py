@@ -68,9 +68,9 @@ def small(tmp_path):
 VIEW = ViewSettings(mpps=(1.0, 2.0), patch_px=64, overlap_from_mpp=9.0, overview_mpp=4.0, overview_max_px=256)
 
 
-def look(path, encoder, store):
+def look(path, encoder, store, view=VIEW):
     meter = Meter()
-    return MeteredSlide("s", lambda: open_slide(path, in_process=True), Desk(meter, encoder, VIEW, store)), meter
+    return MeteredSlide("s", lambda: open_slide(path, in_process=True), Desk(meter, encoder, view, store)), meter
 
 
 def test_counters_of_a_slide_worked_out_by_hand(small, encoder):
@@ -148,8 +148,17 @@ def test_no_tissue_is_said(tmp_path, encoder):
     path = tmp_path / "glass.tif"
     tifffile.imwrite(path, np.full((128, 128, 3), 245, np.uint8), photometric="rgb", tile=(64, 64),
                      resolution=(1e4, 1e4), resolutionunit="CENTIMETER")  # fmt: skip
-    with pytest.raises(SlideError, match="no tissue"):
+    with pytest.raises(SlideError, match="no tissue found on the overview .* leave it out") as caught:
         _ = look(path, encoder, None)[0].view
+    assert "min_tissue" not in str(caught.value), "which helps nothing where there is none"
+
+
+def test_too_little_tissue_is_said(tmp_path, encoder):
+    path, image = tmp_path / "speck.tif", np.full((128, 128, 3), 245, np.uint8)
+    image[16:48, 16:48] = (150, 60, 90)
+    tifffile.imwrite(path, image, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4), resolutionunit="CENTIMETER")
+    with pytest.raises(SlideError, match="of the overview .* no patch reaches min_tissue=0.9; lower min_tissue"):
+        _ = look(path, encoder, None, replace(VIEW, min_tissue=0.9))[0].view
 
 
 def test_a_large_bag_is_read_in_blocks_at_the_cost_of_one_call(small, encoder, monkeypatch):
