@@ -36,10 +36,11 @@ def save(
     workers: Workers = 1,
 ) -> None:
     """Measure this working tree and store it; what calibrations found of machines' noise is kept."""
-    from bench.gate.stored import known_noise
+    from bench.gate.stored import check_free, known_noise
     from bench.gate.stored import save as store
     from bench.gate.tiers import take
 
+    check_free(baseline)
     with _bars() as bars:
         taken, _ = take(_conditions(data, device, (blocks, samples, workers), "cpu", bars), known_noise(baseline))
     store(taken, baseline)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.aside import remove_dead
+from bench.converting import convert_all
 from bench.datasets.contract import Dataset, SlideRecord
 from bench.errors import UsageError
 from bench.labels import Row
-from bench.pyramid import QUALITY, Job, convert, provenance_of
+from bench.pyramid import QUALITY, Job, Provenance, provenance_of
 from bench.rundir import writable
 from jsma.slides import SlideError
 from jsma.slides.choose import TIFF_EXTENSIONS, VENDOR_EXTENSIONS
@@ -39,6 +38,16 @@ class Prepared:
     failed: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    _heeded: set[str] = field(default_factory=set)
+
+    def settle(self, name: str, made: Provenance | str) -> None:
+        """A photo was converted, or failed for a reason; what it holds and its pyramid does not is told once a kind."""
+        if isinstance(made, str):
+            self.failed[name] = made
+            return
+        self.converted, self.pixels = self.converted + 1, self.pixels + made.pixels
+        self.notes += [f"{name} (the first of such): {note}" for note in made.notes if note not in self._heeded]
+        self._heeded.update(made.notes)
 
 
 @dataclass(frozen=True)
@@ -74,23 +83,36 @@ def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: R
 
     No file is overwritten that was not made here. UsageError, before anything is written, where one is in the way.
     """
-    plans = [_plan(record, folder) for record in dataset.records]
-    _check_scales(plans, settings)
+    plans = _plans(dataset, folder, settings)
     photos = [p for p in plans if not p.pyramid]
-    _check_names(photos)
-    _check_targets(photos, [r.path for r in dataset.records])
     todo = [p for p in photos if not _current(p, settings)]
     writable(folder, "--to")
     remove_dead(folder)
     done = Prepared(folder, kept=len(photos) - len(todo), left=len(plans) - len(photos))
-    done.notes += _scale_notes(plans, settings)
-    began = time.perf_counter()
-    quality = settings.quality or QUALITY
+    began, quality = time.perf_counter(), settings.quality or QUALITY
     jobs = {p.record.id: Job(p.record.path, str(p.target), p.mpp(settings) or 0.0, quality) for p in todo}
-    _run(jobs, settings.processes, done, report, len(plans))
+
+    def settle(name: str, made: Provenance | str) -> None:
+        done.settle(name, made)
+        if report:
+            report(done.kept + done.left + done.converted + len(done.failed), len(plans))
+
+    convert_all(jobs, settings.processes, settle)
+    remove_dead(folder)  # of a worker that was killed
     done.seconds = time.perf_counter() - began
+    done.notes = _scale_notes(plans, settings) + done.notes
     done.rows = [_row(plan, settings) for plan in plans if plan.record.id not in done.failed]
     return done
+
+
+def _plans(dataset: Dataset, folder: Path, settings: PrepareSettings) -> list[Plan]:
+    """What becomes of every slide; UsageError where something is in the way."""
+    plans = [_plan(record, folder) for record in dataset.records]
+    photos = [p for p in plans if not p.pyramid]
+    _check_scales(plans, settings)
+    _check_names(photos)
+    _check_targets(photos, [r.path for r in dataset.records])
+    return plans
 
 
 def _plan(record: SlideRecord, folder: Path) -> Plan:
@@ -175,8 +197,14 @@ def _check_targets(plans: list[Plan], sources: list[str]) -> None:
         elif other := _other_source(plan, made):
             foreign.append(f"{plan.target} was made from {other}")
     if foreign:
-        more = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
-        raise UsageError(f"{foreign[0]}{more}; nothing was written, choose another folder with --to, or move it away")
+        raise UsageError(
+            f"{foreign[0]}{_more(len(foreign) - 1)}; nothing was written, choose another folder with --to, or move it "
+            "away"
+        )
+
+
+def _more(number: int) -> str:
+    return f" (and {number} more)" if number else ""
 
 
 def _other_source(plan: Plan, made: dict[str, object]) -> str:
@@ -194,27 +222,6 @@ def _status(path: str) -> os.stat_result | None:
         return os.stat(path)
     except OSError:
         return None
-
-
-def _run(jobs: dict[str, Job], workers: int, done: Prepared, report: Report | None, total: int) -> None:
-    """Convert, one process a worker; a photo that fails is listed, the others go on."""
-    if not jobs:
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
-        running = {pool.submit(convert, job): name for name, job in jobs.items()}
-        try:
-            for future in as_completed(running):
-                try:
-                    done.pixels += future.result().pixels
-                    done.converted += 1
-                except (SlideError, OSError) as error:
-                    done.failed[running[future]] = str(error)
-                if report:
-                    report(done.kept + done.left + done.converted + len(done.failed), total)
-        except BaseException:  # interrupted: what is complete stays, the rest is not begun
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
 
 def pyramid_path(record: SlideRecord, folder: Path) -> Path:

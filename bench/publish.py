@@ -10,6 +10,7 @@ from typing import Any
 from bench.compare import FinishedRun, magnification_by_class
 from bench.disk import write_text, write_with
 from bench.finished import Arm
+from bench.ours import check_saved
 from bench.probed import markdown as probe_table
 from bench.probed import probe_of
 from bench.rundir import named, writable
@@ -37,6 +38,7 @@ def publish(found: Compared, stem: Path, command: str) -> list[Path]:
     """
     writable(stem.parent, "--save")
     files = [named(stem, suffix) for suffix in (".md", ".csv", ".json", ".png")]
+    check_saved(files, stem)
     write_text(files[0], page(found, command))
     write_text(files[1], as_csv(found.rows))
     about = {

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.disk import write_text, write_with
+from bench.ours import check_saved
 from bench.rundir import environment, named, writable
 from bench.stamp import stamp
 from bench.statistics.equal import THIRDS
@@ -101,6 +102,7 @@ def publish(table: list[dict[str, Any]], asked: dict[str, Any], stem: Path) -> l
     """
     writable(stem.parent, "--save")
     files = [named(stem, suffix) for suffix in (".md", ".csv", ".json", ".png")]
+    check_saved([*files, named(stem, "-equal.md")], stem)
     write_text(
         files[0],
         f"Produced by `{asked['command']}`. Counters are exact; seconds are charged (see `bench.sweep`).\n\n"

@@ -25,7 +25,7 @@ def unpack(archive: Path, folder: Path, report: Report | None = None) -> list[Pa
     """Unpack `archive` into `folder`; returns the files. All of it appears, or nothing.
 
     UnpackError: paths that are absolute or climb out, links, encryption, a size that is out of proportion or does
-    not fit the disk, damage.
+    not fit the disk, damage, a file in the way that is another.
     """
     scratch = folder / f".unpacking-{archive.name}"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -34,6 +34,7 @@ def unpack(archive: Path, folder: Path, report: Report | None = None) -> list[Pa
             members = [m for m in zipped.infolist() if not m.is_dir()]
             for member in members:
                 _check_member(archive, member)
+            _check_free(archive, members, folder)
             _check_size(archive, sum(m.file_size for m in members), folder)
             for number, member in enumerate(members):
                 _extract(zipped, member, scratch)
@@ -63,6 +64,28 @@ def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
         raise UnpackError(f"{archive}: {member.filename!r} is a link; nothing was unpacked")
     if member.flag_bits & 1:
         raise UnpackError(f"{archive}: {member.filename!r} is encrypted; nothing was unpacked")
+
+
+def _check_free(archive: Path, members: list[zipfile.ZipInfo], folder: Path) -> None:
+    """What is there already must be what would be unpacked."""
+    others = [m.filename for m in members if os.path.lexists(folder / m.filename) and not _same(folder / m.filename, m)]
+    if others:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise UnpackError(
+            f"{archive}: {folder / others[0]}{more} would be overwritten by another file of that name; nothing was "
+            "unpacked, move it away and run the same command again"
+        )
+
+
+def _same(path: Path, member: zipfile.ZipInfo) -> bool:
+    """Whether a file has the size and the checksum that the archive lists."""
+    if not path.is_file() or path.stat().st_size != member.file_size:
+        return False
+    found = 0
+    with path.open("rb") as handle:
+        while chunk := handle.read(CHUNK_BYTES):
+            found = zlib.crc32(chunk, found)
+    return found == member.CRC
 
 
 def _check_size(archive: Path, unpacked_bytes: int, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,16 @@ def known_noise(path: Path) -> list[dict[str, Any]]:
         return load(path).noise
     except (UsageError, NotComparableError):
         return []
+
+
+def check_free(path: Path) -> None:
+    """UsageError where something is at `path` that is no baseline, of this version or an older one."""
+    if path.exists():
+        with suppress(OSError, ValueError):
+            found = json.loads(path.read_bytes())
+            if isinstance(found, dict) and "format" in found:
+                return
+        raise UsageError(f"--baseline {path}: is there and is no baseline, and is not overwritten; choose another file")
 
 
 def save(baseline: Baseline, path: Path) -> None:

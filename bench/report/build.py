@@ -34,6 +34,7 @@ def build(material: Material, to: Path, commands: Commands) -> list[Path]:
         raise UsageError(f"--to {to}: cannot be written ({error.strerror}); choose another folder") from error
     try:
         _write(material, aside, commands)
+        _check_free(aside, to)
         return _move(aside, to)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -68,16 +69,35 @@ def _write_tables(material: Material, folder: Path) -> None:
         (folder / "against.tex").write_text(tables.latex_against(beside) + "\n")
 
 
+def _check_free(aside: Path, to: Path) -> None:
+    """UsageError where a file of the report would overwrite one that no report wrote."""
+    mine = {*_earlier(to), INDEX} if _earlier(to) else set()
+    names = [str(p.relative_to(aside)) for p in aside.rglob("*") if p.is_file()]
+    foreign = sorted(name for name in names if name not in mine and os.path.lexists(to / name))
+    if foreign:
+        raise UsageError(
+            f"--to {to}: {', '.join(foreign[:3])}{' ...' if foreign[3:] else ''} there was not written by a report and "
+            "is not overwritten; choose another folder, or move it away"
+        )
+
+
 def _move(aside: Path, to: Path) -> list[Path]:
-    """Every file to its final name, the page last; then what an earlier report left is removed."""
+    """Every file to its final name, the index first, which says that they are a report's, the page last.
+
+    Then what an earlier report left is removed.
+    """
     stale = set(_earlier(to))
-    names = sorted((str(p.relative_to(aside)) for p in aside.rglob("*") if p.is_file()), key=lambda n: n == PAGE)
+    names = sorted((str(p.relative_to(aside)) for p in aside.rglob("*") if p.is_file()), key=_turn)
     for name in names:
         (to / name).parent.mkdir(exist_ok=True)
         os.replace(aside / name, to / name)
     for name in stale - set(names):
         (to / name).unlink(missing_ok=True)
     return [to / PAGE, *(to / name for name in names if name != PAGE)]
+
+
+def _turn(name: str) -> int:
+    return {INDEX: 0, PAGE: 2}.get(name, 1)
 
 
 def _earlier(to: Path) -> Sequence[str]:

@@ -90,7 +90,7 @@ def to_8_bits(
         return pixels.astype(np.uint8), "8 bits in 16, as they are"
     table = np.rint(np.arange(np.iinfo(pixels.dtype).max + 1).clip(max=scale) * (255 / scale)).astype(np.uint8)
     width = scale.bit_length()
-    return table[pixels], f"{width} bits{' in 16' if width == 12 and not declared else ''}, /{scale}"
+    return _through(table, pixels), f"{width} bits{' in 16' if width == 12 and not declared else ''}, /{scale}"
 
 
 def _full(pixels: np.ndarray) -> int:
@@ -108,7 +108,15 @@ def looked_up(indices: np.ndarray, colormap: np.ndarray | None, what: str) -> tu
         raise SlideError(f"{what}: colour {int(indices.max())} of a palette of {colormap.shape[1]}; save it as RGB")
     wide = int(colormap.max(initial=0)) > 255
     table = (colormap >> 8 if wide else colormap).astype(np.uint8).T
-    return np.ascontiguousarray(table[indices]), "palette, looked up"
+    return _through(table, indices), "palette, looked up"
+
+
+def _through(table: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """`table[numbers]`, some rows at a time: numpy makes each index one of 64 bits."""
+    out = np.empty((*numbers.shape, *table.shape[1:]), dtype=np.uint8)
+    for y in range(0, len(numbers), _BLOCK_ROWS):
+        out[y : y + _BLOCK_ROWS] = table[numbers[y : y + _BLOCK_ROWS]]
+    return out
 
 
 def grey_rgb(grey: np.ndarray) -> np.ndarray:

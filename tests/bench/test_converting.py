@@ -1,0 +1,44 @@
+"""A worker process that is killed costs one photo at most; photos in work share the memory that is free."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from bench import converting
+from bench.prepare import PrepareSettings, prepare
+from tests.bench import killing
+from tests.bench.test_prepare_keeps import photos
+
+
+def dataset(tmp_path, names):
+    from bench.datasets.labelled import load
+
+    return load(photos(tmp_path / "in", names))
+
+
+def test_a_killed_worker(tmp_path, monkeypatch):
+    monkeypatch.setattr(converting, "convert", killing.convert_or_die)
+    names = ("a.tif", "kill.tif", "b.tif", "once.tif", "c.tif", "d.tif")
+    done = prepare(dataset(tmp_path, names), tmp_path / "to", PrepareSettings(0.5, None, 2))
+    assert list(done.failed) == ["kill.tif"] and "killed" in done.failed["kill.tif"]
+    assert sorted(p.name for p in (tmp_path / "to").glob("*.tif")) == sorted(n for n in names if n != "kill.tif")
+    assert done.converted == 5 and [row.path for row in done.rows] == [n for n in names if n != "kill.tif"]
+
+
+def test_memory_is_shared(tmp_path, monkeypatch):
+    free = 384 * 288 * converting.BYTES_A_PX * 1.5 / converting.MEMORY_SHARE  # for one of them, and a half
+    monkeypatch.setattr(converting.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    monkeypatch.setattr(converting, "convert", killing.convert_alone)
+    done = prepare(dataset(tmp_path, ("a.tif", "b.tif", "c.tif")), tmp_path / "to", PrepareSettings(0.5, None, 3))
+    assert (done.converted, done.failed) == (3, {})
+    monkeypatch.setattr(converting.psutil, "virtual_memory", lambda: SimpleNamespace(available=free / 2))
+    done = prepare(dataset(tmp_path, ("a.tif", "b.tif")), tmp_path / "other", PrepareSettings(0.5, None, 1))
+    assert done.converted == 0 and "384x288 px take about" in done.failed["a.tif"]
+    assert "vips" in done.failed["a.tif"]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_full_disk_is_told_for_each(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(converting, "convert", killing.full_disk)
+    done = prepare(dataset(tmp_path, ("a.tif", "b.tif")), tmp_path / "to", PrepareSettings(0.5, None, workers))
+    assert set(done.failed) == {"a.tif", "b.tif"} and "No space left" in done.failed["a.tif"]
