@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import psutil
 
 from bench.pyramid import Job, Provenance, convert
+from bench.workers import pool as workers_pool
 from jsma.slides import SlideError
 from jsma.slides.photo import photo_size
 
@@ -57,7 +57,7 @@ def convert_all(jobs: dict[str, Job], workers: int, settle: Settle) -> None:
 def _until_a_worker_dies(waiting: deque[Task], workers: int, free_bytes: int, settle: Settle) -> list[Task]:
     """Convert what waits; the tasks that were in work when a process died, none where all went well."""
     running: dict[Future[Provenance], Task] = {}
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = workers_pool(workers)
     try:
         while waiting or running:
             while waiting and len(running) < workers and _fits(waiting[0], running, free_bytes):

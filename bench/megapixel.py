@@ -18,8 +18,8 @@ import numpy as np
 
 from bench.disk import remove_leftovers, write_bytes
 from bench.errors import UsageError
-from bench.pool import mapped
 from bench.pyramid import write_pyramid
+from bench.workers import mapped
 
 DIGIT_PX = 28
 MPP = 0.5  # nominal: a digit has no size in micrometres

@@ -24,7 +24,7 @@ from bench.demo.render import Box, render
 from bench.demo.scene import SITE_RADIUS0, Scene, make_scene
 from bench.demo.settings import CLASSES, DemoSettings
 from bench.disk import aside, remove_leftovers, replacing, write_bytes
-from bench.pool import mapped
+from bench.workers import leave_with, mapped
 
 TILE_PX = 256
 STEP = 4  # between stored levels
@@ -160,10 +160,10 @@ def _rendered(scene: Scene, workers: int) -> Iterator[np.ndarray]:
         yield from (_band(scene, y0) for y0 in starts)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_hold, initargs=(scene,)) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_hold, initargs=(scene, os.getpid())) as bands:
         ahead: deque[Future[np.ndarray]] = deque()
         for y0 in starts:
-            ahead.append(pool.submit(_held_band, y0))
+            ahead.append(bands.submit(_held_band, y0))
             if len(ahead) > workers:  # so many bands are in memory at most, and one that is being written
                 yield ahead.popleft().result()
         while ahead:
@@ -173,7 +173,8 @@ def _rendered(scene: Scene, workers: int) -> Iterator[np.ndarray]:
 _held: list[Scene] = []  # in a process that renders bands: the scene, sent once
 
 
-def _hold(scene: Scene) -> None:
+def _hold(scene: Scene, parent: int) -> None:
+    leave_with(parent)
     cv2.setNumThreads(1)
     _held[:] = [scene]
 

@@ -1,7 +1,10 @@
 """A worker process that is killed costs one photo at most; photos in work share the memory that is free."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from bench import converting
@@ -42,3 +45,14 @@ def test_a_full_disk_is_told_for_each(tmp_path, monkeypatch, workers):
     monkeypatch.setattr(converting, "convert", killing.full_disk)
     done = prepare(dataset(tmp_path, ("a.tif", "b.tif")), tmp_path / "to", PrepareSettings(0.5, None, workers))
     assert set(done.failed) == {"a.tif", "b.tif"} and "No space left" in done.failed["a.tif"]
+
+
+def test_workers_end_with_a_parent_that_was_killed():
+    lines = ("import os, time", "from bench.workers import pool", "if __name__ == '__main__':", "    running = pool(1)",
+             "    print(running.submit(os.getpid).result(), flush=True)", "    time.sleep(60)")  # fmt: skip
+    parent = subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    worker = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    worker.wait(timeout=10)  # TimeoutExpired where it lives on
