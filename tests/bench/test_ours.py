@@ -5,13 +5,13 @@ import zipfile
 import pytest
 
 from bench import cli, publish, sweep_publish, synthetic
-from bench.compare import load_runs
 from bench.errors import UsageError
 from bench.fetch.unpack import UnpackError, unpack
 from bench.gate.stored import check_free
 from bench.report import build as build_module
 from bench.report.material import gather
 from bench.report.page import Commands
+from bench.statistics.tables import compared
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +27,11 @@ def test_a_comparison_is_saved_beside_no_file_of_that_name(runs, tmp_path, suffi
     own = tmp_path / f"notes{suffix}"
     own.write_text('{"mine": 1}')
     with pytest.raises(UsageError, match=f"notes{suffix} is there and was not written by --save"):
-        publish.publish(load_runs(runs), tmp_path / "notes", "a command")
+        publish.publish(compared([runs], None, 0.02), tmp_path / "notes", "a command")
     assert [p.name for p in tmp_path.iterdir()] == [own.name] and own.read_text() == '{"mine": 1}'
     own.unlink()
     for _ in range(2):  # what it wrote itself, whole or only the first file of it, is written anew
-        publish.publish(load_runs(runs), tmp_path / "notes", "a command")
+        publish.publish(compared([runs], None, 0.02), tmp_path / "notes", "a command")
         (tmp_path / "notes.json").unlink()
 
 
