@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.disk import remove_leftovers, replacing
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide
 from jsma.slides import SlideError
@@ -61,25 +61,22 @@ class Checkpoint:
         torch.save(state, buffer)
         rest = buffer.getbuffer()
         head = {"format": FORMAT, **self.made_by, "bytes": len(rest), "sha256": hashlib.sha256(rest).hexdigest()}
-        beside = self.path.with_name(f"{self.path.name}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
+            with replacing(self.path) as temporary, temporary.open("wb") as file:
                 file.write(json.dumps(head).encode() + b"\n")
                 file.write(rest)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, self.path)
         except OSError as error:
             _LOG.warning("%s: cannot be written (%s); training goes on without it", self.path, error.strerror)
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
         self._last = time.monotonic()
         self._took_s = self._last - start
 
     def read(self) -> dict[str, Any] | None:
         """What was written last; None where there is nothing, or nothing that this training can go on with (told)."""
-        if self.path is None or not self.path.is_file():
+        if self.path is None:
+            return None
+        remove_leftovers(self.path.parent)  # as large as the checkpoint, of a process killed while it wrote one
+        if not self.path.is_file():
             return None
         try:
             head, _, rest = self.path.read_bytes().partition(b"\n")
@@ -99,9 +96,8 @@ class Checkpoint:
     def remove(self) -> None:
         """It has done its service."""
         if self.path is not None:
-            for path in (self.path, self.path.with_name(f"{self.path.name}.tmp")):
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
 
     def ignore(self, why: str) -> None:
         """Say that what is there cannot be gone on with."""

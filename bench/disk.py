@@ -37,7 +37,10 @@ def host() -> str:
 
 def alive(pid: int) -> bool:
     """Whether a process of that number runs on this machine."""
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def aside(path: Path) -> Path:
@@ -141,8 +144,6 @@ def remove_leftovers(folder: Path) -> None:
 def _left(path: Path, named: re.Match[str]) -> bool:
     if named["host"] == host():
         return not alive(int(named["pid"]))
-    if named["host"] is None and alive(int(named["pid"])):
-        return False
     with suppress(OSError):
         return time.time() - path.lstat().st_mtime > UNTOUCHED_S
     return False

@@ -10,8 +10,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.aside import write_aside
 from bench.datasets.contract import SlideRecord
+from bench.disk import write_text
 from bench.errors import UsageError
 
 LABELS, WRITTEN = "labels.csv", "prepared.jsonl"
@@ -63,7 +63,7 @@ def write_labels(rows: list[Row], folder: Path) -> str:
     try:
         with (folder / WRITTEN).open("a", encoding="utf-8") as handle:
             handle.write("\n" + json.dumps({"wrote": LABELS, "sha256": _digest(text.encode())}) + "\n")
-        write_aside(path, text)
+        write_text(path, text)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); mend that and run the same command") from error
     return ""

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.aside import remove_dead
 from bench.converting import convert_all
 from bench.datasets.contract import Dataset, SlideRecord
+from bench.disk import remove_leftovers
 from bench.errors import UsageError
 from bench.labels import Row
 from bench.pyramid import QUALITY, Job, Provenance, provenance_of
@@ -87,7 +87,7 @@ def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: R
     photos = [p for p in plans if not p.pyramid]
     todo = [p for p in photos if not _current(p, settings)]
     writable(folder, "--to")
-    remove_dead(folder)
+    remove_leftovers(folder)
     done = Prepared(folder, kept=len(photos) - len(todo), left=len(plans) - len(photos))
     began, quality = time.perf_counter(), settings.quality or QUALITY
     jobs = {p.record.id: Job(p.record.path, str(p.target), p.mpp(settings) or 0.0, quality) for p in todo}
@@ -98,7 +98,7 @@ def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: R
             report(done.kept + done.left + done.converted + len(done.failed), len(plans))
 
     convert_all(jobs, settings.processes, settle)
-    remove_dead(folder)  # of a worker that was killed
+    remove_leftovers(folder)  # of a worker that was killed
     done.seconds = time.perf_counter() - began
     done.notes = _scale_notes(plans, settings) + done.notes
     done.rows = [_row(plan, settings) for plan in plans if plan.record.id not in done.failed]

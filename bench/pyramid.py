@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import tifffile
 
-from bench.aside import aside
+from bench.disk import replacing
 from jsma.slides.photo import load_photo
 
 TILE_PX = 256
@@ -109,7 +109,7 @@ def sha256_of(path: str) -> str:
 
 def write_pyramid(image: np.ndarray, target: Path, mpp: float, quality: int, description: str | None = None) -> None:
     """Write uint8 [h, w, 3] as 256-px JPEG tiles with levels 1, 1/2, 1/4 ... down to one tile."""
-    with aside(target) as temporary:
+    with replacing(target) as temporary:
         _write_levels(image, temporary, mpp, quality, description)
 
 

@@ -148,7 +148,7 @@ def writable(out: Path, option: str) -> Path:
     """`out`, made if need be; UsageError that names `option` where it cannot be written."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe = out / f".probe-{os.getpid()}"
+        probe = disk.aside(out / ".probe")
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bench.datasets.tiff_tables import tile_tables
+from bench.disk import write_text
 
 WHOLE_BYTES = 16 << 20  # files up to this size are read whole
 END_BYTES = 64 << 10  # of larger ones: the head, the tail,
@@ -100,13 +101,8 @@ def _save() -> None:
         return
     with _lock:
         files = {path: [*key, text] for path, (key, text) in _known.items()}
-    temporary = _place.with_name(f"{_place.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps({"version": VERSION, "files": files}))
-        os.replace(temporary, _place)
-    except OSError:  # a full or read-only disk: the next start reads the slides again
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with suppress(OSError):  # a full or read-only disk: the next start reads the slides again
+        write_text(_place, json.dumps({"version": VERSION, "files": files}))
 
 
 def _slide(path: str) -> str:

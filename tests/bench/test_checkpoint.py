@@ -15,6 +15,7 @@ import pytest
 import tifffile
 import torch
 
+from bench import disk
 from bench.checkpoint import NAME, Checkpoint
 from bench.run import Plan
 from bench.session import Request, planned
@@ -206,6 +207,19 @@ def test_what_is_damaged_or_of_another_run_is_ignored_with_a_line(tmp_path, capl
     assert said == f"{path}: {word} checkpoint; ignored, this training starts at its beginning"
     checkpoint.remove()
     assert not list(path.parent.iterdir())
+
+
+def test_what_a_killed_process_was_writing_goes_and_another_s_stays(tmp_path, monkeypatch):
+    """Names hold machine and process: two that write one checkpoint never share a file."""
+    checkpoint = Checkpoint(tmp_path / NAME, {}, every_s=0)
+    dead, living = (tmp_path / f"{NAME}.{disk.host()}-{pid}.tmp" for pid in (999_999_999, os.getppid()))
+    for path in (dead, living):
+        path.write_text("half")
+    written = []
+    monkeypatch.setattr(disk.os, "replace", lambda a, b: written.append(Path(a).name))
+    checkpoint.write(STATE)
+    assert written == [f"{NAME}.{disk.host()}-{os.getpid()}.tmp"] and living.read_text() == "half"
+    assert checkpoint.read() is None and not dead.exists() and living.exists()
 
 
 def test_a_full_disk_is_told_and_training_goes_on(tmp_path, caplog):

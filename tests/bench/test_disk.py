@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench import disk, pool
+from bench import disk
 from bench.cli import main
 from bench.demo import DemoSettings, generate
 from bench.demo.write import slide_name
 from bench.errors import UsageError
 from bench.synthetic import write as write_runs
+from bench.workers import mapped
 
 TINY = DemoSettings(slides=2, side0_px=1024)
 
@@ -139,6 +140,6 @@ def _full(item):
 
 def test_a_killed_process_of_the_pool_is_one_line():
     with pytest.raises(UsageError, match="ended from outside"):
-        list(pool.mapped(_killed, [1, 2], 2))
+        list(mapped(_killed, [1, 2], 2))
     with pytest.raises(OSError, match="No space left"):
-        list(pool.mapped(_full, [1, 2], 2))
+        list(mapped(_full, [1, 2], 2))

@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from bench import cli
-from bench.aside import HOST
+from bench.disk import host
 from tests.bench.datasets import layouts
 
 
@@ -127,8 +127,8 @@ def test_what_dead_processes_left_goes_and_what_the_living_write_stays(tmp_path,
     to.mkdir()
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    dead, mine = (to / f".a.tif.{HOST}.{pid}.jsma-tmp" for pid in (gone.pid, os.getpid()))
-    elsewhere, users = to / f".a.tif.0123abcd.{gone.pid}.jsma-tmp", to / f"a.tif.{gone.pid}.tmp"
+    dead, mine = (to / f"a.tif.{host()}-{pid}.tmp" for pid in (gone.pid, os.getpid()))
+    elsewhere, users = to / f"a.tif.0123abcd-{gone.pid}.tmp", to / f"a.tif.{gone.pid}.tmp"
     for path in (dead, mine, elsewhere, users):
         path.write_text("half")
     assert command(csv, "--to", to, "--mpp", 0.5)[0] == 0
