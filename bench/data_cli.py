@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.bars import Bars
+from bench.disk import writing
 from bench.errors import PARTIAL, UsageError
 from bench.options import at_most_one, in_range
 
@@ -123,7 +124,7 @@ def fetch(
     source, _ = source_named(dataset)
     settings = FetchSettings(endpoint, keep_archives, only, Patience(attempts, wait_s))
     bars = Bars(sizes=True)
-    with bars.progress:
+    with bars.progress, writing({"--data": data}):
         done = fetch_all(source, data, settings, ask, bars)
     received = sum(d.received_bytes for d in done.downloads.values())
     resumed = sum(d.resumed for d in done.downloads.values())
@@ -218,12 +219,16 @@ def show(
     count: Annotated[int, typer.Option(min=1, help="Slides on it.")] = 16,
 ) -> None:
     """Contact sheet with the evidence outlined."""
+    from bench.picture import check_picture
     from bench.sheet import contact_sheet
 
+    if png is not None:  # before slides are made
+        check_picture(png)
     bars = Bars()
     with bars.progress:
         dataset = _dataset(what, data, preset, bars)
     target = png or Path(f"{dataset.name}.png")
+    check_picture(target)
     if dataset.name == "demo":  # its sheet shows a site at every magnification, too
         from bench.demo import contact_sheet as demo_sheet
 

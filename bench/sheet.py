@@ -11,6 +11,7 @@ from shapely.geometry.base import BaseGeometry
 
 from bench.datasets.contract import Dataset, SlideRecord
 from bench.evidence import annotation_exists, load_evidence
+from bench.picture import write_picture
 from jsma.slides import Regions, SlideError, open_slide
 
 SIDE_PX, TITLE_PX, COLUMNS = 320, 40, 4
@@ -19,7 +20,7 @@ LINE_PX = 2
 
 
 def contact_sheet(dataset: Dataset, png: Path, count: int) -> list[str]:
-    """Write `png` with `count` slides, in turn from each class and part; returns the ids. SlideError if unwritable."""
+    """Write `png` with `count` slides, in turn from each class and part; returns the ids."""
     records = dataset.limited(count).records
     kinds: list[str] = []
     cells = [_cell(record, kinds) for record in records]
@@ -30,8 +31,7 @@ def contact_sheet(dataset: Dataset, png: Path, count: int) -> list[str]:
     for k, kind in enumerate(kinds):
         _write(legend, kind, 8 + k * 180, 26, COLOURS[k % len(COLOURS)])
     sheet = np.concatenate([legend, *rows] if kinds else rows)
-    if not cv2.imwrite(str(png), sheet[..., ::-1]):
-        raise SlideError(f"{png}: cannot be written; choose another file with --png")
+    write_picture(sheet, png)
     return [r.id for r in records]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from bench.picture import write_picture
 from jsma.slides import Regions, open_slide
 
 MPPS = (0.5, 1.0, 2.0, 4.0)
@@ -18,7 +19,7 @@ def contact_sheet(folder: Path, png: Path, count: int = 8) -> None:
     """Write `png`: a row per slide, the overview (512 px) and a site at 20x, 10x, 5x and 2.5x."""
     with (folder / "labels.csv").open() as handle:
         records = list(csv.DictReader(handle))[:count]
-    cv2.imwrite(str(png), np.concatenate([_row(folder, r) for r in records])[..., ::-1])
+    write_picture(np.concatenate([_row(folder, r) for r in records]), png)
 
 
 def _row(folder: Path, record: dict[str, str]) -> np.ndarray:

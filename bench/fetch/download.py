@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import requests
 
+from bench.disk import write_text
 from bench.fetch.listing import TIMEOUT_S, RemoteFile
 
 CHUNK_BYTES = 1 << 20
@@ -53,7 +54,10 @@ def target_path(folder: Path, path: str) -> Path:
 
 
 def download(file: RemoteFile, folder: Path, patience: Patience, report: Report | None = None) -> Download:
-    """Bring `file` to `folder`. A file of the right size that is there is kept; a `.part` is gone on with."""
+    """Bring `file` to `folder`. A file of the right size that is there is kept; a `.part` is gone on with.
+
+    Only the process that has claimed the file may call this: every process goes on with the same `.part`.
+    """
     target = target_path(folder, file.path)
     done = Download(target)
     if (
@@ -63,11 +67,10 @@ def download(file: RemoteFile, folder: Path, patience: Patience, report: Report 
     ):
         return done
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.part")
     if file.content is not None:
-        part.write_text(file.content, encoding="utf-8")
-        os.replace(part, target)
+        write_text(target, file.content)
         return done
+    part = target.with_name(f"{target.name}.part")
     for fresh in (False, True):
         _complete(file, part, patience, done, report)
         found = checksum_of(part, file.checksum) if file.checksum else None

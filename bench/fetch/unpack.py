@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from bench.disk import aside, remove_leftovers
+
 MAX_RATIO = 100  # unpacked to packed; photographs and slides stay below 3
 SMALL_BYTES = 100_000_000  # an archive may always unpack to so much
 CHUNK_BYTES = 1 << 20
@@ -27,7 +29,8 @@ def unpack(archive: Path, folder: Path, report: Report | None = None) -> list[Pa
     UnpackError: paths that are absolute or climb out, links, encryption, a size that is out of proportion or does
     not fit the disk, damage, a file in the way that is another.
     """
-    scratch = folder / f".unpacking-{archive.name}"
+    remove_leftovers(folder)
+    scratch = aside(folder / f".unpacking-{archive.name}")
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         with zipfile.ZipFile(archive) as zipped:

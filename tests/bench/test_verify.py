@@ -1,14 +1,17 @@
 """`data verify` finds every defect that is planted, names the slide, and finds nothing in a clean set."""
 
+import errno
 import json
+import os
 import sys
 
 import cv2
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
-from bench import cli
+from bench import cli, disk
 from bench.datasets import Dataset, SlideRecord, load_dataset, source_named
 from bench.datasets.labelled import load
 from bench.verify import VerifySettings, verify
@@ -175,6 +178,38 @@ def test_show_outlines_the_masks(command, tmp_path):
     assert red[40:, :960].sum() > 3 * 300, "outlines of the first three slides"
     code, _, err = command("data", "show", csv, "--png", tmp_path / "no" / "where.png")
     assert code == 2 and "cannot be written" in err
+
+
+def test_show_writes_over_its_own_pictures_only(command, tmp_path):
+    csv, png = layouts.labelled(tmp_path, clean(tmp_path, 2)), tmp_path / "sheet.png"
+    for _ in range(2):  # its own
+        assert command("data", "show", csv, "--png", png)[0] == 0
+    Image.fromarray(layouts.tissue(1)).save(tmp_path / "mine.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "text.png").write_text("notes")
+    (tmp_path / "folder.png").mkdir()
+    os.symlink(tmp_path / "mine.png", tmp_path / "link.png")
+    os.symlink(tmp_path / "gone.png", tmp_path / "nowhere.png")
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    cases = {"mine.png": "was not written by", "pipe.png": "was not written by", "text.png": "was not written by",
+             "folder.png": "is a folder", "link.png": "was not written by", "nowhere.png": "was not written by",
+             "sheet.jpg": "ends in .png", csv.name: "ends in .png"}  # fmt: skip
+    for name, words in cases.items():
+        code, _, err = command("data", "show", csv, "--png", tmp_path / name)
+        assert code == 2 and words in err and f"--png {tmp_path / name}" in err and len(err.splitlines()) == 1, name
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+    assert os.path.islink(tmp_path / "nowhere.png")
+
+
+def test_a_picture_is_whole_or_not_there(command, tmp_path, monkeypatch):
+    csv, png = layouts.labelled(tmp_path, clean(tmp_path, 2)), tmp_path / "sheet.png"
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk, "sync", full)
+    code, _, err = command("data", "show", csv, "--png", png)
+    assert code == 2 and "No space left" in err and len(err.splitlines()) == 1 and not png.exists()
 
 
 def test_mistakes(command, tmp_path):

@@ -2,12 +2,15 @@
 
 import io
 import json
+import os
 import sys
 import zipfile
 
+import psutil
 import pytest
 
-from bench import cli
+from bench import cli, disk
+from bench.claim import Claims, Owner
 from bench.fetch import download as downloading
 from tests.bench.datasets import layouts
 from tests.bench.fetch.server import Server
@@ -30,7 +33,8 @@ def command(monkeypatch, capsys):
         with pytest.raises(SystemExit) as stopped:
             cli.main()
         out, err = capsys.readouterr()
-        return int(stopped.value.code or 0), out, err
+        told = [line for line in err.splitlines(keepends=True) if not line.startswith("downloading: ")]  # progress
+        return int(stopped.value.code or 0), out, "".join(told)
 
     return run
 
@@ -143,6 +147,52 @@ def test_fetching_again_asks_nothing_of_the_server(server, archive, command, tmp
     assert server.asked[path] == 1
     code, out, _ = command("data", "info", "bach", "--data", tmp_path)
     assert code == 0 and "here: 36 slides" in out
+
+
+def claimed(folder, name, pid, started):
+    """A claim of the process on the file; returns the part that it was writing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    owner = Owner(pid, disk.host(), "here", started)
+    (folder / f"{name}.claim").write_text(json.dumps(vars(owner)))
+    return folder / f"{name}.part"
+
+
+def test_what_another_process_is_fetching_is_left_to_it(server, archive, command, tmp_path):
+    path = server.zenodo(RECORD, ARCHIVE, archive)
+    other = psutil.Process(os.getppid())
+    part = claimed(tmp_path / "bach", ARCHIVE, other.pid, other.create_time())
+    part.write_bytes(archive[:1000])
+    arguments = ["data", "fetch", "bach", "--data", tmp_path, "--from", server.url, *QUICK]
+    code, _, err = command(*arguments)
+    assert code == 3 and f"process {other.pid} on here is fetching it" in err and len(err.splitlines()) == 1
+    assert part.read_bytes() == archive[:1000] and not server.asked[path], "not a byte of it was touched"
+    claimed(tmp_path / "bach", ARCHIVE, 999_999_999, 1.0)  # it was killed
+    code, out, err = command(*arguments)
+    assert code == 0 and "1 resumed" in out and fetched_whole(tmp_path), err
+    assert leftovers(tmp_path) == [] and not list((tmp_path / "bach").glob("*.claim"))
+
+
+def test_what_another_process_fetched_meanwhile_is_not_fetched_again(server, archive, command, tmp_path, monkeypatch):
+    path = server.zenodo(RECORD, ARCHIVE, archive)
+    arguments = ["data", "fetch", "bach", "--data", tmp_path, "--from", server.url, *QUICK]
+    take = Claims.take
+
+    def late(claims, name):
+        if not (tmp_path / "bach" / f".{ARCHIVE}-unpacked").exists():
+            (tmp_path / "bach" / f".{ARCHIVE}-unpacked").write_text("")
+        return take(claims, name)
+
+    monkeypatch.setattr(Claims, "take", late)
+    assert command(*arguments)[0] == 0 and not server.asked[path]
+
+
+def test_a_damaged_note_of_the_licence_is_asked_again(server, archive, command, tmp_path):
+    server.zenodo(RECORD, ARCHIVE, archive)
+    (tmp_path / "bach").mkdir()
+    (tmp_path / "bach" / "licence-accepted.json").write_text('{"dataset": ')
+    arguments = ["data", "fetch", "bach", "--data", tmp_path, "--from", server.url, "--wait-s", "0"]
+    code, _, err = command(*arguments)
+    assert code == 2 and "--accept-licence" in err and len(err.splitlines()) == 1
 
 
 def test_licence_is_asked_once(server, archive, command, tmp_path):
