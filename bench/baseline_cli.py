@@ -72,7 +72,7 @@ def calibrate(
         how = _conditions(data, device, (blocks, samples, workers), "cpu", bars)
         floors = measured(SOLO, how)
     machine = fingerprint(how.rig.slides)
-    others = [n for n in stored.noise if (n["machine"], n["device"]) != (machine, device)]
+    others = [n for n in stored.noise if (n.get("machine"), n.get("device")) != (machine, device)]
     store(replace(stored, noise=[*others, {"machine": machine, "device": device, "floors": floors}]), baseline)
     if as_json:
         print(json.dumps(floors, indent=1))

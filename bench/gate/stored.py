@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from bench.disk import write_text
 from bench.errors import NotComparableError, UsageError
+from bench.gate.probe.clocks import CLOCKS
 from bench.gate.probe.workload import Sizes
 
 FORMAT = 1
@@ -42,29 +45,42 @@ class Baseline:
     def floor(self, machine: dict[str, str], device: str, clock: str, operation: str) -> float:
         """The noise floor of an operation on `machine`; 0 where it was not calibrated."""
         for entry in self.noise:
-            if entry["machine"] == machine and entry["device"] == device:
-                return float(entry["floors"].get(clock, {}).get(operation, 0.0))
+            if (entry.get("machine"), entry.get("device")) == (machine, device):
+                return float(entry.get("floors", {}).get(clock, {}).get(operation, 0.0))
         return 0.0
 
 
 def load(path: Path) -> Baseline:
     """The stored baseline. UsageError where there is none, or a damaged one; NotComparableError for another format."""
+    if path.exists() and not path.is_file():  # a FIFO is not opened: that would wait for ever
+        raise _no_baseline(path, "no regular file")
     try:
-        text = path.read_text()
+        content = path.read_bytes()
     except OSError as error:
         raise UsageError(
             f"no baseline at {path} ({error.strerror}); make one with `jsma-bench baseline save --baseline {path}`, "
             "or compare two revisions with --against REV"
         ) from error
     try:
-        found = json.loads(text)
-        if not isinstance(found, dict):
-            raise TypeError("not an object")
-        if found.get("format") != FORMAT:
-            raise NotComparableError(f"{path}: format {found.get('format')}, this version reads {FORMAT}; save it anew")
-        return Baseline(**found)
-    except (TypeError, json.JSONDecodeError) as error:
-        raise UsageError(f"{path}: not a baseline ({error}); restore it, or save a new one") from error
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:  # no text, no JSON, nested without end
+        raise _no_baseline(path, str(error)) from error
+    if not isinstance(found, dict) or "format" not in found:
+        raise _no_baseline(path, "no JSON object with a format")
+    if found["format"] != FORMAT:
+        raise NotComparableError(f"{path}: format {found['format']}, this version reads {FORMAT}; save it anew")
+    try:
+        stored = TypeAdapter(Baseline).validate_python(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _no_baseline(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if not all(clock in one for one in (stored.seconds, stored.ratios) for clock in CLOCKS):
+        raise _no_baseline(path, f"seconds and ratios of {' and '.join(CLOCKS)} are not in it")
+    return stored
+
+
+def _no_baseline(path: Path, reason: str) -> UsageError:
+    return UsageError(f"--baseline {path}: not a baseline ({reason}); restore it, or save a new one")
 
 
 def known_noise(path: Path) -> list[dict[str, Any]]:
@@ -79,7 +95,7 @@ def check_free(path: Path) -> None:
     """UsageError where something is at `path` that is no baseline, of this version or an older one."""
     if path.exists():
         with suppress(OSError, ValueError):
-            found = json.loads(path.read_bytes())
+            found = json.loads(path.read_bytes()) if path.is_file() else None
             if isinstance(found, dict) and "format" in found:
                 return
         raise UsageError(f"--baseline {path}: is there and is no baseline, and is not overwritten; choose another file")

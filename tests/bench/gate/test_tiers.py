@@ -1,6 +1,7 @@
 """The three tiers against a stored baseline, on simulated times: what fails, is looked at again, is refused."""
 
 import json
+import os
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from bench.gate.probe.clocks import CLOCKS
 from bench.gate.probe.operations import OPERATIONS, RATIOS
 from bench.gate.probe.workload import Sizes
 from bench.gate.process import ROOT, Rig
-from bench.gate.stored import known_noise, load, save
+from bench.gate.stored import check_free, known_noise, load, save
 
 COUNTERS = {name: {"tiles": 3, "patches": 2} for name in OPERATIONS}
 
@@ -165,6 +166,19 @@ def test_files_that_are_no_baseline(stored, tmp_path):
         path.write_text(text)
         with pytest.raises(UsageError, match="not a baseline"):
             load(path)
+    good = asdict(stored)
+    for content in (b"\x89PNG\r\n\x1a\n\x00\xff", "café".encode("latin-1"), b"[" * 100_000,
+                    *(json.dumps({**good, **harm}).encode() for harm in (
+                        {"counters": "many"}, {"seconds": {"cpu": {"draw": "fast"}}}, {"ratios": {}}))):  # fmt: skip
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match="not a baseline") as raised:
+            load(path)
+        assert "\n" not in str(raised.value) and f"--baseline {path}" in str(raised.value)
+        assert known_noise(path) == []
+    os.mkfifo(tmp_path / "pipe")
+    for one in (load, check_free):
+        with pytest.raises(UsageError, match="no regular file|no baseline"):
+            one(tmp_path / "pipe")
     path.write_text(json.dumps({"format": 99}))
     with pytest.raises(NotComparableError, match="format 99"):
         load(path)
