@@ -28,7 +28,7 @@ def of_a_slide(error: Exception) -> bool:
     a full disk or memory is the machine's.
     """
     if isinstance(error, ContractError):
-        return isinstance(error.__cause__, ValueError)
+        return isinstance(error.__cause__, ValueError) and not isinstance(error.__cause__, UsageError)
     if isinstance(error, OSError):
         return error.errno not in NOT_THE_SLIDE
     return not isinstance(error, (UsageError, EvidenceRefusedError))

@@ -6,7 +6,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -16,11 +16,13 @@ from baselines.contract import Outcome, Strategy, ask
 from bench.cache import WARM, prepare
 from bench.datasets import Dataset, SlideRecord
 from bench.energy import meter_of
+from bench.errors import UsageError
 from bench.evidence.shares import evidence_for
 from bench.failing import Failure, of_a_slide
 from bench.looks import Album, keep, wanted
 from bench.where import evidence_of, where_looked
 from jsma.encoder import Encoder
+from jsma.errors import ContractError, EvidenceRefusedError
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
 from jsma.scale import FeatureScale
@@ -39,6 +41,28 @@ class Contestant:
     album: Album | None = None
 
 
+OF_ONE = (ContractError, EvidenceRefusedError, UsageError)
+"""Errors of one contestant, where no slide is at fault."""
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """failed: slide -> why nobody has a prediction of it; ended: strategy -> the error that ended it, and it alone."""
+
+    failed: dict[str, str]
+    ended: dict[str, Exception]
+
+
+@dataclass
+class _Turns:
+    """What the contestants said of one slide. doubtful: those that raised what may be the slide's fault, or theirs."""
+
+    slide: str
+    asked: int = 0
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    doubtful: dict[str, Exception] = field(default_factory=dict)
+
+
 Open = Callable[[SlideRecord], Slide]
 
 
@@ -53,40 +77,75 @@ def sampling_seed(seed: int, slide: str) -> int:
 
 def infer(contestants: dict[str, Contestant], records: list[SlideRecord], dataset: Dataset, view: ViewSettings,
           open_record: Open, seed: int, report: Callable[[int, int], None],
-          cache: str = WARM) -> dict[str, str]:  # fmt: skip
-    """Predict every slide with every contestant; returns the slides that failed, with the reason.
+          cache: str = WARM) -> Inferred:  # fmt: skip
+    """Predict every slide with every contestant; the predictions go to their `rows`.
 
     The file is read beforehand, so that all find it in the page cache ("warm"), or dropped from it before each
     prediction ("cold"); the order of the contestants is drawn anew for every slide. One unrecorded slide warms the
-    networks up.
+    networks up. A slide that cannot be read is failed for all; a contestant that breaks its contract is ended, and the
+    others go on.
     """
-    failed: dict[str, str] = {}
-    order = random.Random(seed)
-    names = list(contestants)
+    found, order = Inferred({}, {}), random.Random(seed)
+    names, withheld = list(contestants), list[_Turns]()
     if records:
         _warm_up(contestants, records[0], view, open_record, seed)
     for number, record in enumerate(records):
+        names = [name for name in names if name not in found.ended]
         order.shuffle(names)
+        turns = _Turns(record.id)
         try:
-            states, rows = {}, {}
             for name in names:
-                states[name] = prepare(record.path, cache) if cache != WARM or not states else WARM
-                rows[name] = _one(contestants[name], record, dataset, view, open_record, seed)
-        except Failure as error:
+                state = prepare(record.path, cache) if cache != WARM or not turns.asked else WARM
+                turns.asked += 1
+                try:
+                    row = _one(contestants[name], record, dataset, view, open_record, seed)
+                    turns.rows[name] = {**row, "turn": len(turns.rows), "cache": state}
+                except OF_ONE as error:
+                    (turns.doubtful if of_a_slide(error) else found.ended)[name] = error
+        except (SlideError, OSError) as error:
             if not of_a_slide(error):
                 raise
-            failed[record.id] = str(error)
+            found.failed[record.id] = str(error)
         else:
-            for position, (name, row) in enumerate(rows.items()):
-                contestants[name].rows.append({**row, "turn": position, "cache": states[name]})
-            _keep_looks(contestants, record, open_record)
+            if turns.doubtful:
+                withheld.append(turns)
+            else:
+                _add(turns, contestants)
+                _keep_looks([contestants[name] for name in turns.rows], record, open_record)
         report(number + 1, len(records))
-    return failed
+    _settle(withheld, contestants, found, [record.id for record in records])
+    return found
 
 
-def _keep_looks(contestants: dict[str, Contestant], record: SlideRecord, open_record: Open) -> None:
+def _add(turns: _Turns, contestants: dict[str, Contestant]) -> None:
+    for name, row in turns.rows.items():
+        contestants[name].rows.append(row)
+
+
+def _settle(withheld: list[_Turns], contestants: dict[str, Contestant], found: Inferred, order: list[str]) -> None:
+    """Whose fault it was that a contestant raised a ValueError: the slide's, where it works on another.
+
+    One that raises it on each of several slides is ended, and the others get their predictions back.
+    """
+    works = {name for name, one in contestants.items() if one.rows} | {name for t in withheld for name in t.rows}
+    for name in contestants.keys() - works:
+        errors = [turns.doubtful[name] for turns in withheld if name in turns.doubtful]
+        if len(errors) > 1:
+            found.ended.setdefault(name, errors[0])
+    for turns in withheld:
+        own = [error for name, error in turns.doubtful.items() if name not in found.ended]
+        if own:
+            found.failed[turns.slide] = str(own[0])
+        else:
+            _add(turns, contestants)
+    place = {slide: number for number, slide in enumerate(order)}
+    for contestant in contestants.values():
+        contestant.rows.sort(key=lambda row: place[row["slide"]])
+
+
+def _keep_looks(contestants: list[Contestant], record: SlideRecord, open_record: Open) -> None:
     """After all were timed on this slide: read again, unmetered, what the report is to show."""
-    albums = [contestant.album for contestant in contestants.values()]
+    albums = [contestant.album for contestant in contestants]
     if wanted(albums):
         with suppress(SlideError, OSError), open_record(record) as slide:  # a picture less, and no result
             keep(albums, slide)
@@ -97,8 +156,8 @@ def _warm_up(contestants: dict[str, Contestant], record: SlideRecord, view: View
     for contestant in contestants.values():
         try:
             _predict(contestant, record, view, open_record, seed)
-        except Failure:
-            return  # the slide is tried again, and listed, in its turn
+        except (*Failure, *OF_ONE):
+            continue  # the slide is tried again, and the failure told, in its turn
 
 
 @torch.no_grad()

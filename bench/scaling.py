@@ -23,6 +23,7 @@ from bench.datasets import Dataset, SlideRecord
 from bench.demo import CLASSES, DemoSettings, generate
 from bench.demo.write import slide_name
 from bench.entry import command
+from bench.errors import UsageError
 from bench.infer import Contestant, infer
 from bench.rundir import environment
 from bench.settings import RunSettings
@@ -55,9 +56,9 @@ def measure(side0_px: int, names: Sequence[str], rounds: int, data: Path, settin
         strategy = strategy_class(name, "scaling")(StrategySettings(), encoder.dim, len(dataset.classes), Meter())
         contestants[name] = Contestant(strategy, encoder, [])
     records = [small, *[record] * rounds]
-    failed = infer(contestants, records, dataset, settings.view, lambda r: open_slide(r.path), 0, lambda *_: None)
-    for slide, reason in failed.items():
-        raise typer.BadParameter(f"{slide}: {reason}")
+    found = infer(contestants, records, dataset, settings.view, lambda r: open_slide(r.path), 0, lambda *_: None)
+    for reason in [*(f"{slide}: {why}" for slide, why in found.failed.items()), *map(str, found.ended.values())]:
+        raise UsageError(reason)
     rows = [{"strategy": name, **row} for name, c in contestants.items() for row in c.rows[1:]]
     return pd.DataFrame(rows).assign(side0_px=side0_px)
 

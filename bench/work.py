@@ -147,7 +147,7 @@ class Work:
             return
         for contestant in contestants.values():
             contestant.album = album(parts["test"], seed)
-        failed = infer(
+        found = infer(
             contestants,
             parts["test"],
             runner.dataset,
@@ -157,9 +157,11 @@ class Work:
             lambda done, total: runner.report(f"seed {seed}: inference, interleaved", done, total),
             runner.settings.cache,
         )
-        runner.failed.update(failed)
+        runner.failed.update(found.failed)
+        self.ended.update(found.ended)
         for name, contestant in contestants.items():
-            self._keep(mine[name], contestant, failed)
+            if name not in found.ended:
+                self._keep(mine[name], contestant, found.failed)
 
     def _keep(self, directory: RunDirectory, contestant: Contestant, failed: dict[str, str]) -> None:
         """Store the run; one without a prediction is not complete, its training is kept."""

@@ -47,8 +47,9 @@ def said(records, seed):
     encoder = build_encoder(EncoderSettings("test_resnet", pretrained=None), seed=0)
     dice = Contestant(Dice(StrategySettings(), encoder.dim, 2, Meter()), encoder, [])
     data = Dataset("d", ("a", "b"), tuple(records))
-    assert infer({"dice": dice}, records, data, VIEW, lambda r: open_slide(r.path, in_process=True), seed,
-                 lambda *_: None) == {}  # fmt: skip
+    found = infer({"dice": dice}, records, data, VIEW, lambda r: open_slide(r.path, in_process=True), seed,
+                  lambda *_: None)  # fmt: skip
+    assert not found.failed and not found.ended
     return {row["slide"]: row["prob_a"] for row in dice.rows}
 
 

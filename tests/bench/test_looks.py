@@ -38,7 +38,7 @@ def inferred(record, names, albums, open_it=None):
         contestants[name] = Contestant(strategy, encoder, [], album=albums.get(name))
     dataset = Dataset("d", ("a", "b"), (record,))
     open_it = open_it or (lambda r: open_slide(r.path, in_process=True))
-    assert infer(contestants, [record], dataset, VIEW, open_it, 0, lambda *_: None) == {}
+    assert not infer(contestants, [record], dataset, VIEW, open_it, 0, lambda *_: None).failed
     return contestants
 
 

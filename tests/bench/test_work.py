@@ -3,13 +3,15 @@
 import json
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
 
-from bench import work
+from baselines.contract import ask
+from bench import infer, work
 from bench.claim import Claims
 from bench.datasets import Dataset, SlideRecord
 from bench.errors import UsageError
@@ -18,6 +20,7 @@ from bench.run import Plan, Runner
 from bench.settings import RunSettings, TrainSettings
 from jsma import JSMASettings
 from jsma.encoder import EncoderSettings
+from jsma.errors import ContractError
 from jsma.metered import ViewSettings
 from jsma.slides import DamagedSlideError, open_slide
 from tests.bench.test_record import recorded
@@ -142,6 +145,39 @@ def test_one_strategy_that_cannot_work_does_not_end_the_others(dataset, tmp_path
     with pytest.raises(UsageError, match="multiple of heads"):
         Quiet(dataset, tmp_path).run(Plan(("mean",), (0,)))
     assert not list(tmp_path.glob("*.claim"))
+
+
+BREAKS = {  # what overview raises at inference: on these slides, with this cause
+    "contract, on the second": ({"s7"}, None, "ended"),
+    "contract, on every slide": ({"s6", "s7"}, None, "ended"),
+    "a setting": ({"s6", "s7"}, UsageError("width"), "ended"),
+    "any error, on every slide": ({"s6", "s7"}, ValueError("shape"), "ended"),
+    "any error, on one slide": ({"s6"}, ValueError("shape"), "failed"),
+}
+
+
+@pytest.mark.parametrize("case", BREAKS)
+def test_a_strategy_that_breaks_at_inference_ends_alone(case, dataset, tmp_path, monkeypatch):
+    slides, cause, what = BREAKS[case]
+
+    def breaking(strategy, asked, generator):
+        if strategy.name == "overview" and asked[0].id in slides:
+            raise ContractError(f"strategy 'overview', slide {asked[0].id}: logits are nan") from cause
+        return ask(strategy, asked, generator)
+
+    monkeypatch.setattr(infer, "ask", breaking)
+    made = Quiet(dataset, tmp_path).run(Plan(("random", "overview", "mean"), (0, 1)))
+    kept = {"random": 2, "mean": 2} if what == "ended" else {"random": 2, "mean": 2, "overview": 2}
+    runs = load_all(made.runs).runs
+    assert Counter(run.strategy for run in runs) == kept
+    wanted = ["s6", "s7"] if what == "ended" else ["s7"]
+    assert all(list(run.predictions["slide"]) == wanted for run in runs)
+    assert list(made.ended) == (["overview"] if what == "ended" else [])
+    assert list(made.failed) == ([] if what == "ended" else ["s6"])
+    if what == "ended":
+        assert "logits are nan" in made.ended["overview"] and len(list(tmp_path.glob("*.partial"))) == 1
+        with pytest.raises(ContractError, match="logits are nan"):  # code 2 where no other goes on
+            Quiet(dataset, tmp_path).run(Plan(("overview",), (0,)))
 
 
 def test_what_another_process_makes_is_awaited_and_taken_over(dataset, tmp_path, monkeypatch):
