@@ -21,6 +21,7 @@ FINER = 1.02  # a slide this little coarser than a magnification still serves it
 AS_FILED = 1.15  # ratio of two scales of one slide up to which they agree
 BY_POWER = 1.5  # where the file names its objective only: 20x is .5 um/px in name
 AS_PUBLISHED = 1.25
+SHOWN = 50  # findings that `run` prints; `data verify` prints any number
 _KINDS = {"no micrometres per pixel": "no mpp", "all black": "black tiles"}
 
 Opener = Callable[[SlideRecord], Slide]
@@ -74,7 +75,9 @@ class Quick:
 def refuse(name: str, findings: Sequence[Finding]) -> None:
     """FindingsError with a line for each of `findings`, if there is one."""
     if findings:
-        lines = "".join(f"\n{finding}" for finding in findings)
+        shown = "".join(f"\n{finding}" for finding in findings[:SHOWN])
+        more = len(findings) - SHOWN
+        lines = shown + (f"\nand {more} more: `jsma-bench data verify --most {len(findings)}` lists all" * (more > 0))
         raise FindingsError(
             f"dataset {name}: {len(findings)} finding(s), nothing was trained; mend them, or go on with "
             f"--accept-findings: they are recorded and stand below the tables ({NOT_LOOKED_AT} were not looked at: "
@@ -159,8 +162,11 @@ def scales(opened: Sequence[Opened], mpps: tuple[float, ...], card: Card | None)
             yield Finding("mpp", record.id, text)
         if not any(_serves(info, asked) for asked in mpps):
             useless.add(record.id)
-            coarse = f"{info.mpp:.3g} um/px is coarser than every magnification asked ({mpps})"
-            yield Finding("mpp", record.id, coarse)
+            asked = ", ".join(f"{mpp:g}" for mpp in mpps)
+            yield Finding(
+                "mpp", record.id, f"all of mpps, {asked} um/px, are finer than the slide's {info.mpp:.3g}; set mpps to "
+                f"{info.mpp:.3g} or coarser, or, if that scale is wrong, give the true one in the `mpp` column"
+            )  # fmt: skip
     rest = [(record, info) for record, info in known if record.id not in useless]
     for asked in mpps:
         coarser = [(record, info) for record, info in rest if not _serves(info, asked)]

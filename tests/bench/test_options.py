@@ -57,8 +57,8 @@ def slides(tmp_path):
         ("run --dataset demo --slides x.csv", "--dataset demo and --slides x.csv exclude each other"),
         ("sweep --dataset demo --slides x.csv", "exclude each other"),
         ("run --seeds 100000000", "--seeds 1e+08; allowed: a number of training seeds, from 1 to 1000; nearest: 1000"),
-        ("run --preset tiny --limit 1", "--limit 1: too few slides"),
-        ("run --preset tiny --limit 8", "--limit 8: too few slides"),
+        ("run --preset tiny --limit 1", "--limit 1: a class would be missing in a part; give 16 or more"),
+        ("run --preset tiny --limit 8", "--limit 8: a class would be missing in a part; give 16 or more"),
         ("compare --to-accuracy 95", "--to-accuracy 95; allowed: an accuracy, from 0 to 1; nearest: 1"),
         ("compare --to-accuracy nan", "--to-accuracy nan; "),
         ("compare --budget-seconds -1", "--budget-seconds -1; "),
@@ -106,6 +106,13 @@ def test_what_no_slide_can_give_says_why(said, slides, more, words):
     assert code == 2 and words in lines.splitlines()[-1], lines
 
 
+def test_of_thousands_of_findings_the_first_are_printed(said, slides, monkeypatch):
+    monkeypatch.setattr("bench.verify.quick.SHOWN", 3)
+    code, lines = own(said, slides, "--set", "mpps=[0.1]")
+    assert code == 2 and len(lines.splitlines()) == 5
+    assert lines.splitlines()[-1] == "and 9 more: `jsma-bench data verify --most 12` lists all"
+
+
 def test_a_scale_that_is_wrong_says_so(said, slides):
     slides.write_text(slides.read_text().replace(",0.5", ",19"))
     code, lines = own(said, slides)
@@ -114,7 +121,7 @@ def test_a_scale_that_is_wrong_says_so(said, slides):
 
 def test_magnifications_that_slides_lack_are_told_in_one_line(said, slides):
     slides.write_text(slides.read_text().replace("s3.tif,b,0.5", "s3.tif,b,1.2"))
-    code, lines = own(said, slides, "--set", "mpps=[0.25,1,2]")
+    code, lines = own(said, slides, "--set", "mpps=[0.25,1,2]", "--accept-findings")
     told = [line for line in lines.splitlines() if line.startswith("note: magnifications")]
     assert code == 0 and len(told) == 1, lines
     assert "0.25 um/px on 12, 1 um/px on 1 of 12 slides" in told[0]
