@@ -11,9 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 DECIDES = (
     "jsma", "baselines", "bench/datasets", "bench/demo", "bench/evidence", "bench/cache.py", "bench/calibrate.py",
-    "bench/checkpoint.py", "bench/energy.py", "bench/failing.py", "bench/infer.py", "bench/megapixel.py",
-    "bench/prepare.py", "bench/pyramid.py", "bench/resume.py", "bench/run.py", "bench/settings.py",
-    "bench/train.py", "bench/where.py",
+    "bench/checkpoint.py", "bench/converting.py", "bench/energy.py", "bench/failing.py", "bench/infer.py",
+    "bench/megapixel.py", "bench/prepare.py", "bench/pyramid.py", "bench/resume.py", "bench/run.py",
+    "bench/settings.py", "bench/strategies.py", "bench/train.py", "bench/where.py",
 )  # fmt: skip
 """What makes slides, trains, infers and measures; not what reads finished runs (tables, reports, the gate)."""
 

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from jsma.checked import Count, Seed, Share, checked
 
-Side0 = Annotated[int, Field(ge=1024, le=100_000, multiple_of=64)]
-"""Of a generated slide, level-0 pixels."""
+Side0 = Annotated[int, Field(ge=64, le=100_000)]
+"""Of a generated slide, level-0 pixels; the dataset says which of them it can make."""
 Variant = Literal["both", "cytology", "architecture"]
 
 

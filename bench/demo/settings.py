@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bench.presets import Side0, Variant
+from bench.presets import Variant
 from jsma.checked import Count, Mpp, Seed, Share, checked
 
 CLASSES: dict[str, dict[tuple[bool, bool], str]] = {
@@ -31,7 +31,7 @@ class DemoSettings:
     """
 
     slides: Count = 120
-    side0_px: Side0 = 2048
+    side0_px: Annotated[int, Field(ge=1024, le=100_000, multiple_of=64)] = 2048
     mpp: Mpp = 0.5
     hint: Share = 0.8
     evidence_share: Share = 0.3

@@ -139,7 +139,8 @@ def test_finetuned_trains_the_encoder_and_saves_and_restores_it(folder, finetune
 def test_each_regime_has_its_row(frozen, finetuned, folder):
     rows = {(row["strategy"], row["regime"]): row for row in compare(load_runs(folder / "runs"))}
     assert len(rows) == 4 + 2 and all(row["runs"] == 1 for row in rows.values())
-    assert cells(rows["mean", "finetuned"])[1] == "mean, finetuned" and cells(rows["mean", "frozen"])[1] == "mean"
+    assert cells(rows["mean", "finetuned"])[1] == "mean@1um, finetuned"
+    assert cells(rows["mean", "frozen"])[1] == "mean@1um"
 
 
 def test_no_candidate_starts_from_the_encoder_that_another_trained(folder, frozen):

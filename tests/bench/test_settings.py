@@ -93,7 +93,7 @@ def test_the_nearest_value_is_one_that_is_taken(own, name):
         ("width=-1", "width is -1; .*; nearest: 1"),
         ("min_tissue=2", "min_tissue is 2; .*; nearest: 1"),
         ("patch_px=100000", "patch_px is 100000; .*; nearest: 4096"),
-        ("side0_px=1100", "side0_px is 1100; .*in steps of 64; nearest: 1088"),
+        ("side0_px=63", "side0_px is 63; .*; nearest: 64"),
         ("variant=architectural", "variant is 'architectural'; .*; nearest: architecture"),
         ("estimator=desraj", "estimator is 'desraj'; .*; nearest: des-raj"),
         ("frozen=no", "frozen is 'no'; allowed: true or false"),

@@ -125,7 +125,7 @@ def test_without_data_one_line_says_all(name, command, tmp_path):
     source, _ = source_named(name)
     data = tmp_path / "data"
     code, out, err = command("run", "--dataset", name, "--data", data)
-    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert (code, out, len(err.splitlines())) == (2, "", 2) and err.startswith("starting: ")
     fetch = f"with: jsma-bench data fetch {name} --data {data}"
     for words in (source.markers[0], source.card.url, "GB", source.card.licence, fetch):
         assert words in err

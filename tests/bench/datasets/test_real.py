@@ -46,7 +46,8 @@ def test_real_photos_run_through_slides(name, command, tmp_path):
     assert f"{sum(COUNTS[name].values())} converted" in out
     prepared = load(tmp_path / name / "labels.csv")
     assert {c: sum(r.label == c for r in prepared.records) for c in prepared.classes} == COUNTS[name]
-    code, out, err = command("run", "--slides", tmp_path / name / "labels.csv", *SMALL, "--out", tmp_path / "runs")
+    code, out, err = command("run", "--slides", tmp_path / name / "labels.csv", *SMALL, "--out", tmp_path / "runs",
+                             "--accept-findings")  # fmt: skip  a drawn part of few patients lacks a class
     assert code == 0, err
     rows = pd.read_parquet(next((tmp_path / "runs").glob("*-jsma-*/predictions.parquet")))
     assert set(rows["slide"]) == {r.id for r in prepared.split(0, 5)["test"]}

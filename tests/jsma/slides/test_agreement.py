@@ -123,7 +123,7 @@ def test_real_slides(name):
         pytest.skip(f"{name} is not in the folder of real slides (JSMA_SLIDES)")
     sizes, mpp = FACTS[name]
     if mpp is None:
-        with pytest.raises(SlideError, match="mpp="):
+        with pytest.raises(SlideError, match="`mpp` column"):
             open_slide(REAL / name)
     slides = [open_slide(REAL / name, reader=reader, mpp=None if mpp else 0.25) for reader in READERS]
     for opened in slides:

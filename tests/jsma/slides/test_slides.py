@@ -81,7 +81,7 @@ def test_upsampling_refused_with_nearest_legal_mpp(slide):
 
 def test_mpp_chain(levels, tmp_path, paint):
     bare = paint(tmp_path / "a.tif", levels, "jpeg", None)
-    with pytest.raises(SlideError, match="mpp="):
+    with pytest.raises(SlideError, match="`mpp` column"):
         open_slide(bare)
     assert open_slide(bare, mpp=0.3).info.mpp_rule == "explicit"
     tags = paint(tmp_path / "b.tif", levels, "jpeg")
