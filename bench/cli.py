@@ -15,7 +15,7 @@ from baselines import DEFAULT
 from bench.bars import Bars
 from bench.baseline_cli import baseline_app
 from bench.check_cli import check
-from bench.compare_cli import compare, print_table
+from bench.compare_cli import compare, print_table, told
 from bench.data_cli import data_app
 from bench.disk import writing
 from bench.entry import ended
@@ -147,12 +147,12 @@ def list_(
     """What there is."""
     from bench.listing import listing
 
-    rows = listing(what, out)
+    rows, damaged = listing(what, out)
     if as_json:
         print(json.dumps(rows, indent=1))
-        return
-    for row in rows:
+    for row in () if as_json else rows:
         print("  ".join(str(value) for value in row.values()))
+    told(damaged)
 
 
 def main() -> None:

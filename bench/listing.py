@@ -14,8 +14,20 @@ HOME = Path(baselines.__file__).parent
 WHAT = ("strategies", "datasets", "readers", "runs")
 
 
-def listing(what: str, out: Path) -> list[dict[str, Any]]:
-    """What there is of one of WHAT; out: folder of the runs."""
+def listing(what: str, out: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """What there is of one of WHAT, and a line for each damaged run; out: folder of the runs."""
+    if what == "runs":
+        from bench.finished import load_all
+
+        found = load_all([out])
+        return [
+            {"run": r.path.name, "dataset": r.dataset, "strategy": r.strategy, "fold": r.fold, "seed": r.seed}
+            for r in found.runs
+        ], found.damaged
+    return _known(what), []
+
+
+def _known(what: str) -> list[dict[str, Any]]:
     if what == "strategies":
         return [_strategy(name) for name in STRATEGIES]
     if what == "datasets":
@@ -26,13 +38,6 @@ def listing(what: str, out: Path) -> list[dict[str, Any]]:
         from jsma.slides import READERS
 
         return [{"name": name, "description": text} for name, text in READERS.items()]
-    if what == "runs":
-        from bench.compare import load_runs
-
-        return [
-            {"run": r.path.name, "dataset": r.dataset, "strategy": r.strategy, "fold": r.fold, "seed": r.seed}
-            for r in load_runs(out)
-        ]
     raise UsageError(f"list {what!r}; allowed: {', '.join(WHAT)}")
 
 

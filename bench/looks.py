@@ -6,6 +6,7 @@ all strategies were timed on the slide and outside of every meter.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from bench.disk import write_with
+from bench.record import LOOKS
 from jsma.slides import Regions, Slide
 
 if TYPE_CHECKING:  # whoever draws a report from what was kept needs neither
@@ -25,7 +27,7 @@ if TYPE_CHECKING:  # whoever draws a report from what was kept needs neither
 
 SLIDES, SEED = 3, 0  # how many slides of a run, and of which training seed
 MOST_PATCHES, MOST_CELLS, MAP_SIDE, THUMBNAIL_PX = 32, 1024, 256, 384
-FILE = "looks.npz"
+FILE = LOOKS
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,12 @@ def dump(looks: Sequence[Look], handle: IO[bytes]) -> None:
 
 def load(path: Path) -> list[Look]:
     """The looks in `path`; empty where there is no such file. OSError, ValueError or KeyError where it is damaged."""
-    if not path.is_file():
-        return []
-    with np.load(path, allow_pickle=False) as file:
+    return loaded(path.read_bytes()) if path.is_file() else []
+
+
+def loaded(content: bytes) -> list[Look]:
+    """The looks that `dump` wrote as `content`."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
         found = []
         for k, rest in enumerate(json.loads(str(file["about"]))):
             names = ("overview", "thumbnail", "cells0", "cell_mpps", "patches")

@@ -5,20 +5,26 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bench.disk import write_bytes
 from bench.errors import DamagedRunError
 
 STATUS, SETTINGS, TRAIN, ENVIRONMENT, PREDICTIONS = (
     "status.json", "settings.json", "train.json", "environment.json", "predictions.parquet",
 )  # fmt: skip
 NEEDED = (SETTINGS, TRAIN, ENVIRONMENT, PREDICTIONS)
+CURVE, LOOKS, SWEEP, SWEPT = "curve.parquet", "looks.npz", "sweep.parquet", "sweep.jsonl"
+"""What only some tables and pages need. SWEPT: a line for each SWEEP that was written, added before it is: whoever is
+killed in between, or sweeps at the same time, leaves a file that is known."""
 COMPLETE = "complete"
 PARTIAL, DAMAGED = ".partial", ".damaged"  # ends of the names of folders that are no finished runs
 KEY = {"dataset": str, "data_hash": str, "strategy": str, "fold": int, "seed": int, "settings": dict}
@@ -26,6 +32,9 @@ SECONDS = {"train_s": int | float, "charged_s": int | float}
 TEXTS = ("slide", "label", "predicted")
 NUMBERS = ("patches", "decoded_px", "compressed_bytes", "seconds")
 """Columns that every table of predictions has; `prob_CLASS` and `STAGE_s` are numbers too."""
+BESIDE = {CURVE: ((), ("seconds", "val_accuracy")),
+          SWEEP: (("mode", "slide", "label", "predicted"), ("budget", "draw"))}  # fmt: skip
+"""Table -> its columns of text, and of numbers, that are read again."""
 
 
 def digest(content: bytes) -> dict[str, Any]:
@@ -95,6 +104,22 @@ class Record:
             raise damaged(self.path, f"{PREDICTIONS}: {wrong}")
         return table
 
+    def check_beside(self, swept: bool = True) -> None:
+        """DamagedRunError where a table or the looks beside the predictions are not what was written.
+
+        Each is compared with its checksum; where a run is too old to have one, it is read. swept: SWEEP is checked too.
+        """
+        for name in (CURVE, LOOKS, *([SWEEP] if swept else [])):
+            if not (self.path / name).exists():
+                continue
+            content = self.content(name)
+            known = [self.status["files"][name]] if name in self.status.get("files", {}) else []
+            known += _swept(self.path) if name == SWEEP else []
+            if known and digest(content) not in known:
+                raise damaged(self.path, f"{name} was changed: its checksum is another")
+            if not known and (wrong := _unreadable(name, content)):
+                raise damaged(self.path, f"{name}: {wrong}")
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -108,10 +133,11 @@ class Stored:
     table: pa.Table
 
 
-def readable(path: Path) -> Stored | DamagedRunError:
-    """The run in `path`, or what is wrong with it."""
+def readable(path: Path, swept: bool = True) -> Stored | DamagedRunError:
+    """The run in `path`, or what is wrong with it; swept: with what a sweep has written there."""
     try:
         record = Record.of(path)
+        record.check_beside(swept)
         key, train = record.json(SETTINGS), record.json(TRAIN)
         for name, found, kinds in ((SETTINGS, key, KEY), (TRAIN, train, SECONDS)):
             if wrong := [field for field, kind in kinds.items() if not isinstance(found.get(field), kind)]:
@@ -155,6 +181,55 @@ def _parsed(path: Path, name: str, content: bytes) -> dict[str, Any]:
     return found
 
 
+def write_sweep(path: Path, frame: pd.DataFrame) -> None:
+    """Write the sweep of the run in the folder `path`, whole or not at all, its checksum before it."""
+    content = io.BytesIO()
+    frame.to_parquet(content, index=False)
+    with (path / SWEPT).open("a", encoding="utf-8") as handle:
+        handle.write("\n" + json.dumps(digest(content.getvalue())) + "\n")
+    write_bytes(path / SWEEP, content.getvalue())
+
+
+def _swept(path: Path) -> list[dict[str, Any]]:
+    """Of every sweep that was written to the folder; a line that was cut short is none."""
+    found = []
+    with suppress(OSError):
+        for line in (path / SWEPT).read_bytes().splitlines():
+            with suppress(ValueError):
+                found.append(json.loads(line))
+    return found
+
+
+def _unreadable(name: str, content: bytes) -> str | None:
+    """Why a file of a run cannot be used, or None."""
+    if name == LOOKS:
+        from bench.looks import loaded
+
+        try:
+            loaded(content)
+        except Exception as error:  # of zip, zlib, NumPy and JSON, each of its own kind
+            return f"{type(error).__name__}: {error}"
+        return None
+    try:
+        table = pq.read_table(io.BytesIO(content), use_threads=False)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        return str(error)
+    texts, numbers = BESIDE[name]
+    return next((wrong for column in (*texts, *numbers) if (wrong := _of_kind(table, column, column in texts))), None)
+
+
+def _of_kind(table: pa.Table, name: str, is_text: bool) -> str | None:
+    """What is wrong with a column of text, or of numbers; None where nothing is."""
+    if name not in table.column_names:
+        return f"no column {name}"
+    column: Any = table.column(name)
+    kind: Any = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if text is not is_text or not (text or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return f"column {name} is of type {column.type}"
+    return None
+
+
 def _wrong(table: pa.Table) -> str | None:
     """What is wrong with a table of predictions, or None."""
     if not table.num_rows:
@@ -163,14 +238,9 @@ def _wrong(table: pa.Table) -> str | None:
     if not any(name.startswith("prob_") for name in numbers):
         return "no column prob_CLASS"
     for name in (*TEXTS, *NUMBERS, *numbers):
-        if name not in table.column_names:
-            return f"no column {name}"
-        column: Any = table.column(name)
-        kind: Any = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        if text is not (name in TEXTS) or not (text or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-            return f"column {name} is of type {column.type}"
-        if column.null_count and (name in TEXTS or name in NUMBERS):
+        if wrong := _of_kind(table, name, name in TEXTS):
+            return wrong
+        if table.column(name).null_count and (name in TEXTS or name in NUMBERS):
             return f"column {name} has empty values"
     slides: Any = table.column("slide")
     if pc.count_distinct(slides).as_py() < table.num_rows:  # pyright: ignore[reportAttributeAccessIssue]

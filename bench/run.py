@@ -24,6 +24,7 @@ from bench.failing import enough, unseen
 from bench.identity import RunKey, defaults_of, plain, set_for_one
 from bench.infer import Contestant
 from bench.plugin import source_of
+from bench.record import CURVE
 from bench.rundir import RunDirectory
 from bench.settings import RunSettings
 from bench.strategies import one_of_each, strategy_class
@@ -164,7 +165,7 @@ class Runner:
         kept["code"] = code_digest()  # a training that was broken off is gone on with by the same code only
         kept["energy"] = energy.record(energy.stop(), shared)
         directory.write_json("train.json", {**settings_record(trained), **kept})
-        directory.write_table("curve.parquet", trained.curve)
+        directory.write_table(CURVE, trained.curve)
         candidate = cls.candidates(self.settings.of(name).strategy).index(trained.settings)
         state = {
             "strategy": trained.strategy.state_dict(),

@@ -61,7 +61,7 @@ class RunDirectory:
 
     def check(self) -> None:
         """DamagedRunError where the complete run cannot be read back, or holds other settings than its name says."""
-        found = readable(self.final)
+        found = readable(self.final, swept=False)  # a sweep is made anew without training again
         if isinstance(found, DamagedRunError):
             raise found
         own, stored = dict(flat(plain(self.key.settings))), dict(flat(found.key["settings"]))

@@ -8,7 +8,9 @@ once a slide.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,13 +20,11 @@ from torch import Generator
 
 from baselines.contract import Outcome, Strategy
 from bench.datasets import SlideRecord
-from bench.disk import write_with
-from bench.errors import UsageError
+from bench.errors import DamagedRunError, UsageError
 from bench.evidence.shares import evidence_for
 from bench.infer import Contestant
-from bench.record import checked
+from bench.record import SWEEP, Record, checked, write_sweep
 from bench.run import WEIGHTS, Plan, Report, Runner
-from bench.statistics.spread import SWEEP
 from bench.strategies import strategy_class
 from jsma.meter import Counters, Meter
 from jsma.metered import Desk, MeteredSlide, SlideView, ViewSettings
@@ -140,15 +140,29 @@ class Sweep:
     def _keep(self, rows: list[dict[str, Any]], fold: int, seed: int) -> None:
         """Predictions beside the run whose weights they are of; those of earlier sweeps stay, unless made anew."""
         for name in self.plan.strategies:
-            path = self.runner.directory(name, fold, seed, self.plan).final / SWEEP
+            folder = self.runner.directory(name, fold, seed, self.plan).final
             own = pd.DataFrame([row for row in rows if row["strategy"] == strategy_class(name).name])
             if own.empty:
                 continue
             own["confidence"] = own["confidence"].astype(float)
-            if path.is_file():
-                own = pd.concat([pd.read_parquet(path), own], ignore_index=True)
+            if (before := self._swept(folder)) is not None:
+                own = pd.concat([before, own], ignore_index=True)
             own = own.drop_duplicates(["mode", "budget", "confidence", "draw", "slide"], keep="last")
-            write_with(path, lambda handle, own=own: own.to_parquet(handle, index=False))
+            write_sweep(folder, own)
+
+    def _swept(self, folder: Path) -> pd.DataFrame | None:
+        """What earlier sweeps left in a run; a damaged file is set aside, which is said."""
+        path = folder / SWEEP
+        if not path.is_file():
+            return None
+        try:
+            Record.of(folder).check_beside()
+        except DamagedRunError as error:
+            aside = path.with_name(f"{SWEEP}.damaged")
+            os.replace(path, aside)
+            self.runner.say(f"{str(error).rpartition(';')[0]}; set aside as {aside.name} and made anew")
+            return None
+        return pd.read_parquet(path)
 
     def _one(self, fold: int, seed: int) -> list[dict[str, Any]]:
         folders = {name: self.runner.directory(name, fold, seed, self.plan).final for name in self.plan.strategies}

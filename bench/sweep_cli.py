@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from baselines import STRATEGIES
 from bench.bars import Bars
 from bench.disk import writing
 from bench.errors import PARTIAL, UsageError
@@ -43,19 +44,18 @@ def sweep(
     accept_findings: Annotated[bool, typer.Option("--accept-findings", help="As in `run`.")] = False,
 ) -> None:
     """Train once, evaluate at every budget N with many sampling seeds: accuracy, spread, flips, cost."""
+    asked, tops = names("--strategies", strategies), names("--top", top) if top.strip() else ()
+    if unknown := set(tops) - set(asked) - (set(STRATEGIES) if "all" in asked else set()):
+        raise UsageError(f"--top {','.join(sorted(unknown))}: not among --strategies {strategies}; name it there too")
+    numbers, thresholds, name = _budgets(budgets), _confidences(confidences), source(dataset, slides)
     bars = Bars()
     bars.starting()
-    from baselines import STRATEGIES
-    from bench.session import ALL, Request, planned
+    from bench.session import Request, planned
     from bench.sweep import Sweep, SweepSettings
     from bench.sweep_publish import EQUAL, equal_markdown, markdown, publish
     from bench.sweep_table import sweep_table
 
-    asked, tops = names("--strategies", strategies), names("--top", top) if top.strip() else ()
-    if unknown := set(tops) - set(asked) - (set(STRATEGIES) if ALL in asked else set()):
-        raise UsageError(f"--top {','.join(sorted(unknown))}: not among --strategies {strategies}; name it there too")
-    settings = SweepSettings(_budgets(budgets), draws, tops, _confidences(confidences))
-    name = source(dataset, slides)
+    settings = SweepSettings(numbers, draws, tops, thresholds)
     with bars.progress, writing({"--out": out, "--data": data}):
         request = Request(name, slides, asked, preset, seeds, folds, device, out, data, limit, tuple(config or ()),
                           accept_findings=accept_findings)  # fmt: skip

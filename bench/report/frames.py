@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.compare import magnification_by_class
 from bench.finished import Arm, FinishedRun
+from bench.record import CURVE
 from bench.report.material import Part
 from bench.statistics.breakdown import Slope, area_slope, by_slide, mean_curve, stage_seconds
 from bench.statistics.costs import pareto, pools
@@ -104,7 +105,7 @@ def curves(part: Part) -> list[tuple[str, str, pd.DataFrame, int, int]]:
     """(label, strategy, mean curve, curves used, runs there are) of each strategy that has curves."""
     found = []
     for arm in part.arms:
-        paths = [run.path / "curve.parquet" for run in shown_runs(arm.runs)]
+        paths = [run.path / CURVE for run in shown_runs(arm.runs)]
         read = [pd.read_parquet(p, columns=["seconds", "val_accuracy"]) for p in paths if p.is_file()]
         table = mean_curve(read)
         if len(table):

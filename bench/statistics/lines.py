@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.finished import FinishedRun, arms
+from bench.record import CURVE
 from bench.statistics.costs import COSTS, best_under, hypervolume, name_of, pareto, pools, shown_name
 from bench.tables import span
 
@@ -49,7 +50,7 @@ def time_to_lines(runs: list[FinishedRun], accuracy: float) -> list[str]:
     """One line a row of the table: mean training seconds until validation reaches `accuracy`, in how many runs."""
     lines = []
     for arm in arms(runs):
-        times = [s for run in arm.runs if (s := _time_to(run.path / "curve.parquet", accuracy)) is not None]
+        times = [s for run in arm.runs if (s := _time_to(run.path / CURVE, accuracy)) is not None]
         mean = f"{np.mean(times):.1f} s" if times else "never"
         lines.append(
             f"{arm.dataset} {arm.shown}: to validation accuracy {accuracy:g}: {mean} ({len(times)} of {len(arm.runs)} "

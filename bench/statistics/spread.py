@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.finished import Arm
-
-SWEEP = "sweep.parquet"
-"""Predictions of `jsma-bench sweep`, in the directory of the run whose weights they are of."""
+from bench.record import SWEEP
 
 
 def spreads(arm: Arm) -> dict[str, float | None]:

@@ -3,13 +3,16 @@
 import json
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from bench import looks
 from bench.cli import main
 from bench.errors import DamagedRunError
 from bench.finished import load_all
-from bench.record import Record, checked, digest, sealed
+from bench.record import BESIDE, CURVE, LOOKS, SWEEP, SWEPT, Record, checked, digest, sealed, write_sweep
+from bench.synthetic import _looks
 from tests.bench.test_finished import write
 
 
@@ -26,7 +29,13 @@ def out(tmp_path):
         write(tmp_path, strategy)
         folder = next(tmp_path.glob(f"x-{strategy}-*"))
         (folder / "weights.pt").write_bytes(b"weights" * 100)
+        pd.DataFrame({"seconds": np.arange(1.0, 41), "val_accuracy": np.linspace(0, 1, 40)}).to_parquet(folder / CURVE)
+        looks.save(_looks(strategy, [{"slide": "s0", "label": "a", "predicted": "a", "prob_benign": 0.5,
+                                      "prob_tumour": 0.5, "patches": 8}], np.random.default_rng(0)),
+                   folder / LOOKS)  # fmt: skip
         recorded(folder)
+        swept = {"mode": "sample", "slide": list("abcd"), "label": "a", "predicted": "b", "budget": 4, "draw": 0}
+        write_sweep(folder, pd.DataFrame({**swept, "confidence": None}))
     return tmp_path
 
 
@@ -81,6 +90,26 @@ RECORDED = {
 }  # fmt: skip
 
 
+for _name, _texts, _numbers in ((n, *columns) for n, columns in BESIDE.items()):
+    PLAIN[f"{_name} cut short"] = (_name, cut, _name)
+    PLAIN[f"{_name} no parquet"] = (_name, text("PAR1 no more"), _name)
+    PLAIN[f"{_name} a column less"] = (
+        _name,
+        parquet(lambda f, c=_numbers[0]: f.drop(columns=c)),
+        f"no column {_numbers[0]}",
+    )
+    PLAIN[f"{_name} of text"] = (
+        _name,
+        parquet(lambda f, c=_numbers[0]: f.assign(**{c: "x"})),
+        f"{_numbers[0]} is of type",
+    )
+    RECORDED[f"{_name} 4 bytes"] = (_name, overwritten, "checksum")
+PLAIN["looks cut short"] = (LOOKS, cut, LOOKS)
+PLAIN["looks no zip"] = (LOOKS, text("PK"), LOOKS)
+PLAIN["looks of something else"] = (LOOKS, lambda file: np.savez(file, x=np.zeros(3)), LOOKS)
+RECORDED["looks 4 bytes"] = (LOOKS, overwritten, "checksum")
+
+
 @pytest.mark.parametrize("case", [*PLAIN, *RECORDED])
 @pytest.mark.parametrize("checksums", (False, True))
 def test_a_damaged_run_is_one_line_and_the_rest_goes_on(case, checksums, out):
@@ -89,6 +118,8 @@ def test_a_damaged_run_is_one_line_and_the_rest_goes_on(case, checksums, out):
             pytest.skip("cannot be told without checksums")
         for path in out.glob("*/status.json"):
             path.write_text('{"status": "complete", "failed": {}}')
+            (path.parent / SWEPT).unlink()
+        assert not load_all([out]).damaged
     file, damage, words = {**PLAIN, **RECORDED}[case]
     folder = next(out.glob("x-jsma-*"))
     damage(folder / file)
@@ -97,6 +128,16 @@ def test_a_damaged_run_is_one_line_and_the_rest_goes_on(case, checksums, out):
     (line,) = found.damaged
     assert line.startswith(f"damaged run {folder}: ") and "\n" not in line
     assert line.endswith("; delete this folder and run again") and (words in line or checksums)
+
+
+def test_a_sweep_that_was_killed_between_its_two_files_is_sound(out):
+    folder = next(out.glob("x-jsma-*"))
+    with (folder / SWEPT).open("a") as handle:
+        handle.write('{"bytes": 1, "sha256": "of one that was never')
+    assert not load_all([out]).damaged
+    again = pd.read_parquet(folder / SWEEP).assign(draw=1)
+    write_sweep(folder, again)
+    assert not load_all([out]).damaged and pd.read_parquet(folder / SWEEP)["draw"].eq(1).all()
 
 
 def test_content_is_checked_when_it_is_read(out):
@@ -108,11 +149,14 @@ def test_content_is_checked_when_it_is_read(out):
         checked(file)
 
 
-@pytest.mark.parametrize("command", (["compare"], ["compare", "--json"], ["report"]))
-def test_commands_name_a_damaged_run_and_end_with_3(command, out, monkeypatch, capsys):
-    next(out.glob("x-jsma-*/train.json")).write_text("null")
+@pytest.mark.parametrize("file", ("train.json", CURVE, LOOKS, SWEEP))
+@pytest.mark.parametrize("command", (["compare"], ["compare", "--to-accuracy", "0.5"], ["report"], ["list", "runs"],
+                                     ["list", "runs", "--json"]))  # fmt: skip
+def test_commands_name_a_damaged_run_and_end_with_3(command, file, out, monkeypatch, capsys):
+    next(out.glob(f"x-jsma-*/{file}")).write_text("null")
     to = ["--to", str(out / "page")] if command == ["report"] else []
-    monkeypatch.setattr(sys, "argv", ["jsma-bench", *command, str(out), *to])
+    folder = ["--out", str(out)] if command[0] == "list" else [str(out)]
+    monkeypatch.setattr(sys, "argv", ["jsma-bench", *command, *folder, *to])
     with pytest.raises(SystemExit) as ended:
         main()
     shown = capsys.readouterr()

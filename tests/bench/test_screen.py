@@ -80,7 +80,8 @@ def test_without_a_terminal_a_line_a_stage_and_one_a_while(monkeypatch):
 def test_the_list_of_strategies_is_that_of_the_classes_and_needs_no_torch():
     from bench.strategies import strategy_class
 
-    found = listing("strategies", Path("runs"))
+    found, damaged = listing("strategies", Path("runs"))
+    assert damaged == []
     for row in found:
         cls = strategy_class(row["name"])
         assert (row["source"], row["evidence"]) == (cls.source, cls.told()), row["name"]

@@ -13,6 +13,7 @@ import torch
 from baselines.contract import StrategySettings
 from bench import cli
 from bench.datasets import SlideRecord
+from bench.finished import load_all
 from bench.infer import Contestant
 from bench.strategies import strategy_class
 from bench.sweep import at_budget, look, predict
@@ -206,6 +207,15 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     again_kept = pd.read_parquet(next((tmp_path / "runs").glob("*-jsma-*")) / "sweep.parquet")
     assert len(again_kept) == len(kept)
     assert trained == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}
+    (swept,) = (tmp_path / "runs").glob("*-jsma-*/sweep.parquet")
+    content = bytearray(swept.read_bytes())
+    content[30:34] = b"\xff\xfe\xfd\xfc"
+    swept.write_bytes(content)
+    assert "sweep.parquet was changed" in load_all([tmp_path / "runs"]).damaged[0]
+    code, again, err = command(monkeypatch, capsys, *asked[:-2])
+    assert code == 0 and len([line for line in err.splitlines() if "set aside as sweep.parquet.damaged" in line]) == 1
+    assert len(pd.read_parquet(swept)) == len(kept) and not load_all([tmp_path / "runs"]).damaged
+    assert trained == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}, "not trained again"
     (weights,) = (tmp_path / "runs").glob("*-adaptive-*/weights.pt")
     state = torch.load(weights, weights_only=True)
     del state["strategy"]["sharpness"]  # as an earlier version left them
