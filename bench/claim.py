@@ -68,8 +68,12 @@ class Claims:
                 handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             except FileExistsError:  # of another machine, where the file system locks nothing
                 return holder(path, now) or Owner(0, "", "another machine", 0.0)
-            with os.fdopen(handle, "w") as file:
-                json.dump(vars(Owner.this()), file)
+            try:
+                with os.fdopen(handle, "w") as file:
+                    json.dump(vars(Owner.this()), file)
+            except OSError as error:  # a full disk: nobody holds it
+                path.unlink(missing_ok=True)
+                raise OSError(error.errno, os.strerror(error.errno or 0), str(path)) from error
         self._held.add(path)
         if self._touching is None:
             self._touching = threading.Thread(target=self._touch, daemon=True, name="claims")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from bench.disk import NO_ROOM
 from bench.pyramid import Job, Provenance, convert
 from bench.workers import pool as workers_pool
 from jsma.slides import SlideError
@@ -38,7 +39,7 @@ def convert_all(jobs: dict[str, Job], workers: int, settle: Settle) -> None:
     """Convert every photo; `settle` gets its name, and its provenance or why it failed, once each.
 
     As many at a time as memory allows. Where a worker process dies (killed, out of memory), those that were in work
-    are tried once more, each alone in a fresh process; the others go on after them.
+    are tried once more, each alone in a fresh process; the others go on after them. OSError where the disk is full.
     """
     free_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
     waiting: deque[Task] = deque()
@@ -88,6 +89,8 @@ def _outcome(future: Future[Provenance]) -> Provenance | str:
     except SlideError as error:
         return str(error)
     except OSError as error:
+        if error.errno in NO_ROOM:  # not the photo's fault, and the next would fail as well
+            raise
         return f"its pyramid cannot be written ({error.strerror or error}); mend that and run the same command again"
 
 

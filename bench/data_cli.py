@@ -161,7 +161,7 @@ def prepare(
         dataset, folder = source.read(source.find(data), task), to or source.prepared_folder(data)
     check_labels(folder)
     bars = Bars()
-    with bars.progress:
+    with bars.progress, writing({"--to": folder}):
         done = convert(dataset, folder, PrepareSettings(mpp, quality, workers), bars.named("preparing"))
     kept = write_labels(done.rows, folder)
     rate = f", {done.pixels / 1e6 / done.seconds:.1f} Mpx/s" if done.converted else ""

@@ -12,10 +12,8 @@ import pandas as pd
 import typer
 
 from bench.compare import FinishedRun, load_runs
-from bench.disk import write_text, write_with, writing
 from bench.entry import command
 from bench.errors import UsageError
-from bench.ours import check_study
 from bench.rundir import environment, named
 from bench.session import Request, execute
 from bench.stamp import stamp
@@ -60,7 +58,6 @@ def main(
     save: Annotated[Path, typer.Option(help="Stem of the table, its provenance and its picture.")] = Path("dials"),
 ) -> None:
     """Train JSMA and exhaustive-all for every pair of hint and evidence share."""
-    check_study([named(save, end) for end in (".csv", ".md", ".json", ".png")], save)
     table = []
     for hint in hints.split(","):
         for share in shares.split(","):
@@ -69,23 +66,23 @@ def main(
             execute(Request("demo", None, PAIR, "demo", seeds, 1, "cpu", folder, data, None, chosen), Quiet())
             table.append({"hint": float(hint), "evidence_share": float(share), **difference(load_runs(folder))})
             typer.echo("  ".join(f"{k} {'-' if v is None else f'{v:.3g}'}" for k, v in table[-1].items()))
-    with writing({"--save": save}):
-        write(table, save, {"hints": hints, "shares": shares, "slides": slides, "seeds": seeds, "set": config or []})
+    write(table, save, {"hints": hints, "shares": shares, "slides": slides, "seeds": seeds, "set": config or []})
 
 
 def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> None:
     """Write stem.csv, stem.md, stem.json and stem.png (a heat map of the difference)."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(table)
-    write_text(named(stem, ".csv"), frame.to_csv(index=False, float_format="%.4f"))
+    frame.to_csv(named(stem, ".csv"), index=False, float_format="%.4f")
     lines = ["| hint | evidence share | jsma | exhaustive-all | difference (95 % interval) |", "| --- " * 5 + "|"]
     lines += [
         f"| {r['hint']:g} | {r['evidence_share']:g} | {r[PAIR[0]]:.3f} | {r[PAIR[1]]:.3f} | "
         f"{r['difference']:+.3f} ({span(r['low'], r['high'], '+.3f')}) |"
         for r in table
     ]
-    write_text(named(stem, ".md"), "\n".join(lines) + "\n")
+    named(stem, ".md").write_text("\n".join(lines) + "\n")
     provenance = {"command": "python -m bench.dials", "asked": asked, **environment()}
-    write_text(named(stem, ".json"), json.dumps(provenance, indent=1) + "\n")
+    named(stem, ".json").write_text(json.dumps(provenance, indent=1) + "\n")
     picture(frame, asked["seeds"], named(stem, ".png"), stamp(named(stem, ".csv")))
 
 
@@ -103,7 +100,7 @@ def picture(frame: pd.DataFrame, seeds: int, png: Path, metadata: dict[str, str]
     axis.set_title(f"jsma minus exhaustive-all, {frame['slides'].iloc[0]} test slides, {seeds} seeds")
     axis.set_xlabel("evidence share of the sites")
     axis.set_ylabel("hint")
-    write_with(png, lambda handle: figure.savefig(handle, format="png", dpi=110, metadata=metadata))
+    figure.savefig(png, dpi=110, metadata=metadata)
     plt.close(figure)
 
 

@@ -87,7 +87,6 @@ def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: R
     photos = [p for p in plans if not p.pyramid]
     todo = [p for p in photos if not _current(p, settings)]
     writable(folder, "--to")
-    remove_leftovers(folder)
     done = Prepared(folder, kept=len(photos) - len(todo), left=len(plans) - len(photos))
     began, quality = time.perf_counter(), settings.quality or QUALITY
     jobs = {p.record.id: Job(p.record.path, str(p.target), p.mpp(settings) or 0.0, quality) for p in todo}

@@ -23,7 +23,6 @@ from sklearn.linear_model import LogisticRegression
 from bench.bars import Bars
 from bench.calibrate import some_cells
 from bench.datasets import SlideRecord
-from bench.disk import write_text, writing
 from bench.entry import command
 from bench.metrics import accuracy_interval
 from bench.options import source
@@ -116,8 +115,7 @@ def main(
         name, assignments = source(dataset, slides), tuple(config or ())
         request = Request(name, slides, (), preset, 1, 1, device, out, data, limit, assignments)
         found = probe(*planned(request, bars), patches)
-    with writing({"--out": out}):
-        write_text(out / FILE, json.dumps(found, indent=1) + "\n")
+    (out / FILE).write_text(json.dumps(found, indent=1) + "\n")
     typer.echo(markdown(found))
     cost = found["cost"]
     typer.echo(f"cost: {cost['patches']} patches, {cost['decoded_px'] / 1e6:.1f} Mpx decoded, {cost['seconds']:.1f} s")

@@ -152,6 +152,7 @@ class Runner:
         begun, checkpoint = directory.read_json("train.json"), self.checkpoint(directory)
         if begun is not None and begun.get("code") == code_digest() and directory.read(WEIGHTS) is not None:
             self.failed.update(begun.get("dropped", {}))
+            checkpoint.remove()  # a kill came before it was
             return self.restored(name, directory.partial / WEIGHTS, seed)
         encoder = build_encoder(self.settings.encoder, seed).to(device)
         energy = meter_of(self.settings.device)

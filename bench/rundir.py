@@ -29,6 +29,7 @@ from bench.record import (
     PARTIAL,
     SETTINGS,
     STATUS,
+    Record,
     damaged,
     digest,
     readable,
@@ -118,6 +119,8 @@ class RunDirectory:
         with suppress(OSError, ValueError):
             found = json.loads((self.partial / FILES).read_bytes())
             return found if isinstance(found, dict) else {}
+        with suppress(DamagedRunError):  # killed just before it was renamed: its record has them
+            return Record.of(self.partial).status.get("files", {})
         return {}
 
     def finish(self, status: dict[str, Any]) -> None:
@@ -145,9 +148,13 @@ def _json(value: Any) -> bytes:
 
 
 def writable(out: Path, option: str) -> Path:
-    """`out`, made if need be; UsageError that names `option` where it cannot be written."""
+    """`out`, made if need be, without what killed processes left there.
+
+    UsageError that names `option` where it cannot be written.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
+        disk.remove_leftovers(out)
         probe = disk.aside(out / ".probe")
         probe.touch()
         probe.unlink()

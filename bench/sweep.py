@@ -20,6 +20,7 @@ from torch import Generator
 
 from baselines.contract import Outcome, Strategy
 from bench.datasets import SlideRecord
+from bench.disk import remove_leftovers
 from bench.errors import DamagedRunError, UsageError
 from bench.evidence.shares import evidence_for
 from bench.infer import Contestant
@@ -145,6 +146,7 @@ class Sweep:
             if own.empty:
                 continue
             own["confidence"] = own["confidence"].astype(float)
+            remove_leftovers(folder)
             if (before := self._swept(folder)) is not None:
                 own = pd.concat([before, own], ignore_index=True)
             own = own.drop_duplicates(["mode", "budget", "confidence", "draw", "slide"], keep="last")

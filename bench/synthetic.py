@@ -15,10 +15,8 @@ import numpy as np
 import pandas as pd
 import typer
 
-from bench.disk import write_text, write_with
 from bench.entry import command
 from bench.looks import FILE, Look, save
-from bench.record import CURVE, PREDICTIONS
 from bench.rundir import RunKey
 
 STRATEGIES = ("exhaustive", "jsma", "random", "search")
@@ -48,14 +46,14 @@ def _write_one(key: RunKey, out: Path, rng: np.random.Generator) -> None:
     losses = 0.7 - 0.1 * np.arange(EPOCHS)
     curve = {"epoch": np.arange(EPOCHS), "seconds": seconds, "rss_bytes": 1, "train_loss": losses, "val_loss": losses,
              "val_accuracy": 0.5 + 0.1 * np.arange(EPOCHS)}  # fmt: skip
-    for name, table in ((PREDICTIONS, pd.DataFrame(rows)), (CURVE, pd.DataFrame(curve))):
-        write_with(folder / name, lambda handle, own=table: own.to_parquet(handle, index=False))
+    pd.DataFrame(rows).to_parquet(folder / "predictions.parquet", index=False)
+    pd.DataFrame(curve).to_parquet(folder / "curve.parquet", index=False)
     train = {"train_s": float(seconds[-1]), "best_s": float(seconds[-1]), "charged_s": 0.0, "val_loss": 0.3,
              "counters": {}, "n_train": 60}  # fmt: skip
     files = {"settings": asdict(key), "environment": ENVIRONMENT, "train": train,
              "status": {"status": "complete", "failed": {}}}  # fmt: skip
     for name, value in files.items():
-        write_text(folder / f"{name}.json", json.dumps(value, indent=1, sort_keys=True))
+        (folder / f"{name}.json").write_text(json.dumps(value, indent=1, sort_keys=True))
     if key.seed == 0:
         save(_looks(key.strategy, rows, rng), folder / FILE)
 

@@ -17,10 +17,8 @@ import numpy as np
 import typer
 
 from bench.dials import Quiet
-from bench.disk import write_text, writing
 from bench.entry import command
 from bench.errors import UsageError
-from bench.ours import check_study
 from bench.presets import Preset
 from bench.run import Runner
 from bench.rundir import environment, named
@@ -100,9 +98,9 @@ def write(rows: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> dict
         mpps = ", ".join(f"{mpp:g}" for mpp in row["mpps"])
         values = f"{row['val_accuracy']:.3f} | {row['val_loss']:.3f} | {row['epoch']:.0f}"
         lines.append(f"| {bold}{row['strategy']}{bold} | {point} | {mpps} | {values} |")
-    write_text(named(stem, ".md"), "\n".join(lines) + "\n")
+    named(stem, ".md").write_text("\n".join(lines) + "\n")
     record = {"asked": asked, "chosen": best, "tried": rows, **environment()}
-    write_text(named(stem, ".json"), json.dumps(record, indent=1, sort_keys=True) + "\n")
+    named(stem, ".json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     return best
 
 
@@ -117,7 +115,6 @@ def main(
     save: Annotated[Path, typer.Option(help="Stem of the table and the record.")] = Path("tuning"),
 ) -> None:
     """Try every strategy on its grid, on training and validation slides of another seed; written after each point."""
-    check_study([named(save, ".md"), named(save, ".json")], save)
     names = tuple(name.strip() for name in strategies.split(","))
     assignments = (f"seed={data_seed}", *(config or ()))
     request = Request("demo", None, names, preset, seeds, 1, "cpu", save.parent, data, None, assignments)
@@ -134,8 +131,7 @@ def main(
     for name, settings in todo:
         rows.append(tried(runner, name, settings, seeds))
         typer.echo("  ".join(f"{key} {value}" for key, value in rows[-1].items()))
-        with writing({"--save": save}):
-            best = write(rows, save, asked)
+        best = write(rows, save, asked)
     for name, point in best.items():
         typer.echo(" ".join(f"--set {name}:{key}={plain(value)}" for key, value in point.items()))
 

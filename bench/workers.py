@@ -4,25 +4,66 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from multiprocessing.synchronize import SemLock
+from pathlib import Path
 from typing import Any
 
+from bench.disk import alive, host
 from bench.errors import UsageError
 
 CHECK_S = 0.5
+SHARED = Path("/dev/shm")  # where Linux keeps named semaphores
+_OURS = re.compile(r"sem\.jsma-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-\w+")
 
 
-def pool(workers: int) -> ProcessPoolExecutor:
+def pool(workers: int, begin: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
     """Fresh processes (spawned, so that none inherits threads or locks) that do not outlive this one.
 
-    Those of the standard library wait for work for ever where their parent was killed.
+    Those of the standard library wait for work for ever where their parent was killed. begin: called with `arguments`
+    in each, first.
     """
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=leave_with, initargs=(os.getpid(),))
+    _remove_semaphores()
+    with _marked():
+        return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin,
+                                   (os.getpid(), begin, arguments))  # fmt: skip
+
+
+def _begin(parent: int, begin: Callable[..., None] | None, arguments: Sequence[Any]) -> None:
+    leave_with(parent)
+    if begin is not None:
+        begin(*arguments)
+
+
+@contextmanager
+def _marked() -> Iterator[None]:
+    """Semaphores that are made meanwhile are named after machine and process.
+
+    The standard library has a process that removes them, but a kill of the whole group ends that one too.
+    """
+    names: Any = SemLock
+    before = names.__dict__["_make_name"]
+    if SHARED.is_dir():
+        names._make_name = staticmethod(lambda: f"/jsma-{host()}-{os.getpid()}-{next(names._rand)}")
+    try:
+        yield
+    finally:
+        names._make_name = before
+
+
+def _remove_semaphores() -> None:
+    """Remove the semaphores of pools whose process was killed."""
+    for path in SHARED.glob("sem.jsma-*"):
+        found = _OURS.fullmatch(path.name)
+        if found and found["host"] == host() and not alive(int(found["pid"])):
+            with suppress(OSError):  # another process was faster, or may and we may not
+                path.unlink()
 
 
 def leave_with(parent: int) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import multiprocessing
 import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from bench.demo.render import Box, render
 from bench.demo.scene import SITE_RADIUS0, Scene, make_scene
 from bench.demo.settings import CLASSES, DemoSettings
 from bench.disk import aside, remove_leftovers, replacing, write_bytes
-from bench.workers import leave_with, mapped
+from bench.workers import mapped, pool
 
 TILE_PX = 256
 STEP = 4  # between stored levels
@@ -159,8 +158,7 @@ def _rendered(scene: Scene, workers: int) -> Iterator[np.ndarray]:
     if workers == 1 or len(starts) == 1:
         yield from (_band(scene, y0) for y0 in starts)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_hold, initargs=(scene, os.getpid())) as bands:
+    with pool(workers, _hold, scene) as bands:
         ahead: deque[Future[np.ndarray]] = deque()
         for y0 in starts:
             ahead.append(bands.submit(_held_band, y0))
@@ -173,8 +171,7 @@ def _rendered(scene: Scene, workers: int) -> Iterator[np.ndarray]:
 _held: list[Scene] = []  # in a process that renders bands: the scene, sent once
 
 
-def _hold(scene: Scene, parent: int) -> None:
-    leave_with(parent)
+def _hold(scene: Scene) -> None:
     cv2.setNumThreads(1)
     _held[:] = [scene]
 

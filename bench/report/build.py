@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench import tables
+from bench import disk, tables
 from bench.errors import UsageError
 from bench.publish import provenance
 from bench.report.figures import drawn
 from bench.report.material import Material
 from bench.report.page import Commands, html
+from bench.rundir import writable
 
 PAGE, INDEX = "report.html", "report.json"
 
@@ -27,17 +27,14 @@ def build(material: Material, to: Path, commands: Commands) -> list[Path]:
     Until all is written nothing is seen under the final names. Other files in `to` stay; those of an earlier
     report that this one does not have go.
     """
+    folder = disk.aside(writable(to, "--to") / ".report")
     try:
-        to.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".report-", dir=to))
-    except OSError as error:
-        raise UsageError(f"--to {to}: cannot be written ({error.strerror}); choose another folder") from error
-    try:
-        _write(material, aside, commands)
-        _check_free(aside, to)
-        return _move(aside, to)
+        folder.mkdir()
+        _write(material, folder, commands)
+        _check_free(folder, to)
+        return _move(folder, to)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):
             to.rmdir()  # made for nothing, where it is still empty
 
@@ -71,9 +68,11 @@ def _write_tables(material: Material, folder: Path) -> None:
 
 def _check_free(aside: Path, to: Path) -> None:
     """UsageError where a file of the report would overwrite one that no report wrote."""
-    mine = {*_earlier(to), INDEX} if _earlier(to) else set()
     names = [str(p.relative_to(aside)) for p in aside.rglob("*") if p.is_file()]
-    foreign = sorted(name for name in names if name not in mine and os.path.lexists(to / name))
+    there = [name for name in names if os.path.lexists(to / name)]
+    earlier = _earlier(to)  # after `there`: what another report moves there meanwhile is a report's
+    mine = {*earlier, INDEX} if earlier else set()
+    foreign = sorted(name for name in there if name not in mine)
     if foreign:
         raise UsageError(
             f"--to {to}: {', '.join(foreign[:3])}{' ...' if foreign[3:] else ''} there was not written by a report and "

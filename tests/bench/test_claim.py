@@ -1,5 +1,6 @@
 """Two processes and one run: one makes it, nobody takes it away, and what the dead held is free."""
 
+import errno
 import json
 import os
 import subprocess
@@ -74,6 +75,18 @@ def test_a_claim_that_was_cut_short_is_no_claim_for_long(tmp_path):
     assert Claims(tmp_path).take("x") is None
 
 
+def test_a_full_disk_leaves_no_claim(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(claim.json, "dump", full)
+        with pytest.raises(OSError) as raised:
+            Claims(tmp_path).take("x")
+    assert raised.value.errno == errno.ENOSPC and raised.value.filename == str(tmp_path / "x.claim")
+    assert not list(tmp_path.glob("*.claim")) and Claims(tmp_path).take("x") is None
+
+
 def test_a_claim_is_touched_and_its_loss_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(claim, "TOUCH_S", 0.02)
     claims = Claims(tmp_path)
@@ -97,7 +110,7 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(folder, tmp_path
     done.wait()
     old = 1e9
     names = {
-        f"a.tif.{disk.host()}-{done.pid}.tmp": False, f"b.tif.{done.pid}.tmp": False,  # the second: as once written
+        f"a.tif.{disk.host()}-{done.pid}.tmp": False, f"b.tif.{done.pid}.tmp": True,  # the second: not our mark
         f"c.tif.{disk.host()}-{os.getpid()}.tmp": True, f"d.tif.{os.getpid()}.tmp": True,
         f"e.tif.00000000-{done.pid}.tmp": False, "f.tif": True, "notes.tmp": True, "g.1x.tmp": True,
     }  # fmt: skip

@@ -1,5 +1,7 @@
 """A worker process that is killed costs one photo at most; photos in work share the memory that is free."""
 
+import os
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -7,8 +9,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from bench import converting
+from bench import converting, disk
+from bench.cli import main
 from bench.prepare import PrepareSettings, prepare
+from bench.workers import SHARED, pool
 from tests.bench import killing
 from tests.bench.test_prepare_keeps import photos
 
@@ -40,11 +44,33 @@ def test_memory_is_shared(tmp_path, monkeypatch):
     assert "vips" in done.failed["a.tif"]
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_a_full_disk_is_told_for_each(tmp_path, monkeypatch, workers):
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_a_full_disk_ends_it_in_one_line(tmp_path, monkeypatch, capsys, workers):
     monkeypatch.setattr(converting, "convert", killing.full_disk)
-    done = prepare(dataset(tmp_path, ("a.tif", "b.tif")), tmp_path / "to", PrepareSettings(0.5, None, workers))
-    assert set(done.failed) == {"a.tif", "b.tif"} and "No space left" in done.failed["a.tif"]
+    labels, to = photos(tmp_path / "in", ("a.tif", "b.tif")), tmp_path / "to"
+    asked = ["data", "prepare", labels, "--to", to, "--mpp", "0.5", "--workers", workers]
+    monkeypatch.setattr(sys, "argv", ["jsma-bench", *map(str, asked)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("preparing")]
+    assert ended.value.code == 2 and line.startswith(f"error: --to {to}: the disk is full") and not list(to.iterdir())
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="semaphores have no files here")
+def test_semaphores_of_a_group_that_was_killed_are_removed_and_no_others():
+    lines = ("import time", "from bench.workers import pool", "if __name__ == '__main__':", "    running = pool(1)",
+             "    print(flush=True)", "    time.sleep(60)")  # fmt: skip
+    parent = subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE, start_new_session=True)
+    assert parent.stdout is not None
+    parent.stdout.readline()
+    mark = f"sem.jsma-{disk.host()}-{parent.pid}-*"
+    pool(1).shutdown()
+    assert list(SHARED.glob(mark))  # its owner lives
+    os.killpg(parent.pid, signal.SIGKILL)
+    parent.wait()
+    assert list(SHARED.glob(mark))
+    pool(1).shutdown()
+    assert not list(SHARED.glob(mark))
 
 
 def test_workers_end_with_a_parent_that_was_killed():

@@ -1,8 +1,9 @@
 """What is recorded beside a run, so that another can be told apart from it."""
 
 import importlib.metadata
+import subprocess
 
-from bench import rundir
+from bench import disk, rundir
 
 
 def test_versions_of_what_draws_decodes_and_encodes_are_recorded():
@@ -15,3 +16,14 @@ def test_versions_of_what_draws_decodes_and_encodes_are_recorded():
 def test_a_package_that_is_not_installed_is_left_out(monkeypatch):
     monkeypatch.setattr(rundir, "PACKAGES", ("numpy", "no-such-package"))
     assert set(rundir.versions()) == {"numpy"}
+
+
+def test_a_folder_to_write_to_is_rid_of_what_killed_processes_left(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    name = disk.aside(tmp_path / ".probe").name
+    for left in (name, f".report.{disk.host()}-{dead.pid}.tmp", f"table.md.{disk.host()}-{dead.pid}.tmp"):
+        (tmp_path / left).touch()
+    (tmp_path / name).rename(tmp_path / disk.aside(tmp_path / "kept").name)  # of this process, which lives
+    assert rundir.writable(tmp_path, "--to") == tmp_path
+    assert [p.name for p in tmp_path.iterdir()] == [disk.aside(tmp_path / "kept").name]

@@ -1,6 +1,7 @@
 """The sweep over budgets: counted as from the file, spread and flips as computed by hand, one command."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import tifffile
 import torch
 
 from baselines.contract import StrategySettings
-from bench import cli
+from bench import cli, disk
 from bench.datasets import SlideRecord
 from bench.finished import load_all
 from bench.infer import Contestant
@@ -201,7 +202,12 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     assert kept.groupby(["mode", "budget"])["draw"].nunique().to_dict() == {
         ("sample", 1): 4, ("sample", 3): 4, ("top", 1): 1, ("top", 3): 1}  # fmt: skip
     trained = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left = next((tmp_path / "runs").glob("*-jsma-*")) / f"sweep.parquet.{disk.host()}-{dead.pid}.tmp"  # by a kill
+    left.touch()
     code, again, _ = command(monkeypatch, capsys, *asked[:-2])
+    assert not left.exists()
     timeless = [[{k: v for k, v in r.items() if "seconds" not in k} for r in json.loads(text)] for text in (out, again)]
     assert code == 0 and timeless[0] == timeless[1]
     again_kept = pd.read_parquet(next((tmp_path / "runs").glob("*-jsma-*")) / "sweep.parquet")

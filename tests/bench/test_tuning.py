@@ -1,6 +1,5 @@
 """Settings of one strategy's own, and how they are chosen."""
 
-import errno
 import json
 import sys
 from dataclasses import replace
@@ -10,17 +9,15 @@ from pathlib import Path
 import pytest
 
 from baselines import STRATEGIES
-from bench import dials, disk, scaling, synthetic, tuning
+from bench import tuning
 from bench.dials import Quiet
 from bench.entry import command
 from bench.errors import UsageError
-from bench.ours import check_study
 from bench.presets import PRESETS
 from bench.session import Request, assign, planned
 from bench.settings import RunSettings
 from bench.strategies import lineage
 
-ROOT = Path(__file__).parents[2]
 FAST = ("slides=16", "side0_px=1024", "name=test_resnet", "pretrained=null", "stage=null", "epochs=2", "n_patches=3")
 
 
@@ -199,51 +196,9 @@ def test_what_the_preset_has_tuned_is_what_was_chosen():
         assert point == {**record["chosen"][name], **(later["point"] if name in later["strategies"] else {})}
 
 
-TRIED = {"strategy": "a", "point": {"x": 1}, "mpps": [1.0], "val_accuracy": 0.5, "val_loss": 0.1, "epoch": 3}
-CELL = {"hint": 0.0, "evidence_share": 0.5, "jsma": 0.5, "exhaustive-all": 0.5, "difference": 0.0, "low": -0.1,
-        "high": 0.1, "slides": 4}  # fmt: skip
-STUDIES = {
-    "tuning": lambda to: tuning.write([TRIED], to / "t", {}),
-    "dials": lambda to: dials.write([CELL], to / "t", {"seeds": 1}),
-    "scaling": lambda to: scaling.save([{"a": 1}], {"command": "x"}, to / "t.csv"),
-    "synthetic": lambda to: synthetic.write(1, to),
-}
-
-
-@pytest.mark.parametrize("study", STUDIES)
-def test_a_study_is_written_whole_or_not_at_all(study, tmp_path, monkeypatch):
-    STUDIES[study](tmp_path)
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    for path in files:
-        path.write_text("old")
-
-    def full(path):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(disk, "sync", full)
-    with pytest.raises(OSError, match="No space left"):
-        STUDIES[study](tmp_path)
-    assert files and {path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == {"old"}
-    assert len(files) == len([path for path in tmp_path.rglob("*") if path.is_file()])
-
-
-def test_what_studies_write_is_theirs_to_write_again(tmp_path):
-    for study, ends in (("tuning", (".md", ".json")), ("dials", (".csv", ".md", ".json", ".png"))):
-        (tmp_path / study).mkdir()
-        STUDIES[study](tmp_path / study)
-        check_study([tmp_path / study / f"t{end}" for end in ends], tmp_path / study / "t")
-    for name in ("tuning", "dials"):
-        check_study([ROOT / "results" / f"{name}{end}" for end in (".md", ".json")], ROOT / "results" / name)
-
-
 @pytest.mark.parametrize(
     ("module", "arguments", "words"),
     (
-        ("dials", ("--save", "labels"), "--save labels: labels.csv is there and was not written by --save"),
-        ("tuning", ("--save", "notes"), "--save notes: notes.md is there and was not written by --save"),
-        ("scaling", ("--out", "labels.csv"), "--out labels.csv: labels.csv is there and was not written by --out"),
-        ("scaling", ("--out", "table.json"), "ends in .csv"),
-        ("dials", ("--save", "file/labels"), "--save file: cannot be written"),
         ("tuning", ("--grid", "no_such=1", "--preset", "tiny"), "no setting called 'no_such'"),
         ("probe", ("--slides", "gone.csv"), "gone.csv"),
         ("dials", ("--hints", "0", "--set", "no_such=1"), "no setting called 'no_such'"),
@@ -251,11 +206,8 @@ def test_what_studies_write_is_theirs_to_write_again(tmp_path):
 )
 def test_a_mistake_in_a_command_of_a_module_is_one_line(module, arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for name in ("labels.csv", "notes.md", "file"):
-        (tmp_path / name).write_text("mine")
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     with pytest.raises(SystemExit) as left:
         command(import_module(f"bench.{module}").main)
     said = capsys.readouterr().err
     assert left.value.code == 2 and words in said and said.count("\n") == 1
-    assert all((tmp_path / name).read_text() == "mine" for name in ("labels.csv", "notes.md", "file"))

@@ -11,7 +11,8 @@ import pytest
 import tifffile
 
 from baselines.contract import ask
-from bench import infer, work
+from bench import infer, rundir, work
+from bench.checkpoint import Checkpoint
 from bench.claim import Claims
 from bench.datasets import Dataset, SlideRecord
 from bench.errors import UsageError
@@ -213,3 +214,21 @@ def test_what_another_process_gives_up_is_made(dataset, tmp_path, monkeypatch):
     thread.start()
     assert runner.run(Plan(("overview",), (0,))).whole
     thread.join()
+
+
+def interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("moment", ("infer", "rename"))
+def test_what_was_trained_before_a_kill_is_not_trained_again(moment, dataset, tmp_path, monkeypatch):
+    """The kill comes before the checkpoint of the finished training is removed, or before the run is renamed."""
+    plan = Plan(("random",), (0,))
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "remove", lambda self: self.path.write_text("left"))
+        patched.setattr(*((work, "infer") if moment == "infer" else (rundir.os, "rename")), interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Quiet(dataset, tmp_path).run(plan)
+    monkeypatch.setattr(Runner, "train", lambda *_: pytest.fail("trained again"))
+    (run,) = Quiet(dataset, tmp_path).run(plan).runs
+    assert not list(run.glob("*.checkpoint")) and len(load_all([run]).runs[0].predictions) == 2

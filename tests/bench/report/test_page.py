@@ -2,6 +2,7 @@
 
 import html as html_module
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import pandas as pd
 import pytest
 
-from bench import cli, tables
+from bench import cli, disk, tables
 from bench.compare import compare
 from bench.report import build as build_module
 from bench.report.build import build
@@ -74,6 +75,39 @@ def test_an_interrupted_report_leaves_the_one_before(report, material, tmp_path,
     with pytest.raises(KeyboardInterrupt):
         build(material, tmp_path / "new", COMMANDS)
     assert not (tmp_path / "new").exists()
+
+
+def test_what_a_killed_report_left_is_removed(report, material, tmp_path, monkeypatch):
+    to, dead = tmp_path / "to", subprocess.Popen(["true"])
+    dead.wait()
+
+    def killed(folder, _):
+        owner = disk.OURS.search(folder.name)
+        assert owner and int(owner["pid"]) == os.getpid() and folder.parent == to
+        shutil.copytree(folder, to / folder.name.replace(f"-{owner['pid']}.", f"-{dead.pid}."))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(build_module, "drawn", lambda *_: [])
+    with monkeypatch.context() as patched:
+        patched.setattr(build_module, "_move", killed)
+        with pytest.raises(KeyboardInterrupt):
+            build(material, to, COMMANDS)
+    assert [p.name for p in to.iterdir()] != []
+    build(material, to, COMMANDS)
+    assert not list(to.glob(".*")) and (to / "report.html").is_file()
+
+
+def test_what_another_report_moves_there_meanwhile_is_a_report_s(report, material, tmp_path, monkeypatch):
+    to, exists = tmp_path / "to", os.path.lexists
+
+    def moved(path):
+        if not to.joinpath("report.html").exists():
+            shutil.copytree(report, to, dirs_exist_ok=True)
+        return exists(path)
+
+    monkeypatch.setattr(build_module, "drawn", lambda *_: [])
+    monkeypatch.setattr(build_module.os.path, "lexists", moved)
+    assert build(material, to, COMMANDS)[0].is_file()
 
 
 def test_a_second_report_removes_only_what_the_first_wrote(report, material, tmp_path, monkeypatch):
