@@ -185,15 +185,14 @@ def verify(
     most: Annotated[int, typer.Option(min=0, help="Findings printed per check.")] = 10,
 ) -> None:
     """Look at every slide and compare them; exit code 3 where something was found."""
-    from bench.settings import RunSettings
     from bench.verify import VerifySettings
     from bench.verify import verify as look_at
 
     bars = Bars()
     with bars.progress:
         dataset = _dataset(what, data, preset, bars)
-        mpps = RunSettings().view.mpps
-        verdict = look_at(dataset, VerifySettings(mpps, None if deep else 256), bars.named("verifying"))
+        settings = VerifySettings(tiles_per_level=None if deep else 256)
+        verdict = look_at(dataset, settings, bars.named("verifying"))
     if as_json:
         print(json.dumps({"found": verdict.found, "levels": verdict.levels, "left_out": verdict.left_out}, indent=1))
     else:

@@ -16,7 +16,10 @@ from bench.verify.quick import quick
 
 @dataclass(frozen=True)
 class VerifySettings:
-    """mpps: magnifications that a run will ask for, um/px; tiles_per_level: looked at, None: all."""
+    """mpps: magnifications that a run will ask for, um/px; tiles_per_level: looked at, None: all.
+
+    The magnifications are those of `jsma.metered.ViewSettings`, which is not asked: it would load torch.
+    """
 
     mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
     tiles_per_level: int | None = 256

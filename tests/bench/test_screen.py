@@ -12,6 +12,9 @@ from typer.testing import CliRunner
 from bench import bars, compare_cli, tables
 from bench.cli import ORDER, app
 from bench.listing import listing
+from bench.verify import VerifySettings
+from jsma.metered import ViewSettings
+from tests.bench.datasets import layouts
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("exhaustive", "exhaustive-all", "shuffled-magnification", "oracle")
@@ -85,14 +88,26 @@ def test_the_list_of_strategies_is_that_of_the_classes_and_needs_no_torch():
     for row in found:
         cls = strategy_class(row["name"])
         assert (row["source"], row["evidence"]) == (cls.source, cls.told()), row["name"]
+    for what in ("strategies", "datasets", "readers"):
+        assert without_torch("list", what) == 0, what
+
+
+def without_torch(*arguments):
+    """Exit code of the command in a process of its own; 99 where it loaded torch."""
     code = (
         "import sys, atexit, os; from bench.cli import main\n"
         "atexit.register(lambda: os._exit(99) if 'torch' in sys.modules else None)\n"
-        "sys.argv[1:] = {!r}; main()"
+        f"sys.argv[1:] = {list(map(str, arguments))!r}; main()"
     )
-    for what in ("strategies", "datasets", "readers"):
-        done = subprocess.run([sys.executable, "-c", code.format(["list", what])], cwd=ROOT, capture_output=True)
-        assert done.returncode == 0, (what, done.stderr)
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode
+
+
+def test_verifying_a_table_needs_no_torch_and_asks_for_the_magnifications_of_a_run(tmp_path):
+    records = [{"path": f"{k}.tif", "label": "ab"[k % 2]} for k in range(2)]
+    for record in records:
+        layouts.pyramid(tmp_path / record["path"], int(record["path"][0]), 0.5, size=(256, 256))
+    assert without_torch("data", "verify", layouts.labelled(tmp_path, records)) in (0, 3)
+    assert VerifySettings().mpps == ViewSettings().mpps
 
 
 def test_help_names_the_commands_in_the_order_of_use_and_version_is_told():
