@@ -32,7 +32,7 @@ def mounted(folder: Path, size_kib: int, more: bool = False) -> None:
 
 def used_kib(folder: Path) -> int:
     """What the files in `folder` take, in pages of 4 KiB."""
-    return 4 * sum(1 + -(-p.stat().st_size // 4096) for p in folder.rglob("*"))
+    return 4 * sum(-(-p.stat().st_size // 4096) for p in folder.rglob("*") if p.is_file())
 
 
 def fill(scene: Scene, name: str, place: Path, size_kib: int, right: Undisturbed) -> str:
@@ -60,7 +60,7 @@ def campaign(times: int, scene: Scene) -> tuple[Counter[str], list[str], list[st
         need_kib = used_kib(scene.folder / f"right-{name}" / FOLDERS[name])
         for i in range(points):
             place = scene.place(f"{name}-{i}", right[name].runs)
-            size_kib = max(4, round(need_kib * (0.02 + 0.9 * i / max(1, points - 1)) / 4) * 4)
+            size_kib = max(4, round(need_kib * (0.02 + 0.75 * i / max(1, points - 1)) / 4) * 4)
             with ExitStack() as after:
                 after.callback(subprocess.run, ["umount", "-l", str(place / FOLDERS[name])], capture_output=True)
                 try:

@@ -18,7 +18,7 @@ TURNS = ("run", "prepare", "report", "demo", "sweep", "compare")
 
 
 def race(scene: Scene, name: str, place: Path, number: int) -> None:
-    """So many of the command at once, and one more after them, as a user does who looks whether all is there."""
+    """So many of the command at once."""
     running = [scene.begin(name, place) for _ in range(number)]
     codes = [scene.wait(pid) for pid in running]
     assert codes == [0] * number, f"ended with {codes}: {scene.said()}"
