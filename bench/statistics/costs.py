@@ -91,11 +91,17 @@ def hypervolume(rows: list[dict[str, Any]], cost: str) -> float | None:
 
 def pools(rows: list[dict[str, Any]], cost: str) -> dict[str, list[dict[str, Any]]]:
     """Rows whose `cost` (a key) may be set against each other: of a dataset, seconds and joules also of one state of
-    the page cache. Keyed by the dataset, with the state where there are several."""
+    the page cache. Keyed by the dataset, with the state where there are several.
+
+    Controls that are handed what the label was given for (`uses_evidence`) are left out where there are other rows.
+    """
+    methods = {row["dataset"] for row in rows if not row.get("uses_evidence")}
     found: dict[str, list[dict[str, Any]]] = {}
     timed = cost in (COSTS["seconds"], COSTS["joules"])
     states = {(row["dataset"], row.get("cache")) for row in rows}
     for row in rows:
+        if row.get("uses_evidence") and row["dataset"] in methods:
+            continue
         several = timed and sum(dataset == row["dataset"] for dataset, _ in states) > 1
         found.setdefault(f"{row['dataset']} ({row.get('cache')})" if several else row["dataset"], []).append(row)
     return found

@@ -35,8 +35,11 @@ class Leader:
 
 def leaders(found: Sequence[Arm], rows: Sequence[dict[str, Any]]) -> list[Leader]:
     """One a dataset of several rows. rows: those of `bench.compare` of the same arms, in their order."""
+    methods = {row["dataset"] for row in rows if not row.get("uses_evidence")}
     by_dataset: dict[str, list[tuple[Arm, float]]] = {}
     for arm, row in zip(found, rows, strict=True):
+        if row.get("uses_evidence") and arm.dataset in methods:
+            continue  # a control that is handed what the label was given for leads nothing
         by_dataset.setdefault(arm.dataset, []).append((arm, row["accuracy"]))
     return [_leader(name, own) for name, own in by_dataset.items() if len(own) > 1]
 

@@ -11,6 +11,7 @@ from baselines import STRATEGIES
 from bench.errors import UsageError
 from bench.finished import ONE_MAGNIFICATION
 from bench.publish import publish
+from bench.statistics.leaders import leaders
 from bench.statistics.lines import front_lines
 from bench.statistics.tables import compared
 from bench.tables import as_json, latex, markdown, markdown_table, terminal_against
@@ -119,6 +120,16 @@ def test_ties_are_named(tmp_path):
     (leader,) = compared([tmp_path], None, 0.02).leaders
     assert (set(leader.names), leader.near) == ({"jsma", "fixed"}, ("random",))
     assert "tie, equal: they have the highest accuracy, 1.000; not told apart from fixed by the 95 %" in str(leader)
+
+
+def test_a_control_that_is_handed_the_evidence_leads_nothing(tmp_path):
+    write(tmp_path, "jsma", [1, 1, 0, 0])
+    write(tmp_path, "random", [1, 0, 0, 0])
+    write(tmp_path, "oracle", [1, 1, 1, 1])
+    found = compared([tmp_path], None, 0.02)
+    rows = [{**row, "uses_evidence": row["strategy"] == "oracle"} for row in found.rows]
+    (leader,) = leaders(found.arms, rows)
+    assert leader.names == ("jsma",) and "oracle" not in leader.near
 
 
 def test_accepted_findings_stand_under_the_table(tmp_path):
