@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import platform
@@ -66,6 +67,17 @@ def replacing(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.errno is not None and not str(error.filename or "").startswith("/proc"):
             raise type(error)(error.errno, os.strerror(error.errno), str(path)) from error
         raise
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time in the body: what it reads, changes and writes back in `folder` is not lost to another."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)  # and the lock goes
 
 
 def sync(path: Path) -> None:

@@ -20,7 +20,7 @@ from torch import Generator
 
 from baselines.contract import Outcome, Strategy
 from bench.datasets import SlideRecord
-from bench.disk import remove_leftovers
+from bench.disk import alone_in, remove_leftovers
 from bench.errors import DamagedRunError, UsageError
 from bench.evidence.shares import evidence_for
 from bench.infer import Contestant
@@ -147,10 +147,11 @@ class Sweep:
                 continue
             own["confidence"] = own["confidence"].astype(float)
             remove_leftovers(folder)
-            if (before := self._swept(folder)) is not None:
-                own = pd.concat([before, own], ignore_index=True)
-            own = own.drop_duplicates(["mode", "budget", "confidence", "draw", "slide"], keep="last")
-            write_sweep(folder, own)
+            with alone_in(folder):  # another sweep of the same run adds its own rows
+                if (before := self._swept(folder)) is not None:
+                    own = pd.concat([before, own], ignore_index=True)
+                own = own.drop_duplicates(["mode", "budget", "confidence", "draw", "slide"], keep="last")
+                write_sweep(folder, own)
 
     def _swept(self, folder: Path) -> pd.DataFrame | None:
         """What earlier sweeps left in a run; a damaged file is set aside, which is said."""

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -143,3 +145,21 @@ def test_a_killed_process_of_the_pool_is_one_line():
         list(mapped(_killed, [1, 2], 2))
     with pytest.raises(OSError, match="No space left"):
         list(mapped(_full, [1, 2], 2))
+
+
+def test_what_is_read_and_written_back_is_done_by_one_at_a_time(tmp_path):
+    (tmp_path / "rows").write_text("")
+
+    def add(one):
+        for _ in range(20):
+            with disk.alone_in(tmp_path):
+                rows = (tmp_path / "rows").read_text()
+                time.sleep(0.001)
+                (tmp_path / "rows").write_text(f"{rows}{one}")
+
+    threads = [threading.Thread(target=add, args=(one,)) for one in "abc"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted((tmp_path / "rows").read_text()) == sorted("abc" * 20)

@@ -148,7 +148,7 @@ def test_no_tissue_is_said(tmp_path, encoder):
     path = tmp_path / "glass.tif"
     tifffile.imwrite(path, np.full((128, 128, 3), 245, np.uint8), photometric="rgb", tile=(64, 64),
                      resolution=(1e4, 1e4), resolutionunit="CENTIMETER")  # fmt: skip
-    with pytest.raises(SlideError, match="no tissue found on the overview .* leave it out") as caught:
+    with pytest.raises(SlideError, match="no tissue found on the overview .* leave the slide out") as caught:
         _ = look(path, encoder, None)[0].view
     assert "min_tissue" not in str(caught.value), "which helps nothing where there is none"
 
@@ -157,7 +157,7 @@ def test_too_little_tissue_is_said(tmp_path, encoder):
     path, image = tmp_path / "speck.tif", np.full((128, 128, 3), 245, np.uint8)
     image[16:48, 16:48] = (150, 60, 90)
     tifffile.imwrite(path, image, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4), resolutionunit="CENTIMETER")
-    with pytest.raises(SlideError, match="of the overview .* no patch reaches min_tissue=0.9; lower min_tissue"):
+    with pytest.raises(SlideError, match="no patch of 64 px lies on 90% tissue .*; lower min_tissue or patch_px"):
         _ = look(path, encoder, None, replace(VIEW, min_tissue=0.9))[0].view
 
 
