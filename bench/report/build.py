@@ -27,16 +27,18 @@ def build(material: Material, to: Path, commands: Commands) -> list[Path]:
     Until all is written nothing is seen under the final names. Other files in `to` stay; those of an earlier
     report that this one does not have go.
     """
+    was_there = to.is_dir()
     folder = disk.aside(writable(to, "--to") / ".report")
     try:
-        folder.mkdir()
+        folder.mkdir(parents=True)  # a report that failed may have removed the empty folder meanwhile
         _write(material, folder, commands)
         _check_free(folder, to)
         return _move(folder, to)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):
-            to.rmdir()  # made for nothing, where it is still empty
+        if not was_there:
+            with suppress(OSError):
+                to.rmdir()  # made for nothing, where it is still empty
 
 
 def _write(material: Material, folder: Path, commands: Commands) -> None:
@@ -88,7 +90,7 @@ def _move(aside: Path, to: Path) -> list[Path]:
     stale = set(_earlier(to))
     names = sorted((str(p.relative_to(aside)) for p in aside.rglob("*") if p.is_file()), key=_turn)
     for name in names:
-        (to / name).parent.mkdir(exist_ok=True)
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(aside / name, to / name)
     for name in stale - set(names):
         (to / name).unlink(missing_ok=True)

@@ -18,9 +18,13 @@ class Folder:
 
     def __init__(self, prefix: str) -> None:
         _sweep(tempfile.gettempdir())
-        self.path = tempfile.mkdtemp(prefix=prefix)
-        self._lock = os.open(os.path.join(self.path, _LOCK), os.O_CREAT | os.O_RDWR, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        while True:
+            self.path = tempfile.mkdtemp(prefix=prefix)
+            self._lock = os.open(os.path.join(self.path, _LOCK), os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            if os.fstat(self._lock).st_nlink:
+                break
+            os.close(self._lock)  # another start took it for left over before it was locked: once more
 
     def remove(self) -> None:
         """Delete it; what is gone already is no error."""

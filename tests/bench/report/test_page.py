@@ -13,6 +13,7 @@ import pytest
 
 from bench import cli, disk, tables
 from bench.compare import compare
+from bench.errors import UsageError
 from bench.report import build as build_module
 from bench.report.build import build
 from bench.report.page import Commands
@@ -175,3 +176,15 @@ def test_a_browser_opens_it_from_disk(report, tmp_path):
     assert int(found["svgs"]) == int(found["seen"]) >= 14
     assert found["requests"] == "0" and found["wide"] == "false"
     assert "CONSOLE" not in done.stderr, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+def test_a_report_that_fails_leaves_an_empty_folder_of_the_user(tmp_path, monkeypatch):
+    def fails(*_):
+        raise UsageError("no")
+
+    monkeypatch.setattr("bench.report.build._write", fails)
+    (tmp_path / "mine").mkdir()
+    for name in ("mine", "made"):
+        with pytest.raises(UsageError, match="no"):
+            build(None, tmp_path / name, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
