@@ -54,7 +54,8 @@ def target_path(folder: Path, path: str) -> Path:
 
 
 def download(file: RemoteFile, folder: Path, patience: Patience, report: Report | None = None) -> Download:
-    """Bring `file` to `folder`. A file of the right size that is there is kept; a `.part` is gone on with.
+    """Bring `file` to `folder`. A file of the right size that is there is kept, another one is not
+    overwritten (DownloadError); a `.part` is gone on with.
 
     Only the process that has claimed the file may call this: every process goes on with the same `.part`.
     """
@@ -66,6 +67,11 @@ def download(file: RemoteFile, folder: Path, patience: Patience, report: Report 
         and target.stat().st_size == (file.size_bytes or target.stat().st_size)
     ):
         return done
+    if file.content is None and os.path.lexists(target):
+        raise DownloadError(
+            f"{target}: is there and is another file than the source lists ({file.size_bytes} bytes); it is not "
+            "overwritten: move it away and run the same command again"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     if file.content is not None:
         write_text(target, file.content)
