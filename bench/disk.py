@@ -23,7 +23,9 @@ from bench.errors import UsageError
 NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota of the disk is used up"}
 NO_ACCESS = {errno.EROFS: "it is read-only", errno.EACCES: "it may not be written to", errno.EPERM: "not permitted"}
 OURS = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)\.tmp$")
-UNTOUCHED_S = 600.0  # a file of another machine, whose processes cannot be asked, is left over after so long
+UNTOUCHED_S = 24 * 3600.0
+"""A file of another machine, whose processes cannot be asked, is left over after so long. A process that waits for a
+slow disk or is suspended leaves its file untouched for minutes; a left-over costs nothing but its room."""
 
 
 @cache

@@ -6,10 +6,12 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 
 PREFIXES = ("jsma-slides-", "jsma-cucim-")
 _LOCK = "lock"  # held while the folder's owner lives, in whichever container; a process id may be another's by now
+_UNLOCKED_S = 600.0  # an empty folder without a lock is being made; after so long its owner was killed before it locked
 _swept: set[str] = set()
 
 
@@ -20,7 +22,10 @@ class Folder:
         _sweep(tempfile.gettempdir())
         while True:
             self.path = tempfile.mkdtemp(prefix=prefix)
-            self._lock = os.open(os.path.join(self.path, _LOCK), os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                self._lock = os.open(os.path.join(self.path, _LOCK), os.O_CREAT | os.O_RDWR, 0o600)
+            except FileNotFoundError:  # swept: this process was stopped for long before it came here
+                continue
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             if os.fstat(self._lock).st_nlink:
                 break
@@ -41,10 +46,19 @@ def _sweep(place: str) -> None:
     with suppress(OSError), os.scandir(place) as entries:
         found = [e.path for e in entries if e.name.startswith(PREFIXES) and e.is_dir(follow_symlinks=False)]
         for path in found:
-            with suppress(OSError):  # another user's, or without a lock yet: being made
-                lock = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_NOFOLLOW)
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(path, ignore_errors=True)
-                finally:
-                    os.close(lock)
+            with suppress(OSError):  # another user's
+                _sweep_one(path)
+
+
+def _sweep_one(path: str) -> None:
+    try:
+        lock = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        if time.time() - os.stat(path).st_mtime > _UNLOCKED_S:
+            os.rmdir(path)  # it fails where anything is inside
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(lock)

@@ -163,3 +163,17 @@ def test_what_is_read_and_written_back_is_done_by_one_at_a_time(tmp_path):
     for thread in threads:
         thread.join()
     assert sorted((tmp_path / "rows").read_text()) == sorted("abc" * 20)
+
+
+def test_a_file_of_another_machine_is_left_over_after_a_day(tmp_path):
+    """Its process cannot be asked, and may write again after hours; one of this machine can be asked at once."""
+    hour_s, now = 3600, time.time()
+    ages_s = {"a.csv.01234567-5.tmp": 23 * hour_s, "b.csv.01234567-5.tmp": 25 * hour_s,
+              f"c.csv.{disk.host()}-999999999.tmp": 0, f"d.csv.{disk.host()}-{os.getpid()}.tmp": 99 * hour_s,
+              "e.csv": 99 * hour_s}  # fmt: skip
+    for name, age_s in ages_s.items():
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (now - age_s, now - age_s))
+    disk.remove_leftovers(tmp_path)
+    kept = {"a.csv.01234567-5.tmp", f"d.csv.{disk.host()}-{os.getpid()}.tmp", "e.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == kept
