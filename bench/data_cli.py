@@ -159,10 +159,11 @@ def prepare(
         if not source.photos:
             raise UsageError(f"{what} needs no preparing: its slides are tiled pyramids already")
         dataset, folder = source.read(source.find(data), task), to or source.prepared_folder(data)
-    check_labels(folder)
+    option = "--data" if to is None and not is_table(what) else "--to"
+    check_labels(folder, option)
     bars = Bars()
-    with bars.progress, writing({"--to": folder}):
-        done = convert(dataset, folder, PrepareSettings(mpp, quality, workers), bars.named("preparing"))
+    with bars.progress, writing({option: folder}):
+        done = convert(dataset, folder, PrepareSettings(mpp, quality, workers, option), bars.named("preparing"))
     kept = write_labels(done.rows, folder)
     rate = f", {done.pixels / 1e6 / done.seconds:.1f} Mpx/s" if done.converted else ""
     left = f", {done.left} left where they are (pyramids already)" if done.left else ""

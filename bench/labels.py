@@ -8,7 +8,9 @@ import io
 import json
 import os
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from shlex import quote
 
 from bench.datasets.contract import SlideRecord
 from bench.disk import write_text
@@ -39,12 +41,21 @@ def labels_text(rows: list[Row]) -> str:
     return out.getvalue()
 
 
-def check_labels(folder: Path) -> None:
-    """UsageError where the labels.csv in `folder` was never one of ours: nothing there is overwritten."""
-    if os.path.lexists(folder / LABELS) and not _written(folder):
+def check_labels(folder: Path, option: str = "--to") -> None:
+    """UsageError where nothing tells that the labels.csv in `folder` is one of ours: it is not overwritten.
+
+    An older version left no prepared.jsonl, and a list of its own cannot be told from one that was edited later.
+    option: what `folder` was given by, or follows of.
+    """
+    path = folder / LABELS
+    if os.path.lexists(path) and not _written(folder):
+        aside = next(p for n in count() if not os.path.lexists(p := folder / f"{LABELS}.old{n or ''}"))
+        move = f"mv {quote(str(path))} {quote(str(aside))}"
+        other = "; or choose another folder with --to" if option == "--to" else ""
         raise UsageError(
-            f"--to {folder}: the {LABELS} there was not written by `data prepare`, and it is not overwritten; "
-            "choose another folder, or move it away"
+            f"{option}: {path} is not known to be written by `data prepare` (there is no {WRITTEN} beside it that says "
+            f"so), and it is not overwritten; if you wrote it, keep it elsewhere, if an older version did, move it: "
+            f"`{move}`, then run the same command again, which keeps the pyramids{other}"
         )
 
 

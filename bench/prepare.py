@@ -52,16 +52,25 @@ class Prepared:
 
 @dataclass(frozen=True)
 class PrepareSettings:
-    """mpp: um per pixel where the dataset does not say; quality: JPEG, None keeps what is there; workers: processes."""
+    """mpp: um per pixel where the dataset does not say; quality: JPEG, None keeps what is there; workers: processes.
+
+    option: what the folder of the pyramids was given by, for messages: --to, or --data, of which it follows.
+    """
 
     mpp: float | None = None
     quality: int | None = None
     workers: int = 0
+    option: str = "--to"
 
     @property
     def processes(self) -> int:
         """Worker processes: as many as cores by default."""
         return self.workers or os.cpu_count() or 1
+
+    @property
+    def way_out(self) -> str:
+        """What to do where a file is in the way."""
+        return "choose another folder with --to, or move it away" if self.option == "--to" else "move it away"
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: R
     plans = _plans(dataset, folder, settings)
     photos = [p for p in plans if not p.pyramid]
     todo = [p for p in photos if not _current(p, settings)]
-    writable(folder, "--to")
+    writable(folder, settings.option)
     done = Prepared(folder, kept=len(photos) - len(todo), left=len(plans) - len(photos))
     began, quality = time.perf_counter(), settings.quality or QUALITY
     jobs = {p.record.id: Job(p.record.path, str(p.target), p.mpp(settings) or 0.0, quality) for p in todo}
@@ -110,7 +119,7 @@ def _plans(dataset: Dataset, folder: Path, settings: PrepareSettings) -> list[Pl
     photos = [p for p in plans if not p.pyramid]
     _check_scales(plans, settings)
     _check_names(photos)
-    _check_targets(photos, [r.path for r in dataset.records])
+    _check_targets(photos, [r.path for r in dataset.records], settings.way_out)
     return plans
 
 
@@ -177,7 +186,7 @@ def _check_names(plans: list[Plan]) -> None:
             )
 
 
-def _check_targets(plans: list[Plan], sources: list[str]) -> None:
+def _check_targets(plans: list[Plan], sources: list[str], way_out: str) -> None:
     """Nothing that was not made here is overwritten: no source, under whatever name, and no other file."""
     files = {(s.st_dev, s.st_ino): path for path in sources if (s := _status(path))}
     foreign = []
@@ -189,17 +198,14 @@ def _check_targets(plans: list[Plan], sources: list[str]) -> None:
         if source is not None:
             raise UsageError(
                 f"{plan.target}: the pyramid of {plan.record.id} would overwrite the slide {source}; "
-                "choose another folder with --to"
+                f"{way_out}"
             )
         if made is None:
             foreign.append(f"{plan.target} was not made by `data prepare`")
         elif other := _other_source(plan, made):
             foreign.append(f"{plan.target} was made from {other}")
     if foreign:
-        raise UsageError(
-            f"{foreign[0]}{_more(len(foreign) - 1)}; nothing was written, choose another folder with --to, or move it "
-            "away"
-        )
+        raise UsageError(f"{foreign[0]}{_more(len(foreign) - 1)}; nothing was written, {way_out}")
 
 
 def _more(number: int) -> str:
@@ -248,7 +254,7 @@ def _row(plan: Plan, settings: PrepareSettings) -> Row:
 
 def prepared(dataset: Dataset, folder: Path, report: Report | None = None) -> Dataset:
     """`dataset` with the paths of its pyramids, converting what is missing; photos that fail keep their own path."""
-    done = prepare(dataset, folder, PrepareSettings(), report)
+    done = prepare(dataset, folder, PrepareSettings(option="--data"), report)
     pyramids = {id(row.record): str(folder / row.path) for row in done.rows if not os.path.isabs(row.path)}
     records = []
     for record in dataset.records:

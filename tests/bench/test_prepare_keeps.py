@@ -141,3 +141,35 @@ def test_a_photo_that_is_damaged_later_loses_its_line(tmp_path, command):
     (tmp_path / "in" / "b.tif").write_bytes(b"not a picture")
     assert command(csv, "--to", to, "--mpp", 0.5)[0] == 3
     assert "b.tif" not in (to / "labels.csv").read_text(), "the pyramid of the photo before is not its own"
+
+
+def test_a_list_of_an_older_version_is_moved_by_the_command_that_is_said(tmp_path, command):
+    csv, to = photos(tmp_path / "in"), tmp_path / "to here"
+    assert command(csv, "--to", to, "--mpp", 0.5)[0] == 0
+    (to / "prepared.jsonl").unlink()  # as it was before there was one
+    (to / "labels.csv.old").write_text("something else")
+    err = refused(command, tmp_path, csv, "--to", to, "--mpp", 0.5)
+    subprocess.run(err.split("`")[3], shell=True, check=True)
+    code, out, _ = command(csv, "--to", to, "--mpp", 0.5)
+    assert code == 0 and "0 converted, 2 kept" in out
+    assert (to / "labels.csv.old1").read_bytes() == (to / "labels.csv").read_bytes()
+    assert (to / "labels.csv.old").read_text() == "something else"
+
+
+def test_a_dataset_by_name_is_told_of_its_data_folder(tmp_path, command, monkeypatch, capsys):
+    """Where --to was not given, no message begins with it, and `run` has no such option."""
+    layouts.bach(tmp_path)
+    prepared = tmp_path / "bach-prepared"
+    prepared.mkdir()
+    (prepared / "labels.csv").write_text("path,label\nmine.svs,a\n")
+    err = refused(command, tmp_path, "bach", "--data", tmp_path)
+    assert "--data" in err and "--to" not in err
+    (prepared / "labels.csv").unlink()
+    (prepared / "b001.tif").write_text("mine")
+    in_the_way = refused(command, tmp_path, "bach", "--data", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["jsma-bench", "run", "--dataset", "bach", "--data", str(tmp_path), "--out",
+                                      str(tmp_path / "runs")])  # fmt: skip
+    with pytest.raises(SystemExit):
+        cli.main()
+    for line in (in_the_way, capsys.readouterr().err.splitlines()[-1]):
+        assert "b001.tif was not made by" in line and "move it away" in line and "--to" not in line
