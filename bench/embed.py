@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from bench.disk import write_text
 from bench.stamp import draw_again, is_fresh
 
 BLOCK = re.compile(r"(<!-- (table|file): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -45,9 +46,14 @@ def stale_pictures(document: Path) -> list[Path]:
     return [png for png in shown if png.with_suffix(".csv").is_file() and not (png.is_file() and is_fresh(png))]
 
 
-if __name__ == "__main__":
-    for name in sys.argv[1:]:
+def main(names: list[str]) -> None:
+    """Fill every document named, whole or not at all, and draw its stale pictures."""
+    for name in names:
         document = Path(name)
-        document.write_text(embedded(document.read_text(), root_of(document)))
+        write_text(document, embedded(document.read_text(), root_of(document)))
         for png in stale_pictures(document):
             draw_again(png)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

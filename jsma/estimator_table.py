@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -188,9 +189,19 @@ def page() -> str:
 def main() -> None:
     """Print the page, or write it to the file named."""
     if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(page())
+        _write(Path(sys.argv[1]), page())
     else:
         print(page(), end="")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write it aside and rename it: a process that is killed leaves `path` as it was."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        aside.write_text(text)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

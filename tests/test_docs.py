@@ -1,5 +1,6 @@
 """What documents show is what files hold; every command has help; the strategy in README works."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from baselines import DEFAULT, STRATEGIES
-from bench.embed import embedded, first_table, stale_pictures
+from bench.embed import embedded, first_table, main, stale_pictures
 from bench.stamp import draw_again, is_fresh
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +29,24 @@ def test_a_stale_block_is_noticed(tmp_path):
     stale = "<!-- table: t.md -->\n| a |\n<!-- end -->"
     fresh = embedded(stale, tmp_path)
     assert "| 1 |" in fresh and "| b |" not in fresh and embedded(fresh, tmp_path) == fresh
+
+
+def test_a_document_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch):
+    """It is written aside and renamed: a kill between the two costs nothing."""
+
+    def refused(*_):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "t.md").write_text("| 1 |\n")
+    page = tmp_path / "page.md"
+    page.write_text(stale := "<!-- table: t.md -->\n| a |\n<!-- end -->")
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(OSError, match="No space left"):
+        main([str(page)])
+    assert page.read_text() == stale and sorted(p.name for p in tmp_path.iterdir()) == ["page.md", "t.md"]
+    monkeypatch.undo()
+    main([str(page)])
+    assert "| 1 |" in page.read_text()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)

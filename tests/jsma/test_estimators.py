@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from jsma import estimator_table
 from jsma.estimator_table import enumerate_bias, example, page
 from jsma.estimators import ESTIMATORS, estimate, murthy, murthy_ratio_exact, murthy_ratio_quadrature
 
@@ -108,6 +109,24 @@ def test_the_table_of_the_document_is_current_and_holds_every_estimator():
     kept = (Path(__file__).resolve().parents[2] / "results" / "estimators.md").read_text()
     assert made == kept, "stale: python -m jsma.estimator_table results/estimators.md"
     assert all(f"| {name}" in made for name in ESTIMATORS)
+
+
+def test_a_table_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch):
+    """It is written aside and renamed: a kill between the two costs nothing."""
+
+    def refused(*_):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "t.md").write_text("old")
+    monkeypatch.setattr(estimator_table, "page", lambda: "new")
+    monkeypatch.setattr("sys.argv", ["estimator_table", str(tmp_path / "t.md")])
+    with monkeypatch.context() as full:
+        full.setattr("os.replace", refused)
+        with pytest.raises(OSError, match="No space left"):
+            estimator_table.main()
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("t.md", "old")]
+    estimator_table.main()
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("t.md", "new")]
 
 
 def test_top_n_is_biased_and_has_no_spread():
