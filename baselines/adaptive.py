@@ -9,11 +9,12 @@ from torch import Generator, Tensor
 
 from baselines.contract import Outcome, StrategySettings
 from baselines.jsma import Joint
-from baselines.rounds import Places, Seen, worth
-from baselines.weighted import classify, magnification_of
+from baselines.parts.cells import magnification_of
+from baselines.parts.pooling import classify
+from baselines.parts.rounds import Places, Seen, worth
 from jsma import Draw, estimate, masked_log_probs, sampler_of, top_n
-from jsma.certainty import Sharpness, best_sharpness
-from jsma.grid import CellGrid
+from jsma.cells.grid import CellGrid
+from jsma.draws.certainty import Sharpness, best_sharpness
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 
@@ -28,7 +29,8 @@ class Adaptive(Joint):
     sides of a cell: where it read it reads less, unless that told much. w_q is how far patch q alone moves the logits,
     centred on the mean over those read and in units of it. With both at 0 all rounds together are one look of Des Raj,
     draw for draw. It stops once the highest class probability reaches `confidence`, with the logits as sharp as fits
-    those of all rounds on the validation slides best: the less so the fewer patches they are of (`jsma.certainty`).
+    those of all rounds on the validation slides best: the less so the fewer patches they are of
+    (`jsma.draws.certainty`).
     Unbiased: each Phi_r, given the rounds before. Not unbiased: a mean of what rounds that stopped early would have
     seen. Training in rounds and learning `telling` was worse (docs/strategies.md).
     The attention it reports is the mean of the rounds' own, weighted by their patches.

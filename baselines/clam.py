@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchmil.nn import AttentionPool
 
 from baselines.contract import Outcome, StrategySettings
-from baselines.everything import OneMagnification, Pooled, padded
+from baselines.parts.whole_bag import OneMagnification, Pooled, padded
 from jsma.meter import Meter
 
 

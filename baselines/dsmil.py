@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.contract import Outcome, StrategySettings
-from baselines.everything import OneMagnification, WholeBag
+from baselines.parts.whole_bag import OneMagnification, WholeBag
 from jsma.meter import Meter
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 from torchmil.nn import AttentionPool
 
-from baselines.everything import OneMagnification, Pooled
+from baselines.parts.whole_bag import OneMagnification, Pooled
 
 
 class ExhaustiveAll(Pooled):

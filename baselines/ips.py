@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from baselines.contract import Outcome, StrategySettings
-from baselines.everything import Everything, OneMagnification
-from baselines.weighted import magnification_of
+from baselines.parts.cells import magnification_of
+from baselines.parts.whole_bag import Everything, OneMagnification
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 

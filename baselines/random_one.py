@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from baselines.fixed import only_magnification
+from baselines.parts.cells import only_magnification
 from baselines.random import Random
 from jsma.metered import MeteredSlide
 

@@ -8,11 +8,12 @@ import torch
 from torch import Generator, Tensor
 
 from baselines.contract import Outcome, Strategy, StrategySettings
-from baselines.weighted import by_magnification, classify, magnification_of
+from baselines.parts.cells import magnification_of
+from baselines.parts.pooling import by_magnification, classify
 from jsma import JSMA
+from jsma.draws.topk import hard_top_k, perturbed_top_k, used
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
-from jsma.topk import hard_top_k, perturbed_top_k, used
 
 
 class PatchSelection(Strategy):

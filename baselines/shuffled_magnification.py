@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 from baselines.contract import StrategySettings
 from baselines.shuffled import Shuffled
 from jsma import masked_log_probs
-from jsma.grid import CellGrid, area_weights
+from jsma.cells.grid import CellGrid, area_weights
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 

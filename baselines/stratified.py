@@ -9,8 +9,9 @@ import torch
 from torch import Generator, Tensor
 
 from baselines.contract import Outcome
+from baselines.parts.cells import magnification_of
+from baselines.parts.pooling import by_magnification, classify
 from baselines.random import Random
-from baselines.weighted import by_magnification, classify, magnification_of
 from jsma.metered import MeteredSlide
 
 

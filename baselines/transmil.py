@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchmil.models.transmil import PPEG
 
 from baselines.contract import Outcome, StrategySettings
-from baselines.everything import OneMagnification, WholeBag
+from baselines.parts.whole_bag import OneMagnification, WholeBag
 from jsma.meter import Meter
 
 PINV_STEPS = 6

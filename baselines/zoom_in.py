@@ -9,9 +9,11 @@ import torch
 from torch import Generator, Tensor, nn
 
 from baselines.contract import Outcome, Strategy, StrategySettings
-from baselines.weighted import classify, magnification_of
+from baselines.parts.cells import magnification_of
+from baselines.parts.pooling import classify
 from jsma import JSMA, Draw, estimate, masked_log_probs, sample_with_replacement, sampler_of, top_n
-from jsma.hierarchy import nested_estimate, parents
+from jsma.cells.hierarchy import parents
+from jsma.draws.estimators import nested_estimate
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 from jsma.slides import SlideError

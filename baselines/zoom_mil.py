@@ -10,12 +10,12 @@ from torch import Generator, Tensor, nn
 from torchmil.nn import AttentionPool
 
 from baselines.contract import Outcome, Strategy, StrategySettings
-from jsma.adapter import Adapter
-from jsma.hierarchy import parents
+from jsma.cells.hierarchy import parents
+from jsma.draws.topk import hard_top_k, perturbed_top_k, used
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
+from jsma.networks.adapter import Adapter
 from jsma.slides import SlideError
-from jsma.topk import hard_top_k, perturbed_top_k, used
 
 
 class Level(NamedTuple):

@@ -15,8 +15,8 @@ from multiprocessing.synchronize import SemLock
 from pathlib import Path
 from typing import Any
 
-from bench.disk import alive, host
 from bench.errors import UsageError
+from bench.files import alive, host
 
 CHECK_S = 0.5
 SHARED = Path("/dev/shm")  # where Linux keeps named semaphores

@@ -13,18 +13,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from jsma.adapter import Adapter
-from jsma.attention import AttentionNet, Pool, pools_of
+from jsma.cells.grid import CellGrid
 from jsma.checked import Count, Mpps, Units, Weight, checked, choice, in_order
-from jsma.estimators import ESTIMATORS, estimate
-from jsma.grid import CellGrid
-from jsma.sampling import (
-    Draw,
-    entropy,
-    masked_log_probs,
-    sampler_of,
-    top_n,
-)
+from jsma.draws.estimators import ESTIMATORS, estimate
+from jsma.draws.sampling import Draw, entropy, masked_log_probs, sampler_of, top_n
+from jsma.networks.adapter import Adapter
+from jsma.networks.attention import AttentionNet, Pool, pools_of
 
 
 @checked

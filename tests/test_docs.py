@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from baselines import DEFAULT, STRATEGIES
-from bench.embed import embedded, first_table, main, stale_pictures
-from bench.stamp import draw_again, is_fresh
+from bench.report.documents import draw_again, embedded, first_table, main, stale_pictures
+from bench.report.provenance import is_fresh
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,7 +20,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
 def test_embedded_blocks_are_fresh(document):
     text = document.read_text()
-    assert embedded(text, ROOT) == text, f"stale: run python -m bench.embed {document.name}"
+    assert embedded(text, ROOT) == text, f"stale: run python -m bench.report.documents {document.name}"
 
 
 def test_a_stale_block_is_noticed(tmp_path):
@@ -51,7 +51,7 @@ def test_a_document_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
 def test_pictures_show_the_tables_beside_them(document):
-    assert not stale_pictures(document), f"stale: run python -m bench.embed {document.name}"
+    assert not stale_pictures(document), f"stale: run python -m bench.report.documents {document.name}"
 
 
 def test_published_pictures_show_their_tables():

@@ -31,17 +31,24 @@ def test_imports_run_one_way(package):
 
 def test_measuring_process_runs_on_any_revision():
     """It must drive the jsma and baselines of another revision, so nothing of this one's bench may come with it."""
-    files = list((ROOT / "bench/gate/probe").glob("*.py"))
+    files = list((ROOT / "bench/checks/speed/probe").glob("*.py"))
     assert files and not any("bench" in imported(path) for path in files)
 
 
 def test_decoding_process_never_loads_torch():
-    code = "import sys, jsma.slides.worker; sys.exit('torch' in sys.modules)"
+    code = "import sys, jsma.slides.process.worker; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 @pytest.mark.parametrize(
-    "modules", ("bench.cli", "bench.compare", "bench.publish", "bench.report.build", "bench.datasets")
+    "modules",
+    (
+        "bench.cli",
+        "bench.analysis.rows",
+        "bench.report.comparison",
+        "bench.report.page.build",
+        "bench.datasets",
+    ),
 )
 def test_what_runs_no_model_never_loads_torch(modules):
     """`--help`, `compare`, `report` and the datasets answer at once: torch and timm take seconds to load."""

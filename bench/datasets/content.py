@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bench.datasets.tiff_tables import tile_tables
-from bench.disk import write_text
+from bench.files import write_text
 
 WHOLE_BYTES = 16 << 20  # files up to this size are read whole
 END_BYTES = 64 << 10  # of larger ones: the head, the tail,
@@ -118,7 +118,7 @@ def _annotation(path: str) -> str:
         return _joined((str(p.relative_to(path)), file_digest(str(p), whole=True)) for p in _files(Path(path)))
     if os.path.isfile(path):
         return file_digest(path, whole=True)
-    from bench.evidence.files import annotation_bytes  # not needed to list datasets, and slow to load
+    from bench.datasets.evidence.files import annotation_bytes  # not needed to list datasets, and slow to load
 
     return hashlib.sha256(annotation_bytes(path)).hexdigest()[:32]  # a member of a zip
 

@@ -18,8 +18,8 @@ from bench.datasets.splitting import three_parts
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.fetch.listing import RemoteFile
-    from bench.presets import Preset
+    from bench.datasets.fetch.listing import RemoteFile
+    from bench.runs.settings.presets import Preset
 
 PARTS = ("train", "val", "test")
 Report = Callable[[int, int], None]  # (done, total)
@@ -30,7 +30,7 @@ class SlideRecord:
     """One labelled slide.
 
     path: the file that is read; mpp: um per level-0 pixel where the file's own value is absent or wrong;
-    mask: file of the evidence (see `bench.evidence`), which need not exist; name: published id; site: where
+    mask: file of the evidence (see `bench.datasets.evidence`), which need not exist; name: published id; site: where
     the slide comes from (centre, tissue source site); scheme: how the mask's own labels are to be read; source: the
     file that `path` was prepared from; sites: mask of the places where a generated slide may hold evidence.
     """
@@ -177,7 +177,7 @@ class DatasetSource(ABC):
         dataset = self.read(self.find(folder), self.task_named(task))
         if not self.photos:
             return dataset
-        from bench.prepare import prepared
+        from bench.datasets.photos.prepare import prepared
 
         return prepared(dataset, self.prepared_folder(folder), report)
 

@@ -11,8 +11,8 @@ from typing import cast
 from bench.datasets.contract import Dataset, DatasetSource, Report
 from bench.datasets.splitting import FOLDS, fold_numbers
 from bench.errors import UsageError
-from bench.plugin import own_class
-from bench.presets import Preset
+from bench.own_code import own_class
+from bench.runs.settings.presets import Preset
 
 
 def source_named(name: str) -> tuple[DatasetSource, str]:

@@ -8,8 +8,8 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.datasets.textfiles import text_of
 from bench.errors import UsageError
+from bench.text_files import text_of
 
 REQUIRED = ("path", "label")
 OPTIONAL = ("patient", "split", "fold", "mpp", "annotation", "site")

@@ -1,7 +1,7 @@
 """Reading regions of whole slides: each stored tile decoded once per call, in a process of its own."""
 
-from .slide import ArraySlide, Slide, open_slide
-from .types import READERS, DamagedSlideError, Level, ReadCost, Regions, SlideError, SlideInfo
+from jsma.slides.slide import ArraySlide, Slide, open_slide
+from jsma.slides.types import READERS, DamagedSlideError, Level, ReadCost, Regions, SlideError, SlideInfo
 
 __all__ = [
     "READERS",

@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from .choose import OVERLAPPING, TIFF_EXTENSIONS, check_request, choose_reader
-from .client import client
-from .colours import to_rgb8
-from .decoders import settle_decoder
-from .described import number
-from .geometry import agreed
-from .plan import cost_of, make_plan, pick_levels
-from .preflight import check_tiles, compare_readers
-from .scale import choose_mpp, stated_mpp
-from .sources import ArraySource, SourceSpec
-from .tiffinfo import TiffFacts, inspect_tiff, open_pyramid
-from .types import Level, ReadCost, Regions, SlideError, SlideInfo
+from jsma.slides.formats.colours import to_rgb8
+from jsma.slides.formats.descriptions import number
+from jsma.slides.formats.geometry import agreed
+from jsma.slides.formats.tiff_headers import TiffFacts, inspect_tiff, open_pyramid
+from jsma.slides.opening.decoder import settle_decoder
+from jsma.slides.opening.mpp import choose_mpp, stated_mpp
+from jsma.slides.opening.preflight import check_tiles, compare_readers
+from jsma.slides.opening.reader import OVERLAPPING, TIFF_EXTENSIONS, check_request, choose_reader
+from jsma.slides.process.client import client
+from jsma.slides.readers.array import ArraySource
+from jsma.slides.readers.base import SourceSpec
+from jsma.slides.reading.plan import cost_of, make_plan, pick_levels
+from jsma.slides.types import Level, ReadCost, Regions, SlideError, SlideInfo
 
 MAX_READ_BYTES = 2 << 30  # of one call: the pixels returned, and the sums of regions that are resampled
 _passed: dict[tuple[str, tuple[int, int], str], str] = {}  # pre-flights done: path, stamp, reader -> why to fall back
@@ -86,7 +87,7 @@ class _ArrayDecoder:
         """The plan's regions, uint8 of `shape`."""
         from concurrent.futures import ThreadPoolExecutor
 
-        from .execute import execute
+        from jsma.slides.reading.execute import execute
 
         out = np.empty(shape, dtype=np.uint8)
         with ThreadPoolExecutor(1) as pool:

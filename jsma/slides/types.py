@@ -119,3 +119,21 @@ class ReadCost:
             self.compressed_bytes + other.compressed_bytes,
             self.calls + other.calls,
         )
+
+
+def both_axes(size0_px: tuple[int, int], size_px: tuple[int, int]) -> float | None:
+    """Scale of a level that was cut to whole pixels, from both axes; None if no scale gives its width and its height.
+
+    A power of two where the sizes allow one, else a whole number, else the ratio of the axis with more pixels.
+    """
+    low = max(full / (px + 1) for full, px in zip(size0_px, size_px, strict=True))
+    high = min(full / (px - 1) if px > 1 else float("inf") for full, px in zip(size0_px, size_px, strict=True))
+    if low >= high:
+        return None
+    ratio = max(zip(size_px, size0_px, strict=True))
+    longer = max(ratio[1] / ratio[0], 1.0)
+    power = 2.0 ** round(float(np.log2(longer)))
+    for whole in (power, float(round(longer))):
+        if low < whole < high:
+            return whole
+    return min(max(longer, low), high)

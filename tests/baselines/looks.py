@@ -7,9 +7,9 @@ import torch
 
 from baselines.contract import StrategySettings
 from jsma import JSMASettings
-from jsma.attention import pools_of
-from jsma.grid import CellGrid
+from jsma.cells.grid import CellGrid
 from jsma.meter import Meter
+from jsma.networks.attention import pools_of
 
 DIM, CLASSES = 5, 3
 

@@ -9,8 +9,8 @@ import torch
 from baselines.adaptive import Adaptive
 from baselines.contract import LookSettings, Outcome
 from baselines.jsma import Joint
+from bench.studies.estimator_bias import ordered_samples
 from jsma import Draw
-from jsma.estimator_table import ordered_samples
 from tests.baselines.looks import Sketch, build, magnification
 
 G = torch.linspace(-1, 1, 3, dtype=torch.float64)

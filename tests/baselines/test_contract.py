@@ -10,9 +10,10 @@ from torch import nn
 from baselines import STRATEGIES
 from baselines.contract import Outcome, Strategy
 from bench import cli
-from bench.check import CHECKS, ContractError, Trial, check_strategy
-from bench.check_scene import SETTINGS, opened, scene
-from bench.strategies import strategy_class
+from bench.checks.contract.checks import CHECKS, ContractError, Trial, check_strategy
+from bench.checks.contract.opened_files import opened
+from bench.checks.contract.scene import SETTINGS, scene
+from bench.runs.settings.strategies import strategy_class
 from jsma.metered import EvidenceRefusedError
 
 OWN = str(Path(__file__).with_name("mine.py")) + ":Mine"  # the one that README shows

@@ -18,9 +18,9 @@ from baselines.shuffled import Shuffled
 from baselines.stratified import Stratified, shares, strata
 from baselines.stratified_one import StratifiedOne
 from baselines.top import Top
-from jsma.estimator_table import ordered_samples
+from bench.studies.estimator_bias import ordered_samples
+from jsma.draws.sampling import sample_systematic
 from jsma.meter import Meter
-from jsma.sampling import sample_systematic
 from tests.baselines.looks import Sketch, build, by_hand, learnt, magnification, said
 
 TARGET = torch.tensor([1.0, -2.0, 0.5]).double()

@@ -11,10 +11,10 @@ from torchmil.nn import NystromAttention as TorchmilNystrom
 from baselines.clam import CLAM, CLAMAll, smooth_svm
 from baselines.contract import BagSettings, StrategySettings
 from baselines.dsmil import DSMIL, DSMILAll
-from baselines.everything import padded
 from baselines.exhaustive import Exhaustive
 from baselines.maximum import MaxAll
 from baselines.mean import MeanAll
+from baselines.parts.whole_bag import padded
 from baselines.transmil import NystromAttention, TransMIL, largest_exact, pseudo_inverse, segment_means
 from jsma import JSMASettings
 from jsma.meter import Meter

@@ -11,7 +11,7 @@ import torch
 from baselines.contract import BagSettings, StrategySettings
 from baselines.ips import IPS, IPSAll
 from jsma import JSMASettings
-from jsma.encoder import EncoderSettings, build_encoder
+from jsma.encoders.encoder import EncoderSettings, build_encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
 from jsma.slides import open_slide

@@ -5,7 +5,7 @@ import torch
 from baselines.contract import LookSettings
 from baselines.selection import PatchSelection
 from tests.baselines.looks import Sketch, build
-from tests.jsma.test_topk import naive
+from tests.jsma.draws.test_topk import naive
 
 LOOK = LookSettings(topk_sigma=0.2, topk_samples=60)
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from baselines.zoom_in import ZoomIn
+from bench.studies.estimator_bias import ordered_samples, repeated_samples
 from jsma import Draw
-from jsma.estimator_table import ordered_samples, repeated_samples
-from jsma.grid import CellGrid
-from jsma.hierarchy import parents
+from jsma.cells.grid import CellGrid
+from jsma.cells.hierarchy import parents
 from tests.baselines.looks import Sketch, build
 
 G = torch.linspace(-1, 1, 3, dtype=torch.float64)

@@ -7,7 +7,7 @@ import torch
 from baselines.contract import LookSettings
 from baselines.zoom_mil import ZoomMIL
 from tests.baselines.looks import Sketch, build
-from tests.jsma.test_topk import naive
+from tests.jsma.draws.test_topk import naive
 
 LOOK = LookSettings(zoom_sigma=0.02, topk_samples=40)
 TARGET = torch.tensor([1.0, -2.0, 0.5]).double()

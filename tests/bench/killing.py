@@ -1,4 +1,5 @@
-"""Stand-ins for `bench.pyramid.convert`, which worker processes import: they die, or see that they are not alone."""
+"""Stand-ins for `bench.datasets.photos.convert.convert`, which worker processes import: they die, or see that they
+are not alone."""
 
 import errno
 import os
@@ -6,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from bench.pyramid import Job, Provenance, convert
+from bench.datasets.photos.convert import Job, Provenance, convert
 from jsma.slides import SlideError
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from bench.cards import here
-from bench.cli import app
-from bench.entry import ended
+from bench.cli.app import app
+from bench.cli.exits import ended
+from bench.datasets.inspect.cards import here
 from bench.errors import UsageError
-from bench.publish import publish
-from bench.sweep_publish import publish as publish_sweep
+from bench.report.comparison import publish
+from bench.report.sweep import publish as publish_sweep
 
 FAST = ("--preset", "tiny", "--set", "name=test_resnet", "--set", "pretrained=null", "--set", "stage=null")
 
@@ -107,7 +107,7 @@ def test_what_no_slide_can_give_says_why(said, slides, more, words):
 
 
 def test_of_thousands_of_findings_the_first_are_printed(said, slides, monkeypatch):
-    monkeypatch.setattr("bench.verify.quick.SHOWN", 3)
+    monkeypatch.setattr("bench.datasets.inspect.verify.quick.SHOWN", 3)
     code, lines = own(said, slides, "--set", "mpps=[0.1]")
     assert code == 2 and len(lines.splitlines()) == 5
     assert lines.splitlines()[-1] == "and 9 more: `jsma-bench data verify --most 12` lists all"

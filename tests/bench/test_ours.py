@@ -4,41 +4,43 @@ import zipfile
 
 import pytest
 
-from bench import cli, publish, sweep_publish, synthetic
+from bench import cli
+from bench.analysis.comparison import compared
+from bench.checks.speed.baseline_file import check_free
+from bench.datasets.fetch.unpack import UnpackError, unpack
 from bench.errors import UsageError
-from bench.fetch.unpack import UnpackError, unpack
-from bench.gate.stored import check_free
-from bench.report import build as build_module
-from bench.report.material import gather
-from bench.report.page import Commands
-from bench.statistics.tables import compared
+from bench.report import comparison, sweep
+from bench.report.page import build as build_module
+from bench.report.page.material import gather
+from bench.report.page.page import Commands
+from bench.studies import made_up_runs
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs")
-    synthetic.write(4, out)
+    made_up_runs.write(4, out)
     return out
 
 
 @pytest.mark.parametrize("suffix", [".md", ".csv", ".json", ".png"])
 def test_a_comparison_is_saved_beside_no_file_of_that_name(runs, tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr(publish, "picture", lambda rows, png, metadata: png.write_bytes(b"drawn"))
+    monkeypatch.setattr(comparison, "picture", lambda rows, png, metadata: png.write_bytes(b"drawn"))
     own = tmp_path / f"notes{suffix}"
     own.write_text('{"mine": 1}')
     with pytest.raises(UsageError, match=f"notes{suffix} is there and was not written by --save"):
-        publish.publish(compared([runs], None, 0.02), tmp_path / "notes", "a command")
+        comparison.publish(compared([runs], None, 0.02), tmp_path / "notes", "a command")
     assert [p.name for p in tmp_path.iterdir()] == [own.name] and own.read_text() == '{"mine": 1}'
     own.unlink()
     for _ in range(2):  # what it wrote itself, whole or only the first file of it, is written anew
-        publish.publish(compared([runs], None, 0.02), tmp_path / "notes", "a command")
+        comparison.publish(compared([runs], None, 0.02), tmp_path / "notes", "a command")
         (tmp_path / "notes.json").unlink()
 
 
 def test_a_sweep_likewise(tmp_path):
     (tmp_path / "s-equal.md").write_text("mine")
     with pytest.raises(UsageError, match="s-equal.md is there"):
-        sweep_publish.publish([], {"command": "c"}, tmp_path / "s")
+        sweep.publish([], {"command": "c"}, tmp_path / "s")
 
 
 def test_a_report_goes_round_no_file_of_that_name(runs, tmp_path, monkeypatch):

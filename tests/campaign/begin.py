@@ -79,12 +79,13 @@ def waited(pid: int, seconds: float) -> int | None:
 
 
 if __name__ == "__main__":
+    import bench.analysis.rows  # noqa: F401
     import bench.cli  # noqa: F401
-    import bench.compare  # noqa: F401
-    import bench.prepare  # noqa: F401
-    import bench.report.build  # noqa: F401
-    import bench.session  # noqa: F401
-    import bench.sweep_publish  # noqa: F401
+    import bench.cli.app  # noqa: F401
+    import bench.datasets.photos.prepare  # noqa: F401
+    import bench.report.page.build  # noqa: F401
+    import bench.report.sweep  # noqa: F401
+    import bench.runs.plan  # noqa: F401
 
     for line in sys.stdin:
         asked = json.loads(line)

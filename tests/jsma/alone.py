@@ -3,7 +3,7 @@
 import torch
 
 from jsma import JSMA, CellGrid, JSMASettings
-from jsma.attention import pools_of
+from jsma.networks.attention import pools_of
 
 settings = JSMASettings(n_patches=32, mpps=(0.5, 1.0, 2.0, 4.0), patch_px=64)
 model = JSMA(settings, feature_dim=1280, n_classes=2)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from jsma.attention import pools_of
-from jsma.estimators import ESTIMATORS
-from jsma.grid import CellGrid
+from jsma.cells.grid import CellGrid
+from jsma.draws.estimators import ESTIMATORS
 from jsma.model import JSMA, JSMASettings
+from jsma.networks.attention import pools_of
 
 GRID = CellGrid(96, 64, 1.0, (1.0, 2.0), 8)  # 8 x 12 and 4 x 6 cells
 SIZES = (96, 24)

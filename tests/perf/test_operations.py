@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.gate.probe.operations import OPERATIONS
-from bench.gate.probe.workload import Place, Workload
-from bench.gate.slides import gate_slides
+from bench.checks.speed.gauge.operations import OPERATIONS
+from bench.checks.speed.gauge.workload import Place, Workload
+from bench.checks.speed.measuring.slides import gate_slides
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,13 @@
-"""The gate on real times: `pytest tests/perf/test_proof.py` takes an hour; `python -m bench.gate.proof` prints more."""
+"""The gate on real times: `pytest tests/perf/test_proof.py` takes an hour; `python -m bench.checks.speed.proof`
+prints more."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from bench.gate import proof
-from bench.gate.slides import gate_slides
+from bench.checks.speed import proof
+from bench.checks.speed.measuring.slides import gate_slides
 
 CHECKS = int(os.environ.get("JSMA_GATE_CHECKS", "20"))
 

@@ -9,7 +9,7 @@ import pytest
 from bench.datasets import DATASETS, load_dataset, source_named
 from bench.datasets.contract import PARTS
 from bench.errors import UsageError
-from bench.presets import PRESETS
+from bench.runs.settings.presets import PRESETS
 from jsma.slides import open_slide
 
 OWN = """

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from bench.cards import card_markdown
-from bench.data_cli import data_app
+from bench.cli.commands.data import data_app
 from bench.datasets import load_dataset
+from bench.datasets.inspect.cards import card_markdown
 from tests.bench.datasets import layouts
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "datasets.md").read_text()

@@ -3,12 +3,12 @@
 import pytest
 
 from bench.datasets import Dataset, SlideRecord
-from bench.datasets.demo import limited
+from bench.datasets.known.demo import limited
 from bench.datasets.labelled import load
 from bench.datasets.loading import limited_to
 from bench.datasets.splitting import folds_to_run
 from bench.errors import UsageError
-from bench.presets import PRESETS
+from bench.runs.settings.presets import PRESETS
 
 
 def records(n=20, classes="ab", **columns):

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from bench.datasets.labelled import is_table, load
-from bench.datasets.textfiles import read_rows
 from bench.errors import UsageError
+from bench.text_files import read_rows
 
 PLAIN = "path,label,patient,mpp\ns/a.tif,x,p1,0.5\ns/b.tif,y,p2,0.25\n"
 WRITTEN = {

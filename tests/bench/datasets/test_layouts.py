@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 
 from bench.datasets import source_named
-from bench.datasets.committed import committed
-from bench.datasets.tcga_prad import grade_group
+from bench.datasets.known.committed import committed
+from bench.datasets.known.tcga_prad import grade_group
 from bench.errors import UsageError
 from tests.bench.datasets import layouts
 

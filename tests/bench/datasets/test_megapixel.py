@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from bench.datasets import load_dataset
+from bench.datasets.generated.megapixel import MegapixelSettings, draw, generate, load_digits, tinted
 from bench.errors import UsageError
-from bench.megapixel import MegapixelSettings, draw, generate, load_digits, tinted
-from jsma.encoder import EncoderError, EncoderSettings, build_encoder
-from jsma.tissue import tissue_mask
+from jsma.cells.tissue import tissue_mask
+from jsma.encoders.encoder import EncoderError, EncoderSettings, build_encoder
 from tests.bench.datasets import layouts
 
 
@@ -86,7 +86,7 @@ def test_damaged_digits_get_one_line(damage, tmp_path):
 
 def test_digits_without_images_say_how_to_make_them(digits):
     with pytest.raises(UsageError, match="jsma-bench run --dataset megapixel-mnist"):
-        from bench.datasets.megapixel_mnist import MegapixelMnist
+        from bench.datasets.known.megapixel_mnist import MegapixelMnist
 
         MegapixelMnist().read(digits, "")
 
@@ -125,7 +125,7 @@ def test_the_documented_settings_run_end_to_end(digits, command, tmp_path):
 
 
 def test_larger_images(digits):
-    from bench.presets import PRESETS, Preset
+    from bench.runs.settings.presets import PRESETS, Preset
 
     preset = Preset(slides=30, seeds=1, epochs=1, side0_px=1600)
     dataset = load_dataset("megapixel-mnist:sized", preset, digits.parent)

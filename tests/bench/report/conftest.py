@@ -6,10 +6,10 @@ import json
 import pandas as pd
 import pytest
 
-from bench.report.build import build
-from bench.report.material import gather
-from bench.report.page import Commands
-from bench.synthetic import SETTINGS, write
+from bench.report.page.build import build
+from bench.report.page.material import gather
+from bench.report.page.page import Commands
+from bench.studies.made_up_runs import SETTINGS, write
 
 
 @pytest.fixture(scope="session")

@@ -5,16 +5,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.compare import compare, magnification_by_class
-from bench.report import frames
-from bench.report.build import build
-from bench.report.figures import drawn, sketches
-from bench.report.figures_cost import draw_area, draw_front, draw_speedups, draw_stages
-from bench.report.figures_learning import draw_anytime, draw_curves, draw_magnifications
-from bench.report.material import gather
-from bench.report.page import Commands
-from bench.report.style import palette, plain_ticks
-from bench.statistics.costs import pareto
+from bench.analysis.rows import compare, magnification_by_class
+from bench.analysis.statistics.costs import pareto
+from bench.report.figures import frames
+from bench.report.figures.all_figures import drawn, sketches
+from bench.report.figures.cost import draw_area, draw_front, draw_speedups, draw_stages
+from bench.report.figures.learning import draw_anytime, draw_curves, draw_magnifications
+from bench.report.figures.style import palette, plain_ticks
+from bench.report.page.build import build
+from bench.report.page.material import gather
+from bench.report.page.page import Commands
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_strategy_has_one_colour_whatever_is_beside_it():
 
 
 def test_settings_are_rows_of_their_own(runs, other_settings, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.report.build.drawn", lambda *_: [])
+    monkeypatch.setattr("bench.report.page.build.drawn", lambda *_: [])
     both = gather([runs, other_settings], None, 0.02)
     (part,) = both.parts
     assert sorted(part.settings) == ["n_patches=16", "n_patches=8"]
@@ -149,7 +149,7 @@ def test_slides_of_one_size_have_no_slope_and_the_page_says_so(material, tmp_pat
         monkeypatch.setitem(arm.__dict__, "rows", arm.rows.assign(area0_px=100))
     shown = [s for s in sketches(material, material.parts[0]) if s.name.startswith("area")]
     assert [s.draw for s in shown] == [None, None] and "1 here" in shown[0].reason
-    monkeypatch.setattr("bench.report.figures.sketches", lambda *_: shown)
+    monkeypatch.setattr("bench.report.figures.all_figures.sketches", lambda *_: shown)
     assert [s.svg for s in drawn(material, material.parts[0], tmp_path)] == ["", ""]
 
 

@@ -5,9 +5,9 @@ import warnings
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.report.figures_learning import draw_magnifications
-from bench.report.letters import coded, drawable, families, legend_of
-from bench.report.style import theme, write
+from bench.report.figures.learning import draw_magnifications
+from bench.report.figures.letters import coded, drawable, families, legend_of
+from bench.report.figures.style import theme, write
 
 
 def figure_of(classes) -> Figure:

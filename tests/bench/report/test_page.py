@@ -11,13 +11,14 @@ import sys
 import pandas as pd
 import pytest
 
-from bench import cli, disk, tables
-from bench.compare import compare
+from bench import cli, files
+from bench.analysis.rows import compare
 from bench.errors import UsageError
-from bench.report import build as build_module
-from bench.report.build import build
-from bench.report.page import Commands
-from bench.synthetic import write
+from bench.report.page import build as build_module
+from bench.report.page.build import build
+from bench.report.page.page import Commands
+from bench.report.tables import tables
+from bench.studies.made_up_runs import write
 
 COMMANDS = Commands("jsma-bench report", "jsma-bench run")
 
@@ -83,7 +84,7 @@ def test_what_a_killed_report_left_is_removed(report, material, tmp_path, monkey
     dead.wait()
 
     def killed(folder, _):
-        owner = disk.OURS.search(folder.name)
+        owner = files.OURS.search(folder.name)
         assert owner and int(owner["pid"]) == os.getpid() and folder.parent == to
         shutil.copytree(folder, to / folder.name.replace(f"-{owner['pid']}.", f"-{dead.pid}."))
         raise KeyboardInterrupt
@@ -182,7 +183,7 @@ def test_a_report_that_fails_leaves_an_empty_folder_of_the_user(tmp_path, monkey
     def fails(*_):
         raise UsageError("no")
 
-    monkeypatch.setattr("bench.report.build._write", fails)
+    monkeypatch.setattr("bench.report.page.build._write", fails)
     (tmp_path / "mine").mkdir()
     for name in ("mine", "made"):
         with pytest.raises(UsageError, match="no"):

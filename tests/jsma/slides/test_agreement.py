@@ -10,7 +10,7 @@ import pytest
 import tifffile
 
 from jsma.slides import Regions, SlideError, open_slide
-from jsma.slides.plan import both_axes
+from jsma.slides.types import both_axes
 
 REAL = Path(os.environ.get("JSMA_SLIDES", Path(__file__).resolve().parents[3].parent / "shared/data/slides"))
 READERS = ("cucim", "tifffile", "openslide")

@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 from jsma.slides import ArraySlide, DamagedSlideError, ReadCost, Regions, SlideError, open_slide
-from jsma.slides.client import client
+from jsma.slides.process.client import client
 
 CENTRES = [[512, 384], [3, 5], [1020, 760], [300.3, 200.7], [128, 128], [-4000, 10], [700, 333]]
 MPPS = [0.5, 2.0, 0.5, 1.3, 8.0, 0.5, 3.1]
@@ -147,7 +147,7 @@ def test_child_killed_while_it_is_asked_is_asked_again(slide):
 
 def test_no_orphan_after_parent_is_killed(slide):
     code = (
-        "import sys,time,numpy as np;from jsma.slides import *;from jsma.slides.client import client;"
+        "import sys,time,numpy as np;from jsma.slides import *;from jsma.slides.process.client import client;"
         "open_slide(sys.argv[1]).read(Regions(np.array([[99,99]]),.5,8,8));"
         "assert 'torch' not in sys.modules;print(client(False,None).pid,flush=True);time.sleep(60)"
     )

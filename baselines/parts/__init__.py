@@ -1,0 +1,1 @@
+"""What strategies share and what is no strategy itself."""

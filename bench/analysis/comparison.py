@@ -1,0 +1,145 @@
+"""All that a comparison shows, computed once, and what must not be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.analysis.against import _against, _all_pairs, _references
+from bench.analysis.arms import Arm, arms
+from bench.analysis.leaders import Leader, leaders
+from bench.analysis.opponents import everything_lines, search_notes
+from bench.analysis.rows import rows_of
+from bench.analysis.statistics.costs import mark_fronts
+from bench.errors import NotComparableError
+from bench.runs.kept.choice import EVERY, Choice, several, split_of
+from bench.runs.kept.finished import FinishedRun, load_all
+
+MACHINE = ("cpu", "cores", "platform")
+"""Keys of a run's environment that must agree for seconds to be compared; so must the device, and what GPU it is."""
+
+
+SECONDS = (
+    "train_s", "train_charged_s", "inference_s_per_slide", "bottleneck", "train_j", "inference_j_per_slide",
+)  # fmt: skip
+
+
+def check_comparable(runs: list[FinishedRun]) -> str | None:
+    """NotComparableError where runs of one dataset saw other data or another split of a fold.
+
+    Returns the reason why seconds must not be compared (other machines), or None where they may.
+    """
+    by_dataset: dict[str, list[FinishedRun]] = {}
+    for run in runs:
+        by_dataset.setdefault(run.dataset, []).append(run)
+    for name, own in sorted(by_dataset.items()):
+        if len({run.data_hash for run in own}) > 1:
+            raise NotComparableError(several(name, own, "data hash", lambda run: run.data_hash))
+        by_fold: dict[int, list[FinishedRun]] = {}
+        for run in own:
+            by_fold.setdefault(run.fold, []).append(run)
+        for _, of_fold in sorted(by_fold.items()):
+            if len({split_of(run) for run in of_fold}) > 1:
+                raise NotComparableError(several(name, of_fold, "split", split_of))
+    machines = {_machine(run) for run in runs}
+    if len(machines) > 1:
+        return f"runs of {len(machines)} machines or devices: accuracy is compared, seconds and speed-ups are not"
+    return None
+
+
+def _check_once(arm: Arm) -> None:
+    seen: dict[tuple[int, int], FinishedRun] = {}
+    for run in arm.runs:
+        other = seen.setdefault((run.fold, run.seed), run)
+        if other is not run:
+            raise NotComparableError(
+                f"{other.path} and {run.path} are of one strategy, fold, seed and settings and must not be counted as "
+                "two; give one of them"
+            )
+
+
+def _machine(run: FinishedRun) -> tuple[str, ...]:
+    device = str(run.settings.get("device", "cpu")).partition(":")[0]
+    gpu = "" if device == "cpu" else str(run.environment.get("gpu"))
+    return (*(str(run.environment.get(key)) for key in MACHINE), device, gpu)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All that `jsma-bench compare` prints and saves, computed once.
+
+    rows: of `bench.analysis.rows`; against: each beside its reference, or each beside each; notes: what was not
+    compared, and
+    why, what failed, and what was accepted; damaged: one line a damaged run; reference: the strategy that others are
+    set against, by dataset; leaders: who is most accurate.
+    """
+
+    runs: list[FinishedRun]
+    arms: list[Arm]
+    rows: list[dict[str, Any]]
+    against: list[dict[str, Any]]
+    notes: list[str]
+    damaged: list[str]
+    reference: dict[str, str]
+    margin: float
+    leaders: list[Leader]
+
+    @property
+    def said(self) -> list[str]:
+        """Lines under the table: over what the speed-ups are, and who is most accurate."""
+        return [*everything_lines(self.arms), *map(str, self.leaders)]
+
+
+def compared(folders: list[Path], reference: str | None, margin: float, every_pair: bool = False,
+             choice: Choice = EVERY) -> Compared:  # fmt: skip
+    """Runs of several folders as rows; refuses what must not be compared; no seconds where the machines differ.
+
+    every_pair: compare each row with each other in place of the reference; choice: which of the runs.
+    """
+    loaded = load_all(folders, choice)
+    runs = loaded.runs
+    note = check_comparable(runs)
+    found = arms(runs)
+    for arm in found:
+        _check_once(arm)
+    rows = rows_of(found)
+    notes = [*([note] if note else []), *accepted(runs), *failures(runs), *search_notes(found)]
+    if note:
+        for row in rows:
+            row.update({key: None for key in row if key in SECONDS or "speedup" in key})
+        mark_fronts(rows)
+    asked = _references(found, reference)
+    set_beside = _all_pairs(found, margin) if every_pair else _against(found, asked, margin)
+    if not every_pair:
+        notes += _not_set_against(found, asked, set_beside)
+    return Compared(
+        runs, found, rows, set_beside, notes, loaded.damaged, {} if every_pair else asked, margin, leaders(found, rows)
+    )
+
+
+def accepted(runs: Sequence[FinishedRun]) -> list[str]:
+    """A line about the findings of `data verify` that were accepted; none where there were none."""
+    found = list(dict.fromkeys(finding for run in runs for finding in run.findings))
+    return [f"run with --accept-findings: {len(found)} findings: {'; '.join(found)}"] if found else []
+
+
+def _not_set_against(found: Sequence[Arm], asked: dict[str, str], beside: list[dict[str, Any]]) -> list[str]:
+    done = {(row["dataset"], row["name"]) for row in beside}
+    return [
+        f"{arm.dataset}: {arm.name} is not set against {name}: no run of it on the same slides in these settings; "
+        "name one row, such as --reference 'exhaustive[epochs=80]'"
+        for arm in found
+        if (name := asked.get(arm.dataset)) is not None
+        and name not in (arm.strategy, arm.name, arm.shown) and (arm.dataset, arm.name) not in done
+    ]  # fmt: skip
+
+
+def failures(runs: Sequence[FinishedRun]) -> list[str]:
+    """A line about the slides that the runs could not read, which are in no figure; none where all were read."""
+    found = {slide: reason for run in runs for slide, reason in run.failed.items()}
+    if not found:
+        return []
+    slide, reason = next(iter(found.items()))
+    return [f"{len(found)} slides could not be read by these runs and are in no figure; the first: {slide}: {reason}"]

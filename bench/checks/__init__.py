@@ -1,0 +1,1 @@
+"""May a change go in? Does a strategy keep the contract, and has anything become slower?"""

@@ -1,0 +1,1 @@
+"""Does a strategy keep its contract? Checked on small slides in memory."""

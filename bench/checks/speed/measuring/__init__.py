@@ -1,0 +1,1 @@
+"""Running the measuring process, for this code and for another revision."""

@@ -1,0 +1,1 @@
+"""From measurements to findings: what is a regression, and how it is told."""

@@ -1,0 +1,1 @@
+"""One file a command. Each parses and prints, nothing else."""

@@ -1,0 +1,198 @@
+"""One file over HTTP: resumed where it broke, refused where size or checksum are wrong, named only when whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import requests
+
+from bench.datasets.fetch.listing import TIMEOUT_S, RemoteFile
+from bench.files import write_text
+
+CHUNK_BYTES = 1 << 20
+Report = Callable[[int], None]  # bytes that are on the disk
+
+
+class DownloadError(ValueError):
+    """A file that could not be had; one line: what, got, expected, what to do."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """attempts: in a row without a new byte before giving up; wait_s: before the second, doubled each time."""
+
+    attempts: int = 5
+    wait_s: float = 1.0
+    longest_s: float = 60.0
+
+
+@dataclass
+class Download:
+    """What a download took. requests: sent; resumed: of them, those that went on from a part."""
+
+    path: Path
+    received_bytes: int = 0
+    requests: int = 0
+    resumed: int = 0
+
+
+class _Broken(Exception):
+    """The connection ended early: worth another attempt."""
+
+
+def target_path(folder: Path, path: str) -> Path:
+    """Where `path` of a listing goes; DownloadError where it would leave `folder`."""
+    parts = PurePosixPath(path).parts
+    if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\\" in path or ":" in parts[0]:
+        raise DownloadError(f"{path}: the source lists a path outside the folder; nothing is written")
+    return folder.joinpath(*parts)
+
+
+def download(file: RemoteFile, folder: Path, patience: Patience, report: Report | None = None) -> Download:
+    """Bring `file` to `folder`. A file of the right size that is there is kept, another one is not
+    overwritten (DownloadError); a `.part` is gone on with.
+
+    Only the process that has claimed the file may call this: every process goes on with the same `.part`.
+    """
+    target = target_path(folder, file.path)
+    done = Download(target)
+    if (
+        target.is_file()
+        and file.content is None
+        and target.stat().st_size == (file.size_bytes or target.stat().st_size)
+    ):
+        return done
+    if file.content is None and os.path.lexists(target):
+        raise DownloadError(
+            f"{target}: is there and is another file than the source lists ({file.size_bytes} bytes); it is not "
+            "overwritten: move it away and run the same command again"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if file.content is not None:
+        write_text(target, file.content)
+        return done
+    part = target.with_name(f"{target.name}.part")
+    for fresh in (False, True):
+        _complete(file, part, patience, done, report)
+        found = checksum_of(part, file.checksum) if file.checksum else None
+        if found == file.checksum:
+            break
+        part.unlink()  # what is wrong in it cannot be told: it is of no more use
+        if fresh:
+            raise DownloadError(
+                f"{file.url}: checksum {found}, the source lists {file.checksum}; downloaded twice, wrong both times: "
+                "try again later or name another server with --from"
+            )
+    os.replace(part, target)
+    _etag(part).unlink(missing_ok=True)
+    return done
+
+
+def checksum_of(path: Path, like: str) -> str:
+    """Checksum of a file in the manner of `like` ("md5:..." or "sha256:...")."""
+    kind = like.split(":")[0]
+    if kind not in ("md5", "sha256", "sha512"):
+        raise DownloadError(f"{path.name}: checksum {like!r} of an unknown kind; md5, sha256 and sha512 are known")
+    with path.open("rb") as handle:
+        return f"{kind}:{hashlib.file_digest(handle, kind).hexdigest()}"
+
+
+def _etag(part: Path) -> Path:
+    return part.with_name(f"{part.name}.etag")
+
+
+def _complete(file: RemoteFile, part: Path, patience: Patience, done: Download, report: Report | None) -> None:
+    """Send requests until the part has the listed size (or the server says it is whole)."""
+    idle, most = 0, part.stat().st_size if part.is_file() else 0
+    while True:
+        before = part.stat().st_size if part.is_file() else 0
+        if file.size_bytes is not None and before == file.size_bytes:
+            return
+        wait_s, reason = patience.wait_s * 2**idle, ""
+        try:
+            _one_request(file, part, done, report)
+            if file.size_bytes is None or part.stat().st_size == file.size_bytes:
+                return
+            reason = "the connection ended early"
+        except _Broken as broken:
+            reason = str(broken)
+        have = part.stat().st_size if part.is_file() else 0
+        idle = 0 if have > most else idle + 1  # a part begun anew makes progress once it is longer than ever
+        most = max(most, have)
+        if idle >= patience.attempts:
+            raise DownloadError(
+                f"{file.url}: {reason}; {have} of {file.size_bytes or '?'} bytes are kept: run the same command "
+                "again to go on"
+            )
+        time.sleep(min(wait_s, patience.longest_s) if idle else 0)
+
+
+def _one_request(file: RemoteFile, part: Path, done: Download, report: Report | None) -> None:
+    """One GET from where the part ends; the part starts anew where the server ignores the range."""
+    have = part.stat().st_size if part.is_file() else 0
+    if file.size_bytes is not None and have > file.size_bytes:
+        have = 0
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if _etag(part).is_file():
+            headers["If-Range"] = _etag(part).read_text()
+    done.requests += 1
+    try:
+        with requests.get(file.url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
+            start = _start(file, answer, have, part)
+            done.resumed += start > 0
+            _receive(file, answer, part, start, done, report)
+    except requests.RequestException as error:
+        raise _Broken(str(error).splitlines()[0][:160] or type(error).__name__) from error
+
+
+def _start(file: RemoteFile, answer: requests.Response, have: int, part: Path) -> int:
+    """Byte at which the answer begins; errors for answers that cannot be used."""
+    if answer.status_code == 416:  # the part is no beginning of what the server has
+        part.unlink(missing_ok=True)
+        raise _Broken("the server refuses the rest of the part, which is begun anew")
+    if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
+        raise _Broken(f"HTTP {answer.status_code}")
+    if answer.status_code not in (200, 206):
+        raise DownloadError(f"{file.url}: HTTP {answer.status_code}; the source may have moved, see the dataset's card")
+    start, total = 0, int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None
+    if answer.status_code == 206:
+        unit, _, rest = answer.headers.get("Content-Range", "").partition(" ")
+        span, _, whole = rest.partition("/")
+        begin = span.partition("-")[0]
+        if unit != "bytes" or not begin.isdigit() or int(begin) != have:
+            part.unlink(missing_ok=True)
+            raise _Broken(f"the server answered with another range ({rest or 'none'}), the part is begun anew")
+        start, total = have, int(whole) if whole.isdigit() else None
+    if file.size_bytes is not None and total is not None and total != file.size_bytes:
+        raise DownloadError(
+            f"{file.url}: the server offers {total} bytes, the source lists {file.size_bytes}; not the same file: "
+            "try again later or name another server with --from"
+        )
+    tag = answer.headers.get("ETag", "")
+    if tag and not tag.startswith("W/"):
+        _etag(part).write_text(tag)
+    return start
+
+
+def _receive(file: RemoteFile, answer: requests.Response, part: Path, start: int, done: Download,
+             report: Report | None) -> None:  # fmt: skip
+    have = start
+    with part.open("r+b" if start else "wb") as handle:
+        handle.seek(start)
+        for chunk in answer.iter_content(CHUNK_BYTES):
+            have += len(chunk)
+            if file.size_bytes is not None and have > file.size_bytes:
+                raise DownloadError(
+                    f"{file.url}: the server sends more than the {file.size_bytes} bytes that the source lists; stopped"
+                )
+            handle.write(chunk)
+            done.received_bytes += len(chunk)
+            if report:
+                report(have)

@@ -1,0 +1,58 @@
+"""Settings of the generated slides, and their classes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+from pydantic import Field
+
+from bench.runs.settings.presets import Variant
+from jsma.checked import Count, Mpp, Seed, Share, checked
+
+CLASSES: dict[str, dict[tuple[bool, bool], str]] = {
+    "both": {(False, False): "normal", (True, False): "benign", (False, True): "in_situ", (True, True): "invasive"},
+    "cytology": {(False, False): "normal", (False, True): "in_situ"},
+    "architecture": {(False, False): "normal", (True, False): "benign"},
+}
+"""Variant -> {(architecture, cytology): label}."""
+
+
+@checked
+class DemoSettings:
+    """What is generated.
+
+    slides: how many; side0_px: side of level 0 in pixels (1024 to 100,000); mpp: um per level-0 pixel;
+    hint: 0..1, how well the overview betrays candidate sites (never the class); evidence_share: 0..1,
+    share of the sites that are candidates of each kind of evidence (at least one); variant: which
+    evidence exists; tissue_share: 0..1 of the slide; seed; jpeg_quality: 1..100.
+    """
+
+    slides: Count = 120
+    side0_px: Annotated[int, Field(ge=1024, le=100_000, multiple_of=64)] = 2048
+    mpp: Mpp = 0.5
+    hint: Share = 0.8
+    evidence_share: Share = 0.3
+    variant: Variant = "both"
+    tissue_share: Share = 0.45
+    seed: Seed = 0
+    jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 85
+
+    @property
+    def labels(self) -> list[tuple[bool, bool]]:
+        """(architecture, cytology) of the variant's classes, in turn over the slides."""
+        return list(CLASSES[self.variant])
+
+    @property
+    def identity(self) -> str:
+        """Content hash of all but the number of slides, which may grow."""
+        kept = {k: v for k, v in asdict(self).items() if k != "slides"}
+        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+    def split(self, index: int) -> str:
+        """Split of slide `index`: of every ten of one class, five train, two validate, three test."""
+        return ("train", "test", "train", "val", "train", "test", "train", "val", "train", "test")[
+            index // len(self.labels) % 10
+        ]

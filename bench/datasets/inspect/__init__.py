@@ -1,0 +1,1 @@
+"""Looking at a dataset: its card, a contact sheet, and whether it holds what it should."""

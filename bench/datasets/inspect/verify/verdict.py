@@ -1,0 +1,101 @@
+"""All checks together, as rows of one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.datasets.contract import Dataset
+from bench.datasets.inspect.verify import between_slides
+from bench.datasets.inspect.verify.checks import CHECKS, Finding
+from bench.datasets.inspect.verify.one_slide import Look, look
+from bench.datasets.inspect.verify.quick import quick
+
+
+@dataclass(frozen=True)
+class VerifySettings:
+    """mpps: magnifications that a run will ask for, um/px; tiles_per_level: looked at, None: all.
+
+    The magnifications are those of `jsma.metered.ViewSettings`, which is not asked: it would load torch.
+    """
+
+    mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
+    tiles_per_level: int | None = 256
+
+
+@dataclass
+class Verdict:
+    """What was found. found: check -> [(slide, text)]; levels: which level really serves each magnification."""
+
+    slides: int = 0
+    tiles: int = 0
+    found: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: {check: [] for check in CHECKS})
+    levels: list[dict[str, Any]] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Keep what was found."""
+        for finding in findings:
+            self.found[finding.check].append((finding.slide, finding.text))
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was found."""
+        return not any(self.found.values())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a check."""
+        return [
+            {
+                "check": check,
+                "what must hold": holds.holds,
+                "found": len(self.found[check]),
+                "first": ": ".join(self.found[check][0]) if self.found[check] else "-",
+            }
+            for check, holds in CHECKS.items()
+        ]
+
+
+def verify(dataset: Dataset, settings: VerifySettings, report: Callable[[int, int], None] | None = None) -> Verdict:
+    """All that `run` checks before it trains, then the pixels of every slide that can be read, and all side by side."""
+    verdict = Verdict(slides=len(dataset.records), left_out=dict(Counter(dataset.left_out.values())))
+    total = 2 * len(dataset.records)
+    found = quick(dataset, settings.mpps, report=(lambda done, _: report(done, total)) if report else None)
+    verdict.add(found.findings)
+    looks = []
+    for number, record in enumerate(dataset.records):
+        if record.id not in found.unread:
+            seen = look(record, settings.mpps, settings.tiles_per_level)
+            looks.append(seen)
+            verdict.tiles += seen.tiles
+            verdict.add(Finding(check, record.id, text) for check, text in seen.found.items())
+        if report:
+            report(len(dataset.records) + number + 1, total)
+    verdict.add(between_slides.near_duplicates(looks, between_slides.parts_of(dataset)))
+    verdict.levels = level_rows(looks, settings.mpps)
+    return verdict
+
+
+def level_rows(looks: list[Look], mpps: tuple[float, ...]) -> list[dict[str, Any]]:
+    """For each magnification asked: how many slides serve it from which level, at which resampling."""
+    rows = []
+    for asked in mpps:
+        used = Counter()
+        for seen in looks:
+            if asked in seen.levels:
+                level = seen.levels[asked]
+                used[None if level is None else (level[0], round(level[1], 3))] += 1
+        for key, slides in sorted(used.items(), key=lambda item: -item[1]):
+            index, mpp = key if key is not None else (None, None)
+            rows.append(
+                {
+                    "asked um/px": asked,
+                    "level": "none: left out" if index is None else index,
+                    "stored um/px": "-" if mpp is None else mpp,
+                    "resampled": "-" if mpp is None else ("no" if asked / mpp <= 1.02 else f"x {asked / mpp:.2f}"),
+                    "slides": slides,
+                }
+            )
+    return rows

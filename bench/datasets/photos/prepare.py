@@ -1,0 +1,263 @@
+"""Photos to tiled pyramidal TIFF, once, so that reading a part of one costs a part of it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bench.datasets.contract import Dataset, SlideRecord
+from bench.datasets.generated.pyramid import QUALITY
+from bench.datasets.labels import Row
+from bench.datasets.photos.all_photos import convert_all
+from bench.datasets.photos.convert import Job, Provenance, provenance_of
+from bench.errors import UsageError
+from bench.files import remove_leftovers, writable
+from jsma.slides import SlideError
+from jsma.slides.formats.tiff_headers import inspect_tiff
+from jsma.slides.opening.mpp import choose_mpp
+from jsma.slides.opening.reader import TIFF_EXTENSIONS, VENDOR_EXTENSIONS
+
+LEAST_PYRAMID_PX = 2048  # a tiled file of one level is converted above this side: its overview would cost all of it
+Report = Callable[[int, int], None]
+
+
+@dataclass
+class Prepared:
+    """What a `prepare` did. pixels: of the photos converted now; left: slides that need nothing and stay where they
+    are; failed: slide -> reason; notes: lines for the user; rows: the list of what is to be read."""
+
+    folder: Path
+    converted: int = 0
+    kept: int = 0
+    left: int = 0
+    pixels: int = 0
+    seconds: float = 0.0
+    failed: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    _heeded: set[str] = field(default_factory=set)
+
+    def settle(self, name: str, made: Provenance | str) -> None:
+        """A photo was converted, or failed for a reason; what it holds and its pyramid does not is told once a kind."""
+        if isinstance(made, str):
+            self.failed[name] = made
+            return
+        self.converted, self.pixels = self.converted + 1, self.pixels + made.pixels
+        self.notes += [f"{name} (the first of such): {note}" for note in made.notes if note not in self._heeded]
+        self._heeded.update(made.notes)
+
+
+@dataclass(frozen=True)
+class PrepareSettings:
+    """mpp: um per pixel where the dataset does not say; quality: JPEG, None keeps what is there; workers: processes.
+
+    option: what the folder of the pyramids was given by, for messages: --to, or --data, of which it follows.
+    """
+
+    mpp: float | None = None
+    quality: int | None = None
+    workers: int = 0
+    option: str = "--to"
+
+    @property
+    def processes(self) -> int:
+        """Worker processes: as many as cores by default."""
+        return self.workers or os.cpu_count() or 1
+
+    @property
+    def way_out(self) -> str:
+        """What to do where a file is in the way."""
+        return "choose another folder with --to, or move it away" if self.option == "--to" else "move it away"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of a slide. stated: um per pixel by the file itself; pyramid: it needs no conversion."""
+
+    record: SlideRecord
+    target: Path
+    stated: float | None
+    pyramid: bool
+
+    def mpp(self, settings: PrepareSettings) -> float | None:
+        """The dataset's word, then the file's, then the option."""
+        return self.record.mpp or self.stated or settings.mpp
+
+
+def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: Report | None = None) -> Prepared:
+    """Convert every photo of `dataset` whose pyramid in `folder` is absent or out of date.
+
+    No file is overwritten that was not made here. UsageError, before anything is written, where one is in the way.
+    """
+    plans = _plans(dataset, folder, settings)
+    photos = [p for p in plans if not p.pyramid]
+    todo = [p for p in photos if not _current(p, settings)]
+    writable(folder, settings.option)
+    done = Prepared(folder, kept=len(photos) - len(todo), left=len(plans) - len(photos))
+    began, quality = time.perf_counter(), settings.quality or QUALITY
+    jobs = {p.record.id: Job(p.record.path, str(p.target), p.mpp(settings) or 0.0, quality) for p in todo}
+
+    def settle(name: str, made: Provenance | str) -> None:
+        done.settle(name, made)
+        if report:
+            report(done.kept + done.left + done.converted + len(done.failed), len(plans))
+
+    convert_all(jobs, settings.processes, settle)
+    remove_leftovers(folder)  # of a worker that was killed
+    done.seconds = time.perf_counter() - began
+    done.notes = _scale_notes(plans, settings) + done.notes
+    done.rows = [_row(plan, settings) for plan in plans if plan.record.id not in done.failed]
+    return done
+
+
+def _plans(dataset: Dataset, folder: Path, settings: PrepareSettings) -> list[Plan]:
+    """What becomes of every slide; UsageError where something is in the way."""
+    plans = [_plan(record, folder) for record in dataset.records]
+    photos = [p for p in plans if not p.pyramid]
+    _check_scales(plans, settings)
+    _check_names(photos)
+    _check_targets(photos, [r.path for r in dataset.records], settings.way_out)
+    return plans
+
+
+def _plan(record: SlideRecord, folder: Path) -> Plan:
+    target, extension = pyramid_path(record, folder), os.path.splitext(record.path)[1].lower()
+    if extension in VENDOR_EXTENSIONS:
+        return Plan(record, target, None, True)
+    if extension not in TIFF_EXTENSIONS or not os.path.isfile(record.path):
+        return Plan(record, target, None, False)
+    try:
+        facts = inspect_tiff(record.path)
+    except SlideError:  # converting it says what is wrong
+        return Plan(record, target, None, False)
+    try:
+        stated = choose_mpp(record.path, None, facts.mpp)[0]
+    except SlideError:
+        stated = None
+    layered = len(facts.levels) > 1 or max(facts.width0_px, facts.height0_px) <= LEAST_PYRAMID_PX
+    return Plan(record, target, stated, facts.tiled and layered and not facts.unserved)
+
+
+def _check_scales(plans: list[Plan], settings: PrepareSettings) -> None:
+    own = [p for p in plans if p.record.mpp is None]
+    for plan in own:
+        if plan.mpp(settings) is None and os.path.splitext(plan.record.path)[1].lower() not in VENDOR_EXTENSIONS:
+            raise UsageError(f"{plan.record.id}: um per pixel unknown; give --mpp, or an mpp column")
+    against = _against(plans, settings)
+    if against and len(against) == len(own):
+        first = against[0]
+        raise UsageError(
+            f"--mpp {settings.mpp:g}: {first.record.id} states {first.stated:.4g} um per pixel itself, as every slide "
+            "here does; leave --mpp out, or give an mpp column where the files are wrong"
+        )
+
+
+def _against(plans: list[Plan], settings: PrepareSettings) -> list[Plan]:
+    """Slides that state another scale than --mpp, and of which the dataset says nothing."""
+    asked = settings.mpp
+    return [
+        p for p in plans if asked and p.record.mpp is None and p.stated and abs(p.stated - asked) > 0.01 * asked
+    ]  # fmt: skip
+
+
+def _scale_notes(plans: list[Plan], settings: PrepareSettings) -> list[str]:
+    against = _against(plans, settings)
+    if not against:
+        return []
+    first = against[0]
+    return [
+        f"--mpp {settings.mpp:g} was not applied to {len(against)} slides that state their own scale "
+        f"({first.record.id}: {first.stated:.4g}); an mpp column overrides it"
+    ]
+
+
+def _check_names(plans: list[Plan]) -> None:
+    """Two photos must not become one file, on disks that ignore case either."""
+    taken: dict[str, Plan] = {}
+    for plan in plans:
+        other = taken.setdefault(str(plan.target).casefold(), plan)
+        if other is not plan:
+            raise UsageError(
+                f"{other.record.id} and {plan.record.id} would both become {plan.target.name}; names must differ, "
+                "rename one of them"
+            )
+
+
+def _check_targets(plans: list[Plan], sources: list[str], way_out: str) -> None:
+    """Nothing that was not made here is overwritten: no source, under whatever name, and no other file."""
+    files = {(s.st_dev, s.st_ino): path for path in sources if (s := _status(path))}
+    foreign = []
+    for plan in plans:
+        if not os.path.lexists(plan.target):
+            continue
+        status, made = _status(str(plan.target)), provenance_of(str(plan.target))
+        source = files.get((status.st_dev, status.st_ino)) if status else None
+        if source is not None:
+            raise UsageError(
+                f"{plan.target}: the pyramid of {plan.record.id} would overwrite the slide {source}; "
+                f"{way_out}"
+            )
+        if made is None:
+            foreign.append(f"{plan.target} was not made by `data prepare`")
+        elif other := _other_source(plan, made):
+            foreign.append(f"{plan.target} was made from {other}")
+    if foreign:
+        raise UsageError(f"{foreign[0]}{_more(len(foreign) - 1)}; nothing was written, {way_out}")
+
+
+def _more(number: int) -> str:
+    return f" (and {number} more)" if number else ""
+
+
+def _other_source(plan: Plan, made: dict[str, object]) -> str:
+    """The photo that the pyramid was made from, where it is another and still as it was then; else ""."""
+    path = os.path.normpath(plan.target.parent / str(made.get("source_path") or ""))
+    status, mine = _status(path), _status(plan.record.path)
+    if not made.get("source_path") or status is None or (mine and os.path.samestat(status, mine)):
+        return ""
+    unchanged = (made.get("source_bytes"), made.get("source_mtime_ns")) == (status.st_size, status.st_mtime_ns)
+    return path if unchanged else ""
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+def pyramid_path(record: SlideRecord, folder: Path) -> Path:
+    """Where the pyramid of `record` lies."""
+    return folder / f"{record.id.replace('/', '__').removesuffix(Path(record.path).suffix)}.tif"
+
+
+def _current(plan: Plan, settings: PrepareSettings) -> bool:
+    """Whether the pyramid was made from this very source, at the quality and scale that are asked."""
+    made, status = provenance_of(str(plan.target)), _status(plan.record.path)
+    if made is None or status is None or not made["whole"]:
+        return False
+    same = (made.get("source_bytes"), made.get("source_mtime_ns")) == (status.st_size, status.st_mtime_ns)
+    asked = settings.quality in (None, made.get("jpeg_quality"))
+    return same and asked and made.get("mpp") == plan.mpp(settings)
+
+
+def _row(plan: Plan, settings: PrepareSettings) -> Row:
+    """The slide's line in the list."""
+    if not plan.pyramid:
+        return Row(plan.target.name, plan.record)
+    mpp = plan.record.mpp or (None if plan.stated else settings.mpp)
+    return Row(os.path.abspath(plan.record.path), plan.record, mpp)
+
+
+def prepared(dataset: Dataset, folder: Path, report: Report | None = None) -> Dataset:
+    """`dataset` with the paths of its pyramids, converting what is missing; photos that fail keep their own path."""
+    done = prepare(dataset, folder, PrepareSettings(option="--data"), report)
+    pyramids = {id(row.record): str(folder / row.path) for row in done.rows if not os.path.isabs(row.path)}
+    records = []
+    for record in dataset.records:
+        path = pyramids.get(id(record))
+        records.append(replace(record, path=path, source=record.path) if path else record)
+    return replace(dataset, records=tuple(records))

@@ -1,7 +1,0 @@
-"""Generated H&E slides whose label needs the right magnification, with a known answer."""
-
-from bench.demo.settings import CLASSES, DemoSettings
-from bench.demo.sheet import contact_sheet
-from bench.demo.write import generate, sites_file
-
-__all__ = ["CLASSES", "DemoSettings", "contact_sheet", "generate", "sites_file"]

@@ -1,0 +1,81 @@
+"""Files embedded in documents: `python -m bench.report.documents README.md` fills its `table:` and `file:` blocks
+again, and draws the pictures that it shows from the tables beside them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.files import write_text
+from bench.report.provenance import is_fresh, stamp
+
+BLOCK = re.compile(r"(<!-- (table|file): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def embedded(text: str, root: Path) -> str:
+    """`text` with every block filled: `table` = the first table of a Markdown file, `file` = a whole file."""
+
+    def fill(match: re.Match[str]) -> str:
+        source = (root / match[3]).read_text()
+        return match[1] + (first_table(source) if match[2] == "table" else f"```python\n{source}```\n") + match[4]
+
+    return BLOCK.sub(fill, text)
+
+
+def first_table(markdown: str) -> str:
+    """The first run of lines that start with a bar."""
+    lines: list[str] = []
+    for line in markdown.splitlines():
+        if line.startswith("|"):
+            lines.append(line)
+        elif lines:
+            break
+    return "".join(f"\n{line}" for line in lines)[0:] + "\n\n" if lines else ""
+
+
+def root_of(document: Path) -> Path:
+    """The folder that names in `document` are relative to: the project's."""
+    folders = document.resolve().parents
+    return next((folder for folder in folders if (folder / "pyproject.toml").is_file()), folders[0])
+
+
+def stale_pictures(document: Path) -> list[Path]:
+    """Pictures that `document` shows and that were not drawn from the CSV beside them as it is now."""
+    shown = (document.parent / name for name in re.findall(r"!\[[^]]*\]\(([^)]+\.png)\)", document.read_text()))
+    return [png for png in shown if png.with_suffix(".csv").is_file() and not (png.is_file() and is_fresh(png))]
+
+
+def main(names: list[str]) -> None:
+    """Fill every document named, whole or not at all, and draw its stale pictures."""
+    for name in names:
+        document = Path(name)
+        write_text(document, embedded(document.read_text(), root_of(document)))
+        for png in stale_pictures(document):
+            draw_again(png)
+
+
+def rows_of(table: Path) -> list[dict[str, Any]]:
+    """The rows of a CSV file, None where a cell is empty."""
+    frame = pd.read_csv(table)
+    return [{k: None if pd.isna(v) else v for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def draw_again(png: Path) -> None:
+    """Draw `png` from the CSV beside it, of a comparison or a sweep that was saved; ValueError for any other."""
+    table = png.with_suffix(".csv")
+    rows = rows_of(table)
+    if "flip_rate" in rows[0]:
+        from bench.report.sweep import picture
+    elif "inference_s_per_slide" in rows[0]:
+        from bench.report.comparison import picture
+    else:
+        raise ValueError(f"{table}: neither a comparison nor a sweep; draw {png.name} with what wrote the table")
+    picture(rows, png, stamp(table))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,129 @@
+"""What a report is made of: finished runs by dataset, their rows, sweeps, looks and failures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.arms import Arm
+from bench.analysis.comparison import compared
+from bench.analysis.leaders import Leader
+from bench.analysis.opponents import everything_lines
+from bench.runs.kept.choice import EVERY, Choice
+from bench.runs.kept.finished import FinishedRun
+
+
+@dataclass(frozen=True)
+class Part:
+    """Runs of one dataset. arms: runs of one strategy and settings each; rows: theirs of `bench.analysis.rows`, in
+    the same
+    order; against: rows beside the reference, empty without one; leader: who is most accurate, None for a single
+    row."""
+
+    dataset: str
+    arms: list[Arm]
+    rows: list[dict[str, Any]]
+    against: list[dict[str, Any]]
+    leader: Leader | None = None
+
+    @property
+    def pairs(self) -> list[tuple[Arm, dict[str, Any]]]:
+        """Each arm with its row."""
+        return list(zip(self.arms, self.rows, strict=True))
+
+    @property
+    def runs(self) -> list[FinishedRun]:
+        """Every run of the dataset."""
+        return [run for arm in self.arms for run in arm.runs]
+
+    @property
+    def settings(self) -> list[str]:
+        """The different settings, empty where all agree."""
+        return list(dict.fromkeys(arm.differing for arm in self.arms if arm.differing is not None))
+
+    @cached_property
+    def n(self) -> str:
+        """How many slides and trainings the figures of this part are over, in words."""
+        slides, runs = (_span([row[key] for row in self.rows]) for key in ("slides", "runs"))
+        return f"n = {slides} test slides, {runs} training{'' if runs == '1' else 's'} a row"
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that goes into a report. notes: what was not compared and why; no_seconds: whether the runs are of several
+    machines; sweeps: dataset -> rows of a sweep's table; failed: slide -> reason; unfinished: folders of runs that are
+    not complete; left_out: what was found and not used, with the reason; damaged: one line a
+    damaged run."""
+
+    parts: list[Part]
+    reference: str | None
+    notes: list[str]
+    no_seconds: bool
+    sweeps: dict[str, pd.DataFrame]
+    failed: dict[str, str]
+    unfinished: list[str]
+    left_out: list[str]
+    damaged: list[str]
+
+    @property
+    def runs(self) -> list[FinishedRun]:
+        """Every run."""
+        return [run for part in self.parts for run in part.runs]
+
+
+def _span(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def gather(folders: Sequence[Path], reference: str | None, margin: float, choice: Choice = EVERY) -> Material:
+    """Load and compare. UsageError: no runs, an unknown reference; NotComparableError: runs that must not be."""
+    found = compared(list(folders), reference, margin, choice=choice)
+    by_dataset: dict[str, list[tuple[Arm, dict[str, Any]]]] = {}
+    for arm, row in zip(found.arms, found.rows, strict=True):
+        by_dataset.setdefault(arm.dataset, []).append((arm, row))
+    parts = [
+        Part(name, [a for a, _ in pairs], [r for _, r in pairs], [r for r in found.against if r["dataset"] == name],
+             next((leader for leader in found.leaders if leader.dataset == name), None))
+        for name, pairs in by_dataset.items()
+    ]  # fmt: skip
+    sweeps, left_out = _sweeps(folders, found.runs)
+    unfinished = [p.name for folder in folders for p in sorted(folder.glob("*.partial")) if p.is_dir()]
+    failed = {slide: reason for run in found.runs for slide, reason in run.failed.items()}
+    asked = ", ".join(dict.fromkeys(found.reference.values())) or None
+    no_seconds = all(row["inference_s_per_slide"] is None for row in found.rows)
+    return Material(parts, asked, [*everything_lines(found.arms), *found.notes], no_seconds, sweeps, failed, unfinished,
+                    left_out + found.damaged, found.damaged)  # fmt: skip
+
+
+SWEEP_COLUMNS = {"dataset", "strategy", "mode", "budget", "accuracy", "sd_sampling", "patches_per_slide"}
+
+
+def _sweeps(folders: Sequence[Path], runs: list[FinishedRun]) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Tables that `jsma-bench sweep --save` wrote into the folders, of the same data as the runs; and what was not."""
+    found: dict[str, pd.DataFrame] = {}
+    left_out: list[str] = []
+    hashes = {run.dataset: run.data_hash for run in runs}
+    for path in sorted(p for folder in dict.fromkeys(folders) for p in folder.glob("*.csv")):
+        try:
+            table = pd.read_csv(path)
+            if not set(table.columns) >= SWEEP_COLUMNS or table.empty:
+                continue
+            data_hash = json.loads(path.with_suffix(".json").read_text())["data_hash"]
+        except (OSError, ValueError, KeyError) as error:
+            left_out.append(f"sweep {path.name}: it or its .json cannot be read ({error})")
+            continue
+        dataset = str(table["dataset"].iloc[0])
+        if hashes.get(dataset) != data_hash:
+            left_out.append(f"sweep {path.name}: made on other data than the runs")
+        elif dataset in found:
+            left_out.append(f"sweep {path.name}: one sweep of {dataset} is shown, the first by name")
+        else:
+            found[dataset] = table
+    return found, left_out

@@ -1,0 +1,1 @@
+"""Run directories: written and read back, named by what decides the run."""

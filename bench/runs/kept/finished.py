@@ -1,0 +1,130 @@
+"""Finished runs read back from their directories, and which of them are one row of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from bench.errors import DamagedRunError, UsageError
+from bench.runs.kept.choice import EVERY, Choice, kept
+from bench.runs.kept.identity import filled, group_of, in_force, known_defaults
+from bench.runs.kept.record import DAMAGED, PARTIAL, PREDICTIONS, SETTINGS, STATUS, Stored, made, readable
+
+THREADS = 8  # reading many small files waits more than it computes
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A complete run directory, read back.
+
+    table: its predictions as they were stored; failed: slide -> why no run of its time could read it; findings: what
+    was found wrong with the data, and accepted.
+    """
+
+    path: Path
+    dataset: str
+    strategy: str
+    fold: int
+    seed: int
+    group: str  # runs of one group saw the same data, settings, fold and seed
+    data_hash: str
+    settings: dict[str, Any]
+    environment: dict[str, Any]
+    train: dict[str, Any]
+    table: pa.Table
+    code: str = ""  # of a strategy that is not in the registry
+    failed: dict[str, str] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+    made: float = 0.0  # when it was finished, in seconds since 1970
+
+    @property
+    def tuned(self) -> dict[str, Any]:
+        """Name -> value of the settings that were set for this strategy alone."""
+        return self.settings.get("tuned", {})
+
+    @property
+    def regime(self) -> str:
+        """One of `bench.runs.settings.settings.REGIMES`."""
+        return "frozen" if self.settings.get("encoder", {}).get("frozen", True) else "finetuned"
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """One row a test slide."""
+        return self.table.to_pandas()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Runs that were read back, and one line for each that is damaged."""
+
+    runs: list[FinishedRun]
+    damaged: list[str]
+
+
+def load_runs(out: Path) -> list[FinishedRun]:
+    """Every sound run under `out`; UsageError where there is none."""
+    return load_all([out]).runs
+
+
+def load_all(folders: Sequence[Path], choice: Choice = EVERY) -> Loaded:
+    """Every complete run of the folders, each a folder of run directories or one run directory.
+
+    Those that are damaged are named and left out. UsageError where no sound run is left.
+    """
+    found = list({path.resolve(): path for folder in folders for path in _directories(folder)}.values())
+    with ThreadPoolExecutor(THREADS) as pool:
+        read = list(pool.map(readable, found))
+    damaged = [str(one) for one in read if isinstance(one, DamagedRunError)]
+    stored = [one for one in read if not isinstance(one, DamagedRunError)]
+    if not stored:
+        raise UsageError(f"no run can be used; the first of {len(damaged)}: {damaged[0]}")
+    defaults = known_defaults(one.key for one in stored)
+    return Loaded(kept([_run(one, defaults) for one in stored], choice), damaged)
+
+
+def _directories(folder: Path) -> list[Path]:
+    """The run directories that `folder` is or holds; UsageError where there is none."""
+    if not folder.is_dir():
+        raise UsageError(f"no results folder {folder}; run `jsma-bench run --out {folder}` first")
+    if is_run(folder):
+        return [folder]
+    found = [path for path in sorted(folder.iterdir()) if is_run(path)]
+    if not found:
+        raise UsageError(f"no finished run in {folder}; run `jsma-bench run --out {folder}` first")
+    return found
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is the folder of a run that was finished, sound or not."""
+    aside = path.suffix == PARTIAL or path.suffix.startswith(DAMAGED)
+    return not aside and any((path / name).is_file() for name in (STATUS, PREDICTIONS, SETTINGS))
+
+
+def _run(stored: Stored, defaults: dict[tuple[str, ...], Any]) -> FinishedRun:
+    """With the settings as they were in force; defaults: of settings that this run is too old to have."""
+    key, status, settings = stored.key, stored.status, filled(in_force(stored.key), defaults)
+    return FinishedRun(
+        stored.path, key["dataset"], key["strategy"], key["fold"], key["seed"], group_of(key, settings),
+        key["data_hash"], settings, stored.environment, stored.train, stored.table, key.get("code", ""),
+        status.get("failed", {}), tuple(status.get("findings", ())), made(stored),
+    )  # fmt: skip
+
+
+def stacked(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+    """All predictions of `runs` below each other, with `run`: the index in `runs`. Absent columns are null."""
+    run = np.repeat(np.arange(len(runs)), [r.table.num_rows for r in runs])
+    try:
+        table = pa.concat_tables([r.table for r in runs], promote_options="permissive")
+    except pa.ArrowException:  # one column, types that do not go together: as pandas mixes them
+        return pd.concat([r.predictions for r in runs], ignore_index=True).assign(run=run)
+    return table.replace_schema_metadata(None).to_pandas().assign(run=run)
+
+

@@ -1,0 +1,248 @@
+"""What a complete run says of its own files: size and SHA-256 of each, checked when they are read back."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bench.errors import DamagedRunError
+from bench.files import write_bytes
+
+STATUS, SETTINGS, TRAIN, ENVIRONMENT, PREDICTIONS = (
+    "status.json", "settings.json", "train.json", "environment.json", "predictions.parquet",
+)  # fmt: skip
+NEEDED = (SETTINGS, TRAIN, ENVIRONMENT, PREDICTIONS)
+CURVE, LOOKS, SWEEP, SWEPT = "curve.parquet", "looks.npz", "sweep.parquet", "sweep.jsonl"
+"""What only some tables and pages need. SWEPT: a line for each SWEEP that was written, added before it is: whoever is
+killed in between, or sweeps at the same time, leaves a file that is known."""
+COMPLETE = "complete"
+PARTIAL, DAMAGED = ".partial", ".damaged"  # ends of the names of folders that are no finished runs
+KEY = {"dataset": str, "data_hash": str, "strategy": str, "fold": int, "seed": int, "settings": dict}
+SECONDS = {"train_s": int | float, "charged_s": int | float}
+TEXTS = ("slide", "label", "predicted")
+NUMBERS = ("patches", "decoded_px", "compressed_bytes", "seconds")
+"""Columns that every table of predictions has; `prob_CLASS` and `STAGE_s` are numbers too."""
+BESIDE = {CURVE: ((), ("seconds", "val_accuracy")),
+          SWEEP: (("mode", "slide", "label", "predicted"), ("budget", "draw"))}  # fmt: skip
+"""Table -> its columns of text, and of numbers, that are read again."""
+
+
+def digest(content: bytes) -> dict[str, Any]:
+    """What a record says of a file."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def sealed(status: dict[str, Any]) -> dict[str, Any]:
+    """`status` with a hash of itself, so that a change of the record is noticed too."""
+    return {**status, "seal": _seal(status)}
+
+
+def _seal(status: dict[str, Any]) -> str:
+    text = json.dumps({key: value for key, value in status.items() if key != "seal"}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Record:
+    """The status of the run in `path`, and its files. Runs made before there were checksums have no files in it."""
+
+    path: Path
+    status: dict[str, Any]
+
+    @classmethod
+    def of(cls, path: Path) -> Record:
+        """Read and check the status; the sizes of all files, and that those are there which every run has.
+
+        DamagedRunError says what is wrong.
+        """
+        status = _parsed(path, STATUS, _bytes(path, STATUS))
+        if status.get("status") != COMPLETE:
+            raise damaged(path, f"{STATUS} says {status.get('status')!r}, not {COMPLETE!r}")
+        if "seal" in status and status["seal"] != _seal(status):
+            raise damaged(path, f"{STATUS} was changed")
+        files = status.get("files", {})
+        for name in dict.fromkeys([*NEEDED, *files]):
+            try:
+                size = (path / name).stat().st_size
+            except FileNotFoundError as error:
+                raise damaged(path, f"{name} is missing") from error
+            except OSError as error:
+                raise damaged(path, f"{name} cannot be read ({error.strerror})") from error
+            if name in files and size != files[name]["bytes"]:
+                raise damaged(path, f"{name} has {size} bytes, {files[name]['bytes']} were written")
+        return cls(path, status)
+
+    def content(self, name: str) -> bytes:
+        """The file called `name`, checked where its checksum is known."""
+        content = _bytes(self.path, name)
+        known = self.status.get("files", {}).get(name)
+        if known is not None and digest(content) != known:
+            raise damaged(self.path, f"{name} was changed: its checksum is another")
+        return content
+
+    def json(self, name: str) -> dict[str, Any]:
+        """The JSON object in the file called `name`."""
+        return _parsed(self.path, name, self.content(name))
+
+    def predictions(self) -> pa.Table:
+        """The predictions, with the columns and types that tables need, one row a slide, at least one."""
+        try:
+            table = pq.read_table(io.BytesIO(self.content(PREDICTIONS)), use_threads=False)
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise damaged(self.path, f"{PREDICTIONS}: {error}") from error
+        if wrong := _wrong(table):
+            raise damaged(self.path, f"{PREDICTIONS}: {wrong}")
+        return table
+
+    def check_beside(self, swept: bool = True) -> None:
+        """DamagedRunError where a table or the looks beside the predictions are not what was written.
+
+        Each is compared with its checksum; where a run is too old to have one, it is read. swept: SWEEP is checked too.
+        """
+        for name in (CURVE, LOOKS, *([SWEEP] if swept else [])):
+            if not (self.path / name).exists():
+                continue
+            content = self.content(name)
+            known = [self.status["files"][name]] if name in self.status.get("files", {}) else []
+            known += _swept(self.path) if name == SWEEP else []
+            if known and digest(content) not in known:
+                raise damaged(self.path, f"{name} was changed: its checksum is another")
+            if not known and (wrong := _unreadable(name, content)):
+                raise damaged(self.path, f"{name}: {wrong}")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the files of a sound run hold."""
+
+    path: Path
+    key: dict[str, Any]
+    environment: dict[str, Any]
+    train: dict[str, Any]
+    status: dict[str, Any]
+    table: pa.Table
+
+
+def readable(path: Path, swept: bool = True) -> Stored | DamagedRunError:
+    """The run in `path`, or what is wrong with it; swept: with what a sweep has written there."""
+    try:
+        record = Record.of(path)
+        record.check_beside(swept)
+        key, train = record.json(SETTINGS), record.json(TRAIN)
+        for name, found, kinds in ((SETTINGS, key, KEY), (TRAIN, train, SECONDS)):
+            if wrong := [field for field, kind in kinds.items() if not isinstance(found.get(field), kind)]:
+                raise damaged(path, f"{name} has no usable {', '.join(wrong)}")
+        return Stored(path, key, record.json(ENVIRONMENT), train, record.status, record.predictions())
+    except DamagedRunError as error:
+        return error
+
+
+def made(stored: Stored) -> float:
+    """When the run was finished, in seconds since 1970; of older runs when their folder was written."""
+    return float(stored.status.get("finished") or (stored.path / STATUS).stat().st_mtime)
+
+
+def checked(file: Path) -> bytes:
+    """A file of a run, checked against the record beside it; DamagedRunError where it is not what was written."""
+    return Record.of(file.parent).content(file.name)
+
+
+def damaged(path: Path, what: str) -> DamagedRunError:
+    """The one line about a run that cannot be used."""
+    return DamagedRunError(f"damaged run {path}: {' '.join(what.split())[:200]}; delete this folder and run again")
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    try:
+        return (path / name).read_bytes()
+    except FileNotFoundError as error:
+        raise damaged(path, f"{name} is missing") from error
+    except OSError as error:
+        raise damaged(path, f"{name} cannot be read ({error.strerror})") from error
+
+
+def _parsed(path: Path, name: str, content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise damaged(path, f"{name} is no JSON ({error})") from error
+    if not isinstance(found, dict):
+        raise damaged(path, f"{name} holds {found!r}, not a JSON object")
+    return found
+
+
+def write_sweep(path: Path, frame: pd.DataFrame) -> None:
+    """Write the sweep of the run in the folder `path`, whole or not at all, its checksum before it."""
+    content = io.BytesIO()
+    frame.to_parquet(content, index=False)
+    with (path / SWEPT).open("a", encoding="utf-8") as handle:
+        handle.write("\n" + json.dumps(digest(content.getvalue())) + "\n")
+    write_bytes(path / SWEEP, content.getvalue())
+
+
+def _swept(path: Path) -> list[dict[str, Any]]:
+    """Of every sweep that was written to the folder; a line that was cut short is none."""
+    found = []
+    with suppress(OSError):
+        for line in (path / SWEPT).read_bytes().splitlines():
+            with suppress(ValueError):
+                found.append(json.loads(line))
+    return found
+
+
+def _unreadable(name: str, content: bytes) -> str | None:
+    """Why a file of a run cannot be used, or None."""
+    if name == LOOKS:
+        from bench.runs.observed.snapshots import loaded
+
+        try:
+            loaded(content)
+        except Exception as error:  # of zip, zlib, NumPy and JSON, each of its own kind
+            return f"{type(error).__name__}: {error}"
+        return None
+    try:
+        table = pq.read_table(io.BytesIO(content), use_threads=False)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        return str(error)
+    texts, numbers = BESIDE[name]
+    return next((wrong for column in (*texts, *numbers) if (wrong := _of_kind(table, column, column in texts))), None)
+
+
+def _of_kind(table: pa.Table, name: str, is_text: bool) -> str | None:
+    """What is wrong with a column of text, or of numbers; None where nothing is."""
+    if name not in table.column_names:
+        return f"no column {name}"
+    column: Any = table.column(name)
+    kind: Any = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if text is not is_text or not (text or pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return f"column {name} is of type {column.type}"
+    return None
+
+
+def _wrong(table: pa.Table) -> str | None:
+    """What is wrong with a table of predictions, or None."""
+    if not table.num_rows:
+        return "no rows"
+    numbers = [name for name in table.column_names if name.startswith("prob_") or name.endswith("_s")]
+    if not any(name.startswith("prob_") for name in numbers):
+        return "no column prob_CLASS"
+    for name in (*TEXTS, *NUMBERS, *numbers):
+        if wrong := _of_kind(table, name, name in TEXTS):
+            return wrong
+        if table.column(name).null_count and (name in TEXTS or name in NUMBERS):
+            return f"column {name} has empty values"
+    slides: Any = table.column("slide")
+    if pc.count_distinct(slides).as_py() < table.num_rows:  # pyright: ignore[reportAttributeAccessIssue]
+        return "a slide occurs twice"
+    return None

@@ -1,0 +1,1 @@
+"""What is observed while a run is made, beside its costs: energy, page cache, where it looked."""

@@ -1,0 +1,172 @@
+"""What a strategy looked at on a few test slides, kept beside its run for the report. No cost is counted here.
+
+The overview and the cells are those of the timed inference. The patches and a thumbnail are read once more, after
+all strategies were timed on the slide and outside of every meter.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.files import write_with
+from bench.runs.kept.record import LOOKS
+from jsma.slides import Regions, Slide
+
+if TYPE_CHECKING:  # whoever draws a report from what was kept needs neither
+    from baselines.contract import Outcome
+    from bench.datasets import SlideRecord
+    from jsma.metered import SlideView
+
+SLIDES, SEED = 3, 0  # how many slides of a run, and of which training seed
+MOST_PATCHES, MOST_CELLS, MAP_SIDE, THUMBNAIL_PX = 32, 1024, 256, 384
+FILE = LOOKS
+
+
+@dataclass(frozen=True)
+class Look:
+    """One slide as one strategy saw it.
+
+    probabilities: class -> 0..1; n_patches: how many patches it used; cells0: [min(n_patches, 1024), 4] their x, y,
+    width and height in level-0 pixels, in draw order; cell_mpps: um/px of each; patches: uint8 [n <= 32, P, P, 3], the
+    first of them; overview: uint8 [h, w, 3], what the strategy saw; thumbnail: the slide for people, finer;
+    attention: per magnification of mpps the map [rows, columns] of probabilities (blocks are summed where a side would
+    pass 256), which cover map0 = (width, height) level-0 pixels; empty where nothing is drawn.
+    """
+
+    slide: str
+    label: str
+    predicted: str
+    probabilities: dict[str, float]
+    mpps: tuple[float, ...]
+    n_patches: int
+    size0_px: tuple[int, int]
+    overview: np.ndarray
+    thumbnail: np.ndarray
+    cells0: np.ndarray
+    cell_mpps: np.ndarray
+    patches: np.ndarray
+    attention: tuple[np.ndarray, ...]
+    map0: tuple[tuple[float, float], ...]
+
+
+@dataclass
+class Album:
+    """Looks of one run. slides: ids to keep; pending: what the last inference saw, until the patches are read."""
+
+    slides: frozenset[str]
+    looks: list[Look]
+    pending: tuple[SlideView, Outcome, dict[str, Any]] | None = None
+
+    def note(self, view: SlideView, outcome: Outcome, row: dict[str, Any]) -> None:
+        """Remember an inference; row: its prediction. Nothing is read."""
+        self.pending = (view, outcome, row) if row["slide"] in self.slides else None
+
+
+def album(records: Sequence[SlideRecord], seed: int) -> Album:
+    """An album for the first test slides, of each class in turn; an empty one for other seeds than the first."""
+    by_class: dict[str, list[str]] = {}
+    for record in records:
+        by_class.setdefault(record.label, []).append(record.id)
+    rounds = max((len(ids) for ids in by_class.values()), default=0)
+    in_turn = [ids[k] for k in range(rounds) for ids in by_class.values() if k < len(ids)]
+    return Album(frozenset(in_turn[:SLIDES] if seed == SEED else ()), [])
+
+
+def keep(albums: Iterable[Album | None], slide: Slide) -> None:
+    """Turn what is pending into looks: patches and thumbnail are read from `slide`, unmetered."""
+    thumbnail: np.ndarray | None = None
+    for one in albums:
+        if one is not None and one.pending is not None:
+            thumbnail = _thumbnail(slide) if thumbnail is None else thumbnail
+            one.looks.append(_look(*one.pending, thumbnail, slide))
+            one.pending = None
+
+
+def wanted(albums: Iterable[Album | None]) -> bool:
+    """Whether any has something pending."""
+    return any(one is not None and one.pending is not None for one in albums)
+
+
+def _thumbnail(slide: Slide) -> np.ndarray:
+    info = slide.info
+    scale0 = max(max(info.width0_px, info.height0_px) / THUMBNAIL_PX, 1.0)
+    width, height = max(1, int(info.width0_px / scale0)), max(1, int(info.height0_px / scale0))
+    centre0 = np.array([[info.width0_px / 2, info.height0_px / 2]])
+    return np.array(slide.read(Regions(centre0, np.array([info.mpp * scale0]), width, height))[0][0])
+
+
+def _look(view: SlideView, outcome: Outcome, row: dict[str, Any], thumbnail: np.ndarray, slide: Slide) -> Look:
+    grid = view.grid
+    cells = np.zeros(0, np.int64) if outcome.cells is None else outcome.cells.cpu().numpy()
+    shown, first = cells[:MOST_CELLS], cells[:MOST_PATCHES]
+    centres0, mpps = grid.centres0(shown), grid.mpp_of(shown)
+    side0 = (grid.patch_px * mpps / grid.mpp0)[:, None]
+    patches = np.zeros((0, grid.patch_px, grid.patch_px, 3), np.uint8)
+    if len(first):
+        regions = Regions(grid.centres0(first), grid.mpp_of(first), grid.patch_px, grid.patch_px)
+        patches = np.array(slide.read(regions)[0])
+    maps = [] if outcome.attention is None else _maps(outcome.attention.cpu().numpy(), view)
+    return Look(
+        row["slide"], row["label"], row["predicted"],
+        {key[5:]: float(value) for key, value in row.items() if key.startswith("prob_")},
+        grid.mpps, len(cells), (grid.width0_px, grid.height0_px), view.overview, thumbnail,
+        np.hstack([centres0 - side0 / 2, side0, side0]), mpps, patches,
+        tuple(m for m, _ in maps), tuple(size for _, size in maps),
+    )  # fmt: skip
+
+
+def _maps(attention: np.ndarray, view: SlideView) -> list[tuple[np.ndarray, tuple[float, float]]]:
+    """Per magnification the map and what it covers, (width, height) in level-0 pixels."""
+    grid, found = view.grid, []
+    for part, (rows, columns), cell0 in zip(grid.slices, grid.shapes, grid.cell0, strict=True):
+        k = math.ceil(max(rows, columns) / MAP_SIDE)
+        padded = np.pad(attention[part].reshape(rows, columns), ((0, -rows % k), (0, -columns % k)))
+        blocks = padded.reshape(padded.shape[0] // k, k, padded.shape[1] // k, k).sum((1, 3))
+        found.append((blocks.astype(np.float32), (padded.shape[1] * cell0, padded.shape[0] * cell0)))
+    return found
+
+
+def save(looks: Sequence[Look], path: Path) -> None:
+    """`dump` to a file, whole or not at all."""
+    write_with(path, lambda handle: dump(looks, handle))
+
+
+def dump(looks: Sequence[Look], handle: IO[bytes]) -> None:
+    """Write looks as one compressed .npz: arrays by number, the rest as JSON."""
+    arrays: dict[str, Any] = {}
+    plain = []
+    for k, one in enumerate(looks):
+        rest = {**vars(one)}
+        for name in ("overview", "thumbnail", "cells0", "cell_mpps", "patches"):
+            arrays[f"{k}_{name}"] = rest.pop(name)
+        for m, values in enumerate(rest.pop("attention")):
+            arrays[f"{k}_attention_{m}"] = values
+        plain.append(rest)
+    np.savez_compressed(handle, about=np.array(json.dumps(plain)), **arrays)
+
+
+def load(path: Path) -> list[Look]:
+    """The looks in `path`; empty where there is no such file. OSError, ValueError or KeyError where it is damaged."""
+    return loaded(path.read_bytes()) if path.is_file() else []
+
+
+def loaded(content: bytes) -> list[Look]:
+    """The looks that `dump` wrote as `content`."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        found = []
+        for k, rest in enumerate(json.loads(str(file["about"]))):
+            names = ("overview", "thumbnail", "cells0", "cell_mpps", "patches")
+            arrays = {name: file[f"{k}_{name}"] for name in names}
+            maps = tuple(file[f"{k}_attention_{m}"] for m in range(len(rest["map0"])))
+            rest["mpps"], rest["size0_px"] = tuple(rest["mpps"]), tuple(rest["size0_px"])
+            rest["map0"] = tuple(tuple(size) for size in rest["map0"])
+            found.append(Look(**rest, **arrays, attention=maps))
+        return found

@@ -1,0 +1,119 @@
+"""From what the command line asks to what is run, listed or shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from baselines import STRATEGIES
+from bench.datasets import Dataset, content, labelled, load_dataset
+from bench.datasets.evidence.shares import offers
+from bench.datasets.known import demo
+from bench.datasets.loading import limited_to
+from bench.datasets.splitting import folds_to_run
+from bench.errors import UsageError
+from bench.files import writable
+from bench.options import in_range
+from bench.runs.runner import Plan, Result, Runner
+from bench.runs.settings.overrides import assign
+from bench.runs.settings.presets import PRESETS, Preset
+from bench.runs.settings.settings import REGIMES, RunSettings, in_regime
+from bench.runs.settings.strategies import strategy_class
+
+ALL = "all"
+FILL_FIRST = ("exhaustive-all", "exhaustive")  # they fill the feature store in large reads
+
+
+@dataclass(frozen=True)
+class Request:
+    """One `jsma-bench run`, as asked."""
+
+    dataset: str
+    slides: Path | None
+    strategies: tuple[str, ...]
+    preset: str
+    seeds: int | None
+    folds: int
+    device: str
+    out: Path
+    data: Path
+    limit: int | None
+    assignments: tuple[str, ...] = ()
+    regime: str | None = None
+    accept_findings: bool = False
+    wait_s: float | None = None
+
+
+def preset_named(name: str) -> Preset:
+    """The preset; UsageError that lists what exists."""
+    if name not in PRESETS:
+        raise UsageError(f"unknown preset {name!r}; there are: {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def execute(request: Request, report: Any) -> Result:
+    """Check the request, bring the data, run what is not complete. `report` also gives named bars."""
+    runner, plan = planned(request, report)
+    return runner.run(plan)
+
+
+def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
+    """Check the request and bring the data: who runs, and what."""
+    preset = preset_named(request.preset)
+    in_range("--seeds", request.seeds, 1, 1000, "a number of training seeds")
+    for name in request.strategies:
+        if name != ALL:
+            strategy_class(name)
+    settings = RunSettings(device=device_named(request.device))
+    settings = replace(settings, train=replace(settings.train, epochs=preset.epochs), tuned=preset.tuned)
+    preset, settings = assign(preset, settings, request.assignments)
+    if request.regime is not None:
+        # what --set says once more has the last word on rates, but may not contradict the regime
+        preset, settings = assign(preset, in_regime(settings, regime_named(request.regime)), request.assignments)
+        if settings.regime != request.regime:
+            raise UsageError(f"--regime {request.regime}, but --set frozen says {settings.regime}; leave one out")
+    out = writable(request.out, "--out")
+    content.keep_in(out / ".contents.json")
+    if request.slides is not None:
+        dataset = labelled.load(request.slides, "--slides")
+    else:
+        if request.limit and request.dataset == "demo":
+            preset = demo.limited(preset, request.limit)
+        dataset = load_dataset(request.dataset, preset, request.data, report.named("preparing slides"))
+    if request.limit and (request.slides is not None or request.dataset != "demo"):
+        dataset = limited_to(dataset, request.limit)
+    names = sorted(
+        meant(request.strategies, dataset), key=lambda n: FILL_FIRST.index(n) if n in FILL_FIRST else len(FILL_FIRST)
+    )
+    seeds = tuple(range(request.seeds or preset.seeds))
+    plan = Plan(tuple(names), seeds, folds_to_run(dataset.records, request.folds), wait_s=request.wait_s)
+    return Runner(dataset, settings, out, report, request.accept_findings), plan
+
+
+def meant(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
+    """`names`, each once, with `all` for every strategy of this project that the dataset allows."""
+    every = tuple(n for n in STRATEGIES if offers(strategy_class(n), dataset.records))
+    return tuple(dict.fromkeys(n for name in names for n in (every if name == ALL else (name,))))
+
+
+def regime_named(name: str) -> str:
+    """`name`, checked."""
+    if name not in REGIMES:
+        raise UsageError(f"--regime {name!r}; allowed: {', '.join(REGIMES)}")
+    return name
+
+
+def device_named(name: str) -> str:
+    """`name`, checked; UsageError for a device that torch does not know or that is not here."""
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name!r}; allowed: cpu, cuda, cuda:N") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"--device {name}: no CUDA device is visible here; use --device cpu")
+    return name
+
+

@@ -1,0 +1,1 @@
+"""Settings of runs: presets, strategies, and what a user sets."""

@@ -1,0 +1,252 @@
+"""Training of one strategy: the same loop for all, stopped on validation, charged in full."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from baselines.contract import Outcome, Purpose, Strategy, StrategySettings
+from bench.runs.checkpoint import NOTHING, Checkpoint
+from bench.runs.failing import ask_without, enough, watched
+from bench.runs.resume import Fit, Search
+from bench.runs.settings.settings import TrainSettings
+from jsma.meter import Meter
+from jsma.metered import Desk, MeteredSlide
+
+
+@dataclass
+class Labelled:
+    """A metered slide with the index of its class."""
+
+    slide: MeteredSlide
+    label: int
+
+
+@dataclass
+class Trained:
+    """The best weights on validation, and what it took to find them.
+
+    train_s: measured + charged seconds of all candidates; best_s: the same, until the best epoch; resumed_s: beside
+    train_s, seconds spent on bringing back what a training that was broken off had read.
+    """
+
+    strategy: Strategy
+    settings: StrategySettings
+    val_loss: float
+    train_s: float
+    best_s: float
+    charged_s: float
+    curve: list[dict[str, Any]]
+    stages: dict[str, float]
+    peak_rss_bytes: int
+    dropped: dict[str, str] = field(default_factory=dict)  # slides that could not be read to the end, and why
+    resumed_s: float = 0.0
+
+
+Build = Callable[[StrategySettings, Meter], Strategy]
+Report = Callable[[int, int], None]
+
+
+def train(build: Build, candidates: list[StrategySettings], parts: dict[str, list[Labelled]], desk: Desk,
+          settings: TrainSettings, seed: int, report: Report | None = None,
+          checkpoint: Checkpoint = NOTHING) -> Trained:  # fmt: skip
+    """Train each candidate, keep the best on validation, charge for all. One meter (the desk's) for all.
+
+    It goes on from what `checkpoint` holds, if that is of this training, and ends as if it had never been broken off.
+    UsageError where a training diverges, or where slides of fewer than two classes are left.
+    """
+    trained = any(p.requires_grad for p in desk.encoder.parameters())
+    fresh = copy.deepcopy(desk.encoder.state_dict()) if trained else None
+    search = Search(desk, [item.slide for part in ("train", "val") for item in parts[part]], checkpoint)
+    search.resume(lambda number: build(candidates[number], desk.meter).to(desk.device))
+    for number in range(search.candidate, len(candidates)):
+        torch.manual_seed(seed)
+        if fresh is not None:  # no candidate starts from what another made of the encoder
+            desk.encoder.load_state_dict(fresh)
+        strategy = build(candidates[number], desk.meter).to(desk.device)
+        fit = search.at_work(begin(strategy, desk, settings, seed))
+        _fit(
+            fit,
+            parts,
+            desk,
+            settings,
+            seed,
+            lambda done, total, n=number: report(n * total + done, len(candidates) * total) if report else None,
+            search,
+        )
+        encoder = copy.deepcopy(desk.encoder.state_dict()) if trained else None
+        search.finish(fit, encoder, more=number + 1 < len(candidates))
+    best = search.best
+    assert best is not None
+    if best.encoder is not None:
+        desk.encoder.load_state_dict(best.encoder)
+    return Trained(
+        best.strategy,
+        candidates[best.number],
+        val_loss=best.val_loss,
+        train_s=desk.meter.wall_s + desk.meter.charged_s,
+        best_s=best.best_s,
+        charged_s=desk.meter.charged_s,
+        curve=search.curve,
+        stages=desk.meter.seconds(),
+        peak_rss_bytes=max(row["rss_bytes"] for row in search.curve),
+        dropped=search.dropped,
+        resumed_s=checkpoint.resumed_s,
+    )
+
+
+def begin(strategy: Strategy, desk: Desk, settings: TrainSettings, seed: int) -> Fit:
+    """A candidate before its first epoch."""
+    optimiser = torch.optim.Adam(groups(strategy, desk.encoder, settings), weight_decay=settings.weight_decay)
+    generator = Generator(device=desk.device).manual_seed(seed)
+    encoder = None if desk.store is not None else desk.encoder
+    return Fit(strategy, encoder, optimiser, generator, copy.deepcopy(strategy.state_dict()))
+
+
+def _fit(fit: Fit, parts: dict[str, list[Labelled]], desk: Desk, settings: TrainSettings, seed: int, report: Report,
+         search: Search) -> None:  # fmt: skip
+    strategy, dropped = fit.strategy, search.dropped
+    validation = Validation(parts["val"], desk, settings, seed)
+    while fit.epoch < settings.epochs and fit.epoch - 1 - fit.best_epoch < settings.patience:
+        strategy.set_progress(fit.epoch / settings.epochs)
+        with watched(fit, settings, dropped):
+            row = _epoch(fit, parts["train"], desk, settings, dropped)
+            row.update(validation(strategy, dropped))
+        fit.note(row, desk)
+        search.keep(fit)
+        report(fit.epoch, settings.epochs)
+    report(settings.epochs, settings.epochs)
+    strategy.set_progress(1.0)
+    strategy.load_state_dict(fit.best_state)
+    if fit.best_encoder is not None:
+        desk.encoder.load_state_dict(fit.best_encoder)
+    if strategy.stops_early:
+        draws = validation.said(strategy, dropped, "calibrate")
+        strategy.calibrate([o for outcomes, _ in draws for o in outcomes], torch.cat([labels for _, labels in draws]))
+
+
+def groups(strategy: nn.Module, encoder: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
+    """All that is trained, with its learning rate: the strategy, and the encoder where it is not frozen."""
+    own = settings.learning_rate if settings.encoder_learning_rate is None else settings.encoder_learning_rate
+    pairs = ((strategy, settings.learning_rate), (encoder, own))
+    found = [{"params": [p for p in part.parameters() if p.requires_grad], "lr": lr} for part, lr in pairs]
+    return [group for group in found if group["params"]]
+
+
+def _epoch(fit: Fit, items: list[Labelled], desk: Desk, settings: TrainSettings,
+           dropped: dict[str, str]) -> dict[str, float]:  # fmt: skip
+    strategy, optimiser, generator = fit.strategy.train(), fit.optimiser, fit.generator
+    desk.encoder.train()  # a frozen one stays in evaluation mode
+    labels_of_all, items = classes_of(items), [item for item in items if item.slide.id not in dropped]
+    order = torch.randperm(len(items), generator=generator, device=generator.device).tolist()
+    fit.losses, total, n, p_sum, p_count = [], 0.0, 0, None, 0
+    for start in range(0, len(order), settings.batch):
+        batch = [items[i] for i in order[start : start + settings.batch]]
+        batch, outcomes = _forward(strategy, batch, generator, dropped)
+        if not batch:
+            continue
+        with desk.meter.stage("aggregate"):
+            labels = torch.tensor([item.label for item in batch], device=desk.device)
+            loss = cross_entropy(torch.stack([o.logits for o in outcomes]), labels)
+            fit.losses.append(float(loss.detach()))
+            total, n = total + fit.losses[-1] * len(batch), n + len(batch)
+            added = [o.penalty_of(item.label) for o, item in zip(outcomes, batch, strict=True)]
+            penalties = [penalty for penalty in added if penalty is not None]
+            if penalties:
+                loss = loss + torch.stack(penalties).mean()
+        with desk.meter.stage("backward"):
+            optimiser.zero_grad()
+            loss.backward()
+        with desk.meter.stage("optimiser"):
+            nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], settings.clip_norm)
+            optimiser.step()
+        drawn = [o.p_magnification for o in outcomes if o.p_magnification is not None]
+        if drawn:
+            step = torch.stack(drawn).sum(0)
+            p_sum, p_count = (step if p_sum is None else p_sum + step), p_count + len(drawn)
+    enough("training", labels_of_all, dropped)
+    row = {"train_loss": total / n}
+    if p_sum is not None:
+        share = p_sum / p_count
+        row.update({f"p_m{m}": float(v) for m, v in enumerate(share)})
+        row["entropy_p_m"] = float(torch.special.entr(share).sum())  # nats; 0 where one magnification is left
+    return row
+
+
+def _forward(
+    strategy: Strategy, batch: list[Labelled], generator: Generator, dropped: dict[str, str]
+) -> tuple[list[Labelled], list[Outcome]]:
+    """The batch without slides that cannot be read (they go to `dropped` with the reason), and its outcomes."""
+    outcomes = ask_without(strategy, [item.slide for item in batch], generator, dropped)
+    return [item for item in batch if item.slide.id not in dropped], outcomes
+
+
+def classes_of(items: list[Labelled]) -> dict[str, int]:
+    """Slide -> class."""
+    return {item.slide.id: item.label for item in items}
+
+
+class Validation:
+    """Validation loss and accuracy of a strategy, means over draws; the draws depend on `seed` only, so that epochs are
+    comparable.
+
+    One draw would choose the epoch that was lucky with it. A strategy that draws nothing is asked once.
+    """
+
+    def __init__(self, items: list[Labelled], desk: Desk, settings: TrainSettings, seed: int) -> None:
+        self.items, self.desk, self.batch, self.seed = items, desk, settings.batch, seed
+        self.draws = settings.val_draws
+
+    @torch.no_grad()
+    def __call__(self, strategy: Strategy, dropped: dict[str, str]) -> dict[str, float]:
+        """`val_loss` and `val_accuracy`; slides that cannot be read to the end go to `dropped` with the reason."""
+        losses, shares = [], []
+        for outcomes, labels in self.said(strategy, dropped, "choose"):
+            logits = torch.stack([o.logits for o in outcomes])
+            losses.append(float(cross_entropy(logits, labels)))
+            shares.append(float((logits.argmax(1) == labels).float().mean()))
+        return {"val_loss": sum(losses) / len(losses), "val_accuracy": sum(shares) / len(shares)}
+
+    @torch.no_grad()
+    def said(self, strategy: Strategy, dropped: dict[str, str], purpose: Purpose) -> list[tuple[list[Outcome], Tensor]]:
+        """What it says of the slides, and their labels [n], a draw; purpose: see `Strategy`."""
+        strategy.eval()
+        self.desk.encoder.eval()
+        generator = Generator(device=self.desk.device).manual_seed(self.seed + 1_000_003)
+        strategy.purpose = purpose
+        try:
+            return [self._once(strategy, generator, dropped) for _ in range(self.draws if strategy.draws else 1)]
+        finally:
+            strategy.purpose = "test"
+
+    def _once(self, strategy: Strategy, generator: Generator,
+              dropped: dict[str, str]) -> tuple[list[Outcome], Tensor]:  # fmt: skip
+        items = [item for item in self.items if item.slide.id not in dropped]
+        rows: list[Outcome] = []
+        kept: list[Labelled] = []
+        for start in range(0, len(items), self.batch):
+            part, outcomes = _forward(strategy, items[start : start + self.batch], generator, dropped)
+            rows += outcomes
+            kept += part
+        enough("validation", classes_of(self.items), dropped)
+        return rows, torch.tensor([item.label for item in kept], device=rows[0].logits.device)
+
+
+def settings_record(trained: Trained) -> dict[str, Any]:
+    """What training cost and chose, as plain data."""
+    return {
+        "train_s": trained.train_s,
+        "best_s": trained.best_s,
+        "charged_s": trained.charged_s,
+        "resumed_s": trained.resumed_s,
+        "val_loss": trained.val_loss,
+        "chosen": asdict(trained.settings),
+        "stages": trained.stages,
+        "peak_rss_bytes": trained.peak_rss_bytes,
+    }

@@ -1,0 +1,126 @@
+"""What the encoder tells at each magnification by itself: `python -m bench.studies.linear_probe`.
+
+A logistic regression (scikit-learn) on the mean feature of random tissue patches of one magnification, fitted on the
+training part and asked on the test part of the same split, with the encoder and the scale of the runs. It stands beside
+p(magnification) by class: where the sampler looks, and where there is something to see.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+from sklearn.linear_model import LogisticRegression
+
+from bench.analysis.metrics import accuracy_interval
+from bench.analysis.probe_record import FILE
+from bench.cli.exits import command
+from bench.datasets import SlideRecord
+from bench.options import source
+from bench.progress import Bars
+from bench.report.tables.probe_table import markdown
+from bench.runs.feature_scale import some_cells
+from bench.runs.plan import Request, planned
+from bench.runs.runner import Plan, Runner
+from jsma.encoders.encoder import build_encoder
+from jsma.meter import Counters, Meter
+from jsma.metered import Desk, MeteredSlide
+from jsma.slides import SlideError
+
+
+def probe(runner: Runner, plan: Plan, patches: int) -> dict[str, Any]:
+    """{dataset, data_hash, rows, cost} of fold and seed 0 of the plan.
+
+    rows: mpp, accuracy and its 95 % interval, n (test slides with tissue at this magnification), n_train. patches: at
+    most so many a slide and magnification. cost: exact counters and seconds of reading and encoding.
+    """
+    fold, seed = plan.folds[0], plan.seeds[0]
+    parts = runner.dataset.split(fold, plan.n_folds)
+    device, view = torch.device(runner.settings.device), runner.settings.view
+    encoder = build_encoder(runner.settings.encoder, seed).to(device)
+    calibration = runner.calibration(encoder, parts["train"])
+    meter = Meter()
+    desk = Desk(meter, encoder, view, None, None if calibration is None else calibration.scale, device)
+    started = time.perf_counter()
+    means = {part: _means(runner, desk, parts[part], patches) for part in ("train", "test")}
+    spent = Counters() if calibration is None else calibration.counters
+    return {
+        "dataset": runner.dataset.name, "data_hash": runner.dataset.fingerprint, "fold": fold, "seed": seed,
+        "patches": patches, "rows": [_row(means, m, mpp) for m, mpp in enumerate(view.mpps)],
+        "cost": {"seconds": time.perf_counter() - started, **asdict(meter.total() + spent)},
+    }  # fmt: skip
+
+
+Mean = tuple[SlideRecord, list[np.ndarray | None]]
+
+
+@torch.no_grad()
+def _means(runner: Runner, desk: Desk, records: Sequence[SlideRecord], patches: int) -> list[Mean]:
+    """Mean feature [dim] of each readable slide at each magnification, None without tissue there."""
+    generator = torch.Generator().manual_seed(0)
+    found: list[Mean] = []
+    for number, record in enumerate(records):
+        slide = MeteredSlide(record.id, lambda r=record: runner.open_record(r), desk)
+        try:
+            cells = [some_cells(slide, part, generator, patches) for part in slide.view.grid.slices]
+            features = slide.features(torch.cat(cells)).split([len(own) for own in cells])
+            found.append((record, [f.mean(0).cpu().numpy() if len(f) else None for f in features]))
+        except (SlideError, OSError) as error:
+            runner.failed[record.id] = str(error)
+        finally:
+            slide.close()
+        runner.report("probe: reading", number + 1, len(records))
+    return found
+
+
+def _row(means: dict[str, list[Mean]], m: int, mpp: float) -> dict[str, Any]:
+    kept = {part: [(r, f) for r, fs in own if (f := fs[m]) is not None] for part, own in means.items()}
+    row = {"mpp": mpp, "accuracy": None, "accuracy_low": None, "accuracy_high": None, "n": len(kept["test"]),
+           "n_train": len(kept["train"])}  # fmt: skip
+    if not kept["test"] or len({record.label for record, _ in kept["train"]}) < 2:
+        return row
+    x = {part: np.stack([f for _, f in own]) for part, own in kept.items()}
+    model = LogisticRegression(max_iter=2000).fit(
+        x["train"] * x["train"].shape[1] ** 0.5, [record.label for record, _ in kept["train"]]
+    )
+    said = model.predict(x["test"] * x["test"].shape[1] ** 0.5)
+    table = pd.DataFrame({
+        "slide": [r.id for r, _ in kept["test"]], "patient": [r.patient for r, _ in kept["test"]],
+        "label": [r.label for r, _ in kept["test"]], "predicted": said,
+    })  # fmt: skip
+    return {**row, **dict(zip(("accuracy", "accuracy_low", "accuracy_high"), accuracy_interval(table), strict=True))}
+
+
+def main(
+    dataset: Annotated[str | None, typer.Option(help="As in `jsma-bench run`; default demo.")] = None,
+    slides: Annotated[Path | None, typer.Option(help="Your own: a CSV, as in `jsma-bench run`.")] = None,
+    preset: Annotated[str, typer.Option()] = "demo",
+    patches: Annotated[int, typer.Option(min=1, help="At most, a slide and magnification.")] = 32,
+    device: Annotated[str, typer.Option()] = "cpu",
+    out: Annotated[Path, typer.Option(help="Folder of the run directories; gets probe.json.")] = Path("runs"),
+    data: Annotated[Path, typer.Option()] = Path("data"),
+    limit: Annotated[int | None, typer.Option(min=1)] = None,
+    config: Annotated[list[str] | None, typer.Option("--set", help="As in `jsma-bench run`.")] = None,
+) -> None:
+    """Accuracy of a linear probe at each magnification, of the runs' encoder, scale and split."""
+    bars = Bars()
+    with bars.progress:
+        name, assignments = source(dataset, slides), tuple(config or ())
+        request = Request(name, slides, (), preset, 1, 1, device, out, data, limit, assignments)
+        found = probe(*planned(request, bars), patches)
+    (out / FILE).write_text(json.dumps(found, indent=1) + "\n")
+    typer.echo(markdown(found))
+    cost = found["cost"]
+    typer.echo(f"cost: {cost['patches']} patches, {cost['decoded_px'] / 1e6:.1f} Mpx decoded, {cost['seconds']:.1f} s")
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,1 @@
+"""Reading measured against its floor and its rivals."""

@@ -1,5 +1,0 @@
-"""Does a copy of a dataset hold what it should? Every slide looked at, every slide compared, one table."""
-
-from bench.verify.report import Verdict, VerifySettings, verify
-
-__all__ = ["Verdict", "VerifySettings", "verify"]

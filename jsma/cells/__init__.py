@@ -1,0 +1,1 @@
+"""Where a patch may be read: the grid of cells at every magnification, and which of them hold tissue."""

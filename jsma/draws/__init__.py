@@ -1,0 +1,1 @@
+"""From attention to draws to estimates: sampling, estimators and their certainty."""

@@ -1,0 +1,1 @@
+"""Networks that turn a patch into features: timm, foundation models, small ones of our own."""

@@ -1,0 +1,42 @@
+"""What the slides of one pass share: how they are looked at, the meter, the encoder, the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from jsma.encoders.encoder import Encoder
+from jsma.meter import Meter
+from jsma.metered.store import FeatureStore
+from jsma.metered.view import ViewSettings
+from jsma.networks.feature_scale import FeatureScale
+
+_FLOPS: WeakKeyDictionary[Encoder, dict[tuple[int, int], int]] = WeakKeyDictionary()  # counted once an encoder
+
+
+@dataclass
+class Desk:
+    """Services of one pass. `store` is None where the encoder is trained or reads must be timed; it keeps raw
+    features, which `scale` (None: as the encoder gives them) brings to one scale on the way out. last_looked: id of the
+    slide that was looked at last, which a failure that names no slide is probably about."""
+
+    meter: Meter
+    encoder: Encoder
+    view: ViewSettings
+    store: FeatureStore | None = None
+    scale: FeatureScale | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    last_looked: str = ""
+
+    def flops_per_patch(self, height_px: int, width_px: int) -> int:
+        """Floating-point operations of one forward pass of the encoder on one patch, by torch's counter."""
+        known, key = _FLOPS.setdefault(self.encoder, {}), (height_px, width_px)
+        if key not in known:
+            blank = torch.zeros((1, height_px, width_px, 3), dtype=torch.uint8, device=self.device)
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                self.encoder(blank)
+            known[key] = int(counter.get_total_flops())
+        return known[key]

@@ -1,0 +1,288 @@
+"""One slide as a strategy sees it: every pixel and every feature that it asks for is counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from jsma.cells.grid import CellGrid
+from jsma.errors import ContractError, EvidenceRefusedError
+from jsma.meter import Counters
+from jsma.metered.blame import blamed
+from jsma.metered.services import Desk
+from jsma.metered.store import FeatureStore
+from jsma.metered.view import SlideView, blocks_of, look_at
+from jsma.slides import ReadCost, Regions, Slide
+
+TOGETHER = 512  # patches read before they are encoded and kept: bounded memory, full passes
+BLOCK_CELLS = 32  # see `blocks_of`
+
+EvidenceOf = Callable[[CellGrid], "np.ndarray | None"]
+"""Of a slide's grid: the share of every patch that is evidence, 0..1 [K]; None where nothing is annotated."""
+
+
+class MeteredSlide:
+    """One slide as a strategy sees it. Every pixel and every feature is counted by the desk's meter.
+
+    id: name in the meter; open_it: opens the file (called at the first need); known: the view kept
+    from an earlier pass of the same run, or None; evidence_of: where the label's evidence lies, given to strategies
+    that say that they use it, None to all others.
+    """
+
+    def __init__(
+        self, id: str, open_it: Callable[[], Slide], desk: Desk, known: SlideView | None = None,
+        evidence_of: EvidenceOf | None = None,
+    ):  # fmt: skip
+        self.id, self._open_it, self._desk, self._evidence_of = id, open_it, desk, evidence_of
+        self._evidence: list[Tensor | None] = []  # what was found, once it was looked for
+        self._slide: Slide | None = None
+        self._view = known
+
+    # --- looking -----------------------------------------------------------------------------------
+    def _open(self) -> Slide:
+        if self._slide is None:
+            with self._desk.meter.stage("open"):
+                self._slide = self._open_it()
+        return self._slide
+
+    @property
+    def view(self) -> SlideView:
+        """Grid, overview, tissue mask and pools; read from the file at first use."""
+        self._desk.last_looked = self.id
+        if self._view is None:
+            with blamed(self.id):
+                self._view = self._look()
+        return self._view
+
+    @property
+    def last_looked(self) -> str:
+        """Id of the slide of this desk that was looked at last."""
+        return self._desk.last_looked
+
+    def _look(self) -> SlideView:
+        slide = self._open()
+        with self._desk.meter.stage("overview"):
+            view, cost = look_at(slide, self._desk.view)
+        self._count(view.overview.shape[0] * view.overview.shape[1], cost, 0)
+        return view
+
+    def overview(self) -> Tensor:
+        """The overview, float32 [3, h, w] in 0..1."""
+        pixels = torch.from_numpy(self.view.overview).to(self._desk.device)
+        return pixels.permute(2, 0, 1).float() / 255
+
+    def evidence(self) -> Tensor | None:
+        """Share of every patch that is annotated as evidence, float32 [K] in 0..1; None where nothing is annotated.
+
+        It is what the label was given for (or, for a strategy whose `evidence_from` is "sites", where a generated slide
+        may hold that, whatever its label), not something that can be seen: for controls only. Not metered.
+        EvidenceRefusedError where the strategy does not declare `uses_evidence = True`.
+        """
+        if self._evidence_of is None:
+            raise EvidenceRefusedError(
+                f"slide {self.id}: the evidence was asked for by a strategy that does not declare its use; "
+                "set uses_evidence = True on the class, and its rows say so, or do without"
+            )
+        if not self._evidence:
+            found = self._evidence_of(self.view.grid)
+            self._evidence.append(None if found is None else torch.from_numpy(np.asarray(found, np.float32)))
+        return self._evidence[0]
+
+    # --- reading and encoding ------------------------------------------------------------------------
+    @property
+    def trains_encoder(self) -> bool:
+        """Whether features carry a gradient to the encoder here and now."""
+        return torch.is_grad_enabled() and not self._desk.encoder.settings.frozen
+
+    def regions(self, cells: np.ndarray) -> Regions:
+        """The regions (centre in level-0 pixels, mpp, side) of flat cell indices."""
+        grid, side = self.view.grid, self._desk.view.patch_px
+        return Regions(np.asarray(grid.centres0(cells)), np.asarray(grid.mpp_of(cells)), side, side)
+
+    def _read(self, cells: np.ndarray) -> tuple[np.ndarray, ReadCost]:
+        slide = self._open()
+        start = time.perf_counter()
+        with self._desk.meter.stage("read"):
+            pixels, cost = slide.read(self.regions(cells))
+        if self._desk.store is not None:
+            self._desk.store.unit.read_s += time.perf_counter() - start
+            self._desk.store.unit.tiles += cost.tiles
+        return pixels, cost
+
+    def _count(self, output_px: int, cost: ReadCost, encoded: int) -> None:
+        """Count what was read, and `encoded` patches of the view."""
+        side = self._desk.view.patch_px
+        flops = encoded * self._desk.flops_per_patch(side, side) if encoded else 0
+        self._desk.meter.count(self.id, Counters(
+            0, 0, output_px, cost.tiles, cost.decoded_px, cost.compressed_bytes, cost.calls, flops))  # fmt: skip
+
+    def _encode(self, pixels: np.ndarray, recompute: bool = False, kept: bool = False) -> Tensor:
+        """kept: for the store, so that the bits of a feature do not depend on what is encoded beside it."""
+        meter, desk = self._desk.meter, self._desk
+        with meter.stage("transfer"):
+            batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(desk.device)
+        start = time.perf_counter()
+        with meter.stage("encode"):
+            features = desk.encoder.each(batch) if kept else desk.encoder(batch, recompute)
+            if desk.device.type == "cuda":
+                torch.cuda.synchronize(desk.device)
+        if kept and desk.store is not None:
+            desk.store.unit.encode_s += time.perf_counter() - start
+            desk.store.unit.patches += len(pixels)
+        return features
+
+    def features(self, cells: Tensor) -> Tensor:
+        """Encoder features [n, dim] of flat cell indices [n], in that order.
+
+        With a store, only cells whose features it lacks are read; a cell that this run uses for the first time is
+        charged in full, one it has paid for is a counted hit. SlideError where the slide cannot be read, ContractError
+        where there are no such cells.
+        """
+        return features_of([self], [cells])[0]
+
+    def _scaled(self, features: Tensor, group: np.ndarray) -> Tensor:
+        scale = self._desk.scale
+        return features if scale is None else scale(features, torch.from_numpy(group).to(features.device))
+
+    def asked_for(self, flat: np.ndarray) -> None:
+        """Count the cells [n] that are asked for now; ContractError where there are no such cells."""
+        n_cells = self.view.grid.n_cells
+        if flat.ndim != 1 or flat.dtype.kind not in "iu":
+            raise ContractError(f"it asks for cells {flat.dtype} {flat.shape}; allowed: flat indices, long [n]")
+        if len(flat) and not 0 <= flat.min() <= flat.max() < n_cells:
+            raise ContractError(f"it asks for cells {flat.min()}..{flat.max()}; allowed: 0..{n_cells - 1}")
+        unique = self._desk.meter.new_patches(self.id, flat.tolist())
+        self._desk.meter.count(self.id, Counters(patches=len(flat), unique_patches=unique))
+
+    def _unstored(self, flat: np.ndarray) -> Tensor:
+        with blamed(self.id):
+            return self._scaled(self._fresh(flat), self.view.grid.decode(flat)[0])
+
+    def _fresh(self, flat: np.ndarray) -> Tensor:
+        distinct = np.unique(flat)
+        blocks = blocks_of(self.view.grid, distinct, BLOCK_CELLS)
+        # a bag of many small blocks would otherwise keep the activations of each until the backward pass
+        recompute = len(distinct) > self._desk.encoder.chunk
+        features = []
+        for block in blocks:
+            pixels, cost = self._read(block)
+            self._count(int(np.prod(pixels.shape[:3])), cost, len(block))
+            features.append(self._encode(pixels, recompute))
+        place = np.empty(len(distinct), np.int64)
+        place[np.searchsorted(distinct, np.concatenate(blocks))] = np.arange(len(distinct))
+        return torch.cat(features)[torch.from_numpy(place[np.searchsorted(distinct, flat)]).to(self._desk.device)]
+
+    def _settle(self, ask: _Ask) -> Tensor:
+        """Charge what this run uses for the first time, and hand out the features of what was asked."""
+        new = ask.wanted[~self.view.paid[ask.wanted]]
+        if len(new):
+            self._charge(new, ask.tiles, int((~self.view.paid[ask.computed]).sum()))
+            self.view.paid[new] = True
+        self._desk.meter.count(self.id, Counters(store_hits=len(ask.flat) - len(new)))
+        rows = torch.from_numpy(ask.rows[np.searchsorted(ask.wanted, ask.flat)])
+        return self._scaled(rows.to(self._desk.device), self.view.grid.decode(ask.flat)[0])
+
+    def _charge(self, new: np.ndarray, tiles: int, encoded: int) -> None:
+        """Count cells that this run uses for the first time at their whole price, whoever computed them.
+
+        One plan over all of them: a tile is counted once, and neither the order of strategies nor a resumed run moves
+        the counters. new: distinct cells [n]; tiles, encoded: what was read and encoded for them just now, whose
+        seconds are in the stages already.
+        """
+        unit, side = self._desk.store.unit, self._desk.view.patch_px  # pyright: ignore[reportOptionalMemberAccess]
+        blocks = blocks_of(self.view.grid, new, BLOCK_CELLS)
+        cost = sum((self._open().plan_cost(self.regions(part)) for part in blocks), ReadCost())
+        self._desk.meter.charge("read", unit.read_charge_s(max(0, cost.tiles - tiles)))
+        self._desk.meter.charge("encode", unit.encode_charge_s(len(new) - encoded))
+        self._count(len(new) * side * side, cost, len(new))
+
+    def overview_feature(self) -> Tensor:
+        """Encoder feature [dim] of the whole overview, encoded once a run where the encoder is frozen."""
+        with blamed(self.id):
+            view, store = self.view, self._desk.store
+            last = np.array([len(view.grid.mpps)])
+            if store is None:
+                return self._scaled(self._overview_encoded(), last)[0]
+            index = np.array([view.grid.n_cells])
+            rows, lacking = store.get(self.id, index)
+            if lacking[0] or not view.paid[-1]:
+                with torch.no_grad():
+                    rows = self._overview_encoded(count=not view.paid[-1]).cpu().numpy()
+                store.put(self.id, view.grid.n_cells + 1, index, rows)
+                view.paid[-1] = True
+            return self._scaled(torch.from_numpy(rows).to(self._desk.device), last)[0]
+
+    def _overview_encoded(self, count: bool = True) -> Tensor:
+        if count:
+            flops = self._desk.flops_per_patch(*self.view.overview.shape[:2])
+            self._desk.meter.count(self.id, Counters(encoder_flops=flops))
+        return self._encode(self.view.overview[None])
+
+    def close(self) -> None:
+        """Close the file, if it was opened."""
+        if self._slide is not None:
+            self._slide.close()
+            self._slide = None
+
+
+@dataclass
+class _Ask:
+    """What one slide is asked for, on its way through the store. rows [n, dim] of wanted: filled in as they come."""
+
+    slide: MeteredSlide
+    flat: np.ndarray
+    wanted: np.ndarray
+    rows: np.ndarray
+    computed: np.ndarray
+    tiles: int = 0
+
+
+def features_of(slides: Sequence[MeteredSlide], cells: Sequence[Tensor]) -> list[Tensor]:
+    """As `slide.features(own)` for each slide with its own cells; slides of one desk.
+
+    What a store lacks of all of them is encoded together, in full passes: a batch of slides with a few new cells each
+    would otherwise be many small ones. SlideError names the slide that cannot be read; nothing is charged then.
+    """
+    if not all(isinstance(slide, MeteredSlide) for slide in slides):  # stand-ins of tests know no desk
+        return [slide.features(own) for slide, own in zip(slides, cells, strict=True)]
+    asked = [own.detach().cpu().numpy() for own in cells]
+    for slide, flat in zip(slides, asked, strict=True):
+        slide.asked_for(flat)
+    store = slides[0]._desk.store if slides else None
+    if store is None:
+        return [slide._unstored(flat) for slide, flat in zip(slides, asked, strict=True)]
+    waiting: list[tuple[_Ask, np.ndarray, np.ndarray]] = []
+    asks = []
+    for slide, flat in zip(slides, asked, strict=True):
+        wanted = np.unique(flat)
+        rows, lacking = store.get(slide.id, wanted)
+        asks.append(ask := _Ask(slide, flat, wanted, rows, wanted[lacking]))
+        for part in blocks_of(slide.view.grid, ask.computed, BLOCK_CELLS):
+            with blamed(slide.id):
+                pixels, cost = slide._read(part)
+            ask.tiles += cost.tiles
+            waiting.append((ask, part, pixels))
+            if sum(len(own) for _, own, _ in waiting) >= TOGETHER:
+                _encode_waiting(waiting, store)
+    _encode_waiting(waiting, store)
+    return [ask.slide._settle(ask) for ask in asks]
+
+
+def _encode_waiting(waiting: list[tuple[_Ask, np.ndarray, np.ndarray]], store: FeatureStore) -> None:
+    """Encode what was read, keep it, and empty the list."""
+    if not waiting:
+        return
+    pixels = waiting[0][2] if len(waiting) == 1 else np.concatenate([read for _, _, read in waiting])
+    with torch.no_grad():
+        features = waiting[0][0].slide._encode(pixels, kept=True).cpu().numpy()
+    start = 0
+    for ask, part, _ in waiting:
+        own, start = features[start : start + len(part)], start + len(part)
+        store.put(ask.slide.id, ask.slide.view.grid.n_cells + 1, part, own)
+        ask.rows[np.searchsorted(ask.wanted, part)] = own
+    waiting.clear()

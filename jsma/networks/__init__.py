@@ -1,0 +1,1 @@
+"""Small trained networks: attention over cells, the adapter of features, the scale of features."""

@@ -1,0 +1,168 @@
+"""Which pages of a TIFF are levels of its slide, and how many level-0 pixels lie under a pixel of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jsma.slides.types import GeometryError, Level, both_axes
+
+Size = tuple[int, int]  # width, height
+_MASK, _REDUCED = 4, 1  # bits of NewSubfileType
+_SAME_SPACING = 1e-3  # Philips writes spacings with six digits
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """The pages of the slide, finest first, and the level that each is.
+
+    padded: levels were filled up to whole tiles, which only Philips' own XML tells other readers. left_out: pages
+    that could be levels by their size but are not marked as such.
+    """
+
+    pages: tuple[Any, ...]
+    levels: tuple[Level, ...]
+    subifd: bool
+    padded: bool
+    left_out: int
+
+
+def size_of(page: Any) -> Size:
+    """Width and height of a tifffile page."""
+    return int(page.imagewidth), int(page.imagelength)
+
+
+def tile_of(page: Any) -> Size:
+    """Width and height of its tiles; the page itself where it has none."""
+    return (int(page.tilewidth), int(page.tilelength)) if page.is_tiled else size_of(page)
+
+
+def reduced(page: Any) -> bool:
+    """Whether the page is marked as a smaller copy of another one (NewSubfileType, or the older SubfileType)."""
+    older = page.tags.get(255)
+    return bool(int(page.subfiletype or 0) & _REDUCED) or (older is not None and int(older.value) == 2)
+
+
+def padded_by(size0: Size, size: Size, tile: Size) -> list[int]:
+    """Powers of two by which a level filled up to whole tiles can have been cut down."""
+    found, factor = [], 2
+    while factor <= 2 * max(size0):
+        if all(-(-full // (factor * side)) * side == px for full, px, side in zip(size0, size, tile, strict=True)):
+            found.append(factor)
+        factor *= 2
+    return found
+
+
+def pyramid(tif: Any, spacings: tuple[tuple[float, float], ...] | None, aperio: bool) -> Pyramid:
+    """The levels of page 0. spacings: per level in x and y by Philips' XML; None if it is not such a file.
+
+    Raises GeometryError where the XML contradicts the sizes of the pages.
+    """
+    first = tif.pages[0]
+    if not first.is_tiled:
+        return Pyramid((first,), (_level(first, 1.0, size_of(first)),), False, False, 0)
+    subifds = bool(first.subifds)
+    found = list(_subifds(first) if subifds else _chained(tif, aperio))
+    alike = [page for page in found if page.is_tiled and page.samplesperpixel == first.samplesperpixel]
+    if spacings is not None and len(spacings) > len(alike):
+        pages, levels = _by_spacing(first, alike, spacings)
+        return Pyramid(pages, levels, subifds, False, 0)
+    pages, levels, padded = _by_size(first, alike, spacings is not None)
+    return Pyramid(pages, levels, subifds, padded, 0 if subifds else _unmarked(tif, len(found)))
+
+
+def _subifds(first: Any) -> Iterator[Any]:
+    for page in first.pages or ():
+        yield page.aspage() if hasattr(page, "aspage") else page
+
+
+def _chained(tif: Any, aperio: bool) -> Iterator[Any]:
+    """Pages after the first that are copies of it. Aperio does not mark them; all others do, and what is not marked
+    is another picture, to which the copies after it belong."""
+    for page in list(tif.pages)[1:]:
+        if not page.is_tiled or int(page.subfiletype or 0) & _MASK or _is_named(page):
+            continue
+        if not aperio and not reduced(page):
+            return
+        yield page
+
+
+def _is_named(page: Any) -> bool:
+    text = str(page.description or "")[:400].lower()
+    return any(text.startswith(word) or f"\n{word}" in text for word in ("label", "macro", "thumbnail"))
+
+
+def _unmarked(tif: Any, marked: int) -> int:
+    return sum(1 for page in list(tif.pages)[1:] if page.is_tiled and not _is_named(page)) - marked
+
+
+def _by_spacing(
+    first: Any, pages: list[Any], spacings: tuple[tuple[float, float], ...]
+) -> tuple[tuple[Any, ...], tuple[Level, ...]]:
+    size0, levels = size_of(first), [_level(first, 1.0, size_of(first))]
+    for page, spacing in zip(pages, spacings[1:], strict=False):
+        across, down = (mine / finest for mine, finest in zip(spacing, spacings[0], strict=True))
+        factor = round(across) if abs(across - round(across)) <= _SAME_SPACING * across else across
+        fits = abs(across - down) <= _SAME_SPACING * across and all(
+            full / factor - 1 < px < full / factor + 2 * side
+            for full, px, side in zip(size0, size_of(page), tile_of(page), strict=True)
+        )
+        if not fits:
+            width, height = size_of(page)
+            raise GeometryError(
+                f"level {len(levels)} of {width}x{height} px is cut down by {across:.6g} in x and {down:.6g} in y by "
+                f"Philips' XML, but by {size0[0] / width:.6g} and {size0[1] / height:.6g} by its size; "
+                "export the slide again"
+            )
+        inside = tuple(max(1, int(full / factor)) for full in size0)
+        levels.append(_level(page, float(factor), (inside[0], inside[1])))
+    return (first, *pages), tuple(levels)
+
+
+def _by_size(first: Any, pages: list[Any], padded: bool) -> tuple[tuple[Any, ...], tuple[Level, ...], bool]:
+    """Levels by their sizes alone. Once one can only be explained by padding all are first held to be padded."""
+    kept, levels = [first], [_level(first, 1.0, size_of(first))]
+    for page in pages:
+        size0, size, last = size_of(first), size_of(page), size_of(kept[-1])
+        if not (size[0] <= last[0] and size[1] <= last[1] and size != last):
+            continue
+        cut, filled = both_axes(size0, size), padded_by(size0, size, tile_of(page))
+        if filled and not padded and not (cut and cut.is_integer()):
+            return _by_size(first, pages, True)
+        if padded and filled:
+            if len(filled) > 1:
+                continue  # a level of one tile: its size says too little
+            cut, size = float(filled[0]), (max(1, size0[0] // filled[0]), max(1, size0[1] // filled[0]))
+        if cut is not None and cut > levels[-1].downsample:
+            kept.append(page)
+            levels.append(_level(page, cut, size))
+    return tuple(kept), tuple(levels), padded
+
+
+def _level(page: Any, downsample: float, inside: Size) -> Level:
+    return Level(*inside, downsample, *tile_of(page))
+
+
+def agreed(path: str, theirs: tuple[Level, ...], found: Pyramid) -> tuple[Level, ...]:
+    """The levels that OpenSlide sees in the same TIFF, with our scale where we know it; GeometryError otherwise.
+
+    A level is known by its size, as stored or without what pads it.
+    """
+    ours: dict[Size, Level] = {}
+    for page, level in zip(found.pages, found.levels, strict=True):
+        ours |= {size_of(page): level, (level.width_px, level.height_px): level}
+    size0, levels = (theirs[0].width_px, theirs[0].height_px), []
+    for level in theirs:
+        size = (level.width_px, level.height_px)
+        known, cut = ours.get(size), both_axes(size0, size)
+        if size0 not in ours or (known is None and cut is None):
+            ours_text = ", ".join(f"{width}x{height}" for width, height in ours)
+            raise GeometryError(
+                f"{path}: OpenSlide sees a level of {size[0]}x{size[1]} px in a slide of {size0[0]}x{size0[1]} px, "
+                f"the headers give {ours_text}; leave reader= out"
+            )
+        inside = level if known is None else known
+        scale = inside.downsample if known is not None else cut or level.downsample
+        levels.append(replace(level, width_px=inside.width_px, height_px=inside.height_px, downsample=scale))
+    return tuple(levels)

@@ -1,0 +1,1 @@
+"""One file a reader: each decodes one stored tile of the files that it serves."""

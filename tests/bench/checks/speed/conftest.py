@@ -1,0 +1,31 @@
+"""A data folder with the gate's slides, made in a second instead of generated."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from bench.checks.speed.gauge.workload import Sizes
+
+
+def tissue_like(side: int) -> np.ndarray:
+    rng = np.random.default_rng(side)
+    coarse = rng.integers(-40, 40, (side // 16, side // 16, 3))
+    image = np.array([200, 120, 180]) + np.kron(coarse, np.ones((16, 16, 1), int))
+    return image.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def gate_data(tmp_path_factory) -> Path:
+    data, sizes = tmp_path_factory.mktemp("gate"), Sizes()
+    folder = data / f"gate-{sizes.large0_px}-{sizes.small0_px}"
+    folder.mkdir()
+    for name, side in (("large", sizes.large0_px), ("small0", sizes.small0_px), ("small1", sizes.small0_px)):
+        image = tissue_like(side)
+        with tifffile.TiffWriter(folder / f"{name}.tif") as tif:
+            for step in (1, 4):
+                level = np.ascontiguousarray(image[::step, ::step])
+                tif.write(level, photometric="rgb", tile=(256, 256), compression="jpeg", subfiletype=int(step > 1),
+                          resolution=(20000 / step,) * 2, resolutionunit=3, metadata=None)  # fmt: skip
+    return data

@@ -1,0 +1,98 @@
+"""The digest of the code follows what decides results, and nothing else; runs without one count as other code's."""
+
+import json
+import shutil
+
+import pytest
+
+from bench.own_code import files_of
+from bench.runs.kept.code_digest import DECIDES, ROOT, code_digest, of_other_code
+
+
+@pytest.fixture
+def copy(tmp_path):
+    for package in ("jsma", "baselines", "bench"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def changed(root, name):
+    code_digest.cache_clear()
+    before = code_digest(root)
+    with (root / name).open("a") as file:
+        file.write("# another line\n")
+    code_digest.cache_clear()
+    return code_digest(root) != before
+
+
+@pytest.mark.parametrize(
+    "name",
+    (
+        "jsma/draws/sampling.py",
+        "jsma/slides/reading/plan.py",
+        "baselines/top.py",
+        "bench/runs/observed/where_looked.py",
+    ),
+)
+def test_code_that_decides_results_changes_it(copy, name):
+    assert code_digest(copy) == code_digest()
+    assert changed(copy, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    (
+        "bench/report/page/page.py",
+        "bench/analysis/rows.py",
+        "bench/checks/speed/verdict/show.py",
+    ),
+)
+def test_code_that_only_reads_results_does_not(copy, name):
+    assert not changed(copy, name)
+
+
+def test_every_place_is_there():
+    assert all((ROOT / place).exists() for place in DECIDES)
+
+
+DECIDES_NOTHING = {
+    "bench/__init__.py": "a docstring",
+    "bench/claims.py": "whose a run is while it is made",
+    "bench/files.py": "how files are written",
+    "bench/runs/kept/identity.py": "names of runs",
+    "bench/datasets/labels.py": "words of tables",
+    "bench/runs/kept/record.py": "checksums of what is kept",
+    "bench/datasets/inspect/verify/__init__.py": "a docstring",
+    "bench/datasets/inspect/verify/checks.py": "what stops a run before it begins",
+    "bench/datasets/inspect/verify/between_slides.py": "what stops a run before it begins",
+    "bench/datasets/inspect/verify/one_slide.py": "what stops a run before it begins",
+    "bench/datasets/inspect/verify/quick.py": "what stops a run before it begins; which slides open is recorded",
+    "bench/datasets/inspect/verify/verdict.py": "what stops a run before it begins",
+    "bench/runs/work.py": "who makes which run",
+    "bench/workers.py": "processes that make slides",
+    "bench/datasets/fetch/__init__.py": "a docstring",
+    "bench/runs/kept/code_digest.py": "the digest itself",
+    "bench/errors.py": "words of mistakes",
+    "bench/imports.py": "which files a strategy of one's own is made of: named by their texts",
+    "bench/datasets/fetch/listing.py": "where a dataset comes from; what came is hashed",
+    "bench/runs/observed/snapshots.py": "pictures for the report, taken once all is timed",
+    "bench/own_code.py": "a strategy of one's own is named by its file's text",
+    "bench/runs/settings/presets.py": "what they choose is in the name of the run",
+    "bench/runs/kept/directory.py": "names and writes the folder",
+}
+
+
+def test_whatever_a_run_imports_decides_its_result_or_says_why_not():
+    found = {file.relative_to(ROOT).as_posix() for file in files_of(ROOT / "bench/runs/runner.py")}
+    left = {name for name in found if not any(name == place or name.startswith(place + "/") for place in DECIDES)}
+    assert len(found) > 25 and left == set(DECIDES_NOTHING)
+
+
+def test_runs_that_do_not_say_are_other_code(tmp_path):
+    for name, environment in (("own", {"code": code_digest()}), ("old", {}), ("other", {"code": "0"})):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "environment.json").write_text(json.dumps(environment))
+    assert of_other_code([tmp_path / n for n in ("own", "old", "other", "none")]) == [
+        tmp_path / "old",
+        tmp_path / "other",
+    ]
