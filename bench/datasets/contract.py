@@ -19,7 +19,7 @@ from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from bench.datasets.fetch.listing import RemoteFile
-    from bench.runs.settings.presets import Preset
+    from bench.datasets.generated.wanted import Wanted
 
 PARTS = ("train", "val", "test")
 Report = Callable[[int, int], None]  # (done, total)
@@ -172,14 +172,12 @@ class DatasetSource(ABC):
         """
         raise UsageError(f"{self.card.name} cannot be fetched by a program: see {self.card.url}")
 
-    def load(self, task: str, folder: Path, preset: Preset | None, report: Report | None = None) -> Dataset:
-        """The dataset ready to run: read from `folder`, photos as tiled pyramids (converted if need be)."""
-        dataset = self.read(self.find(folder), self.task_named(task))
-        if not self.photos:
-            return dataset
-        from bench.datasets.photos.prepare import prepared
+    def load(self, task: str, folder: Path, wanted: Wanted | None, report: Report | None = None) -> Dataset:
+        """The dataset, read from `folder`. A dataset that makes its slides makes what is missing of `wanted`.
 
-        return prepared(dataset, self.prepared_folder(folder), report)
+        Photos are converted afterwards, by whoever loads the dataset.
+        """
+        return self.read(self.find(folder), self.task_named(task))
 
     def folder(self, folder: Path) -> Path:
         """Where `fetch` puts the data, below the data folder."""

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import cast
 
 from bench.datasets.contract import Dataset, DatasetSource, Report
+from bench.datasets.generated.wanted import Wanted
+from bench.datasets.known import DATASETS
+from bench.datasets.photos.prepare import prepared
 from bench.datasets.splitting import FOLDS, fold_numbers
 from bench.errors import UsageError
 from bench.own_code import own_class
-from bench.runs.settings.presets import Preset
 
 
 def source_named(name: str) -> tuple[DatasetSource, str]:
     """The source and the task of `NAME`, `NAME:TASK` or `file.py:Class[:TASK]`; UsageError lists what exists."""
-    from bench.datasets import DATASETS
-
     head, _, rest = name.partition(":")
     if head.endswith(".py"):
         cls, _, task = rest.partition(":")
@@ -42,10 +42,12 @@ def _own(path: str, cls: str) -> DatasetSource:
     return found()
 
 
-def load_dataset(name: str, preset: Preset | None, folder: Path, report: Report | None = None) -> Dataset:
+def load_dataset(name: str, wanted: Wanted | None, folder: Path, report: Report | None = None) -> Dataset:
     """The dataset called `name`, ready to run; UsageError where it is unknown or its data are missing."""
     source, task = source_named(name)
-    dataset = source.load(task, folder, preset, report)
+    dataset = source.load(task, folder, wanted, report)
+    if source.photos:
+        dataset = prepared(dataset, source.prepared_folder(folder), report)
     if len(dataset.classes) < 2:
         raise UsageError(
             f"dataset {dataset.name}: {len(dataset.records)} labelled slides of {len(dataset.classes)} class(es) found "

@@ -12,7 +12,7 @@ from bench.analysis.arms import arms
 from bench.analysis.statistics.costs import COSTS, best_under, hypervolume, name_of, pareto, pools, shown_name
 from bench.report.tables.tables import span
 from bench.runs.kept.finished import FinishedRun
-from bench.runs.kept.record import CURVE
+from bench.runs.layout import CURVE
 
 
 def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) -> list[str]:

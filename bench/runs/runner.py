@@ -25,7 +25,7 @@ from bench.runs.infer import Contestant
 from bench.runs.kept.code_digest import code_digest
 from bench.runs.kept.directory import RunDirectory
 from bench.runs.kept.identity import RunKey, defaults_of, plain, set_for_one
-from bench.runs.kept.record import CURVE
+from bench.runs.layout import CURVE
 from bench.runs.observed.energy import meter_of
 from bench.runs.settings.settings import RunSettings
 from bench.runs.settings.strategies import one_of_each, strategy_class

@@ -24,7 +24,8 @@ from bench.datasets.evidence.shares import evidence_for
 from bench.errors import DamagedRunError, UsageError
 from bench.files import alone_in, remove_leftovers
 from bench.runs.infer import Contestant
-from bench.runs.kept.record import SWEEP, Record, checked, write_sweep
+from bench.runs.kept.record import Record, checked, write_sweep
+from bench.runs.layout import SWEEP
 from bench.runs.runner import WEIGHTS, Plan, Report, Runner
 from bench.runs.settings.strategies import strategy_class
 from jsma.meter import Counters, Meter

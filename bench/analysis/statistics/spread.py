@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.arms import Arm
-from bench.runs.kept.record import SWEEP
+from bench.runs.layout import SWEEP
 
 
 def spreads(arm: Arm) -> dict[str, float | None]:

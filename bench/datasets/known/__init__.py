@@ -1,1 +1,12 @@
 """Datasets that are known by name, one file each."""
+
+DATASETS: dict[str, str] = {
+    "demo": "bench.datasets.known.demo:Demo",
+    "bach": "bench.datasets.known.bach:Bach",
+    "bach-wsi": "bench.datasets.known.bach_wsi:BachWsi",
+    "tcga-prad": "bench.datasets.known.tcga_prad:TcgaPrad",
+    "camelyon16": "bench.datasets.known.camelyon16:Camelyon16",
+    "panda": "bench.datasets.known.panda:Panda",
+    "megapixel-mnist": "bench.datasets.known.megapixel_mnist:MegapixelMnist",
+}
+"""Name -> `module:Class`, a `DatasetSource`."""

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from bench.datasets.contract import Card, Dataset, DatasetSource
 from bench.datasets.generated.demo import DemoSettings, generate, sites_file
+from bench.datasets.generated.wanted import Wanted
 from bench.datasets.labelled import load as load_csv
 from bench.errors import UsageError
 from bench.files import writable
-from bench.runs.settings.presets import PRESETS, Preset
 
 CLASSES = {"both": ("normal", "benign", "in_situ", "invasive")}
 
 
+Slides = TypeVar("Slides", bound=Wanted)
+
+
 class Demo(DatasetSource):
-    """Generated on the spot: the folder below the data folder is named by the preset."""
+    """Generated on the spot: the folder below the data folder is named by what is wanted."""
 
     card = Card(
         name="demo",
@@ -47,44 +51,44 @@ class Demo(DatasetSource):
         return f"not made yet; `jsma-bench data show demo --data {folder}` or `jsma-bench run --data {folder}` makes it"
 
     def load(
-        self, task: str, folder: Path, preset: Preset | None, report: Callable[[int, int], None] | None = None
+        self, task: str, folder: Path, wanted: Wanted | None, report: Callable[[int, int], None] | None = None
     ) -> Dataset:
-        """Generate what is missing of the preset's slides under `folder`, and load them."""
-        return load(preset or PRESETS["demo"], folder, report)
+        """Generate what is missing of the wanted slides under `folder`, and load them."""
+        return load(wanted or Wanted(), folder, report)
 
 
-def settings_of(preset: Preset) -> DemoSettings:
-    """What the preset says of the slides. ValueError for what cannot be."""
+def settings_of(wanted: Wanted) -> DemoSettings:
+    """The settings of the slides that are wanted. ValueError for what cannot be."""
     return DemoSettings(
-        slides=preset.slides,
-        side0_px=preset.side0_px,
-        hint=preset.hint,
-        evidence_share=preset.evidence_share,
-        variant=preset.variant,
-        seed=preset.seed,
+        slides=wanted.slides,
+        side0_px=wanted.side0_px,
+        hint=wanted.hint,
+        evidence_share=wanted.evidence_share,
+        variant=wanted.variant,
+        seed=wanted.seed,
     )
 
 
-def limited(preset: Preset, limit: int) -> Preset:
-    """The preset with `limit` slides; UsageError where a class would be missing in a part."""
-    settings = settings_of(preset)
+def limited(wanted: Slides, limit: int) -> Slides:
+    """The same with `limit` slides; UsageError where a class would be missing in a part."""
+    settings = settings_of(wanted)
     classes, seen, needed = len(settings.labels), set[tuple[int, str]](), 0
     while len(seen) < 3 * classes:
         seen.add((needed % classes, settings.split(needed)))
         needed += 1
     if limit < needed:
         raise UsageError(f"--limit {limit}: a class would be missing in a part; give {needed} or more, or leave it out")
-    return replace(preset, slides=limit)
+    return replace(wanted, slides=limit)
 
 
-def load(preset: Preset, folder: Path, progress: Callable[[int, int], None] | None = None) -> Dataset:
-    """Generate what is missing of the preset's slides under `folder`, and load them."""
+def load(wanted: Wanted, folder: Path, progress: Callable[[int, int], None] | None = None) -> Dataset:
+    """Generate what is missing of the wanted slides under `folder`, and load them."""
     try:
-        settings = settings_of(preset)
+        settings = settings_of(wanted)
         made = generate(
             settings,
-            writable(folder, "--data") / f"demo-{preset.slides}x{preset.side0_px}-h{preset.hint}"
-            f"-e{preset.evidence_share}-{preset.variant}-{preset.seed}",
+            writable(folder, "--data") / f"demo-{wanted.slides}x{wanted.side0_px}-h{wanted.hint}"
+            f"-e{wanted.evidence_share}-{wanted.variant}-{wanted.seed}",
             progress=progress,
         )
     except ValueError as error:

@@ -8,13 +8,13 @@ from pathlib import Path
 from bench.datasets.contract import Card, Dataset, DatasetSource
 from bench.datasets.fetch.listing import RemoteFile
 from bench.datasets.generated.megapixel import MPP, MegapixelSettings, generate, identity
+from bench.datasets.generated.wanted import Wanted
 from bench.datasets.labelled import load as load_csv
 from bench.errors import UsageError
 from bench.files import writable
-from bench.runs.settings.presets import Preset
 
 SIDE0_PX = 1500  # as published
-IMAGES, SIZED0_PX = 30, 1600  # where no preset says how many and how large
+IMAGES, SIZED0_PX = 30, 1600  # where nobody says how many and how large
 MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist"
 FILES = {
     "train-images-idx3-ubyte.gz": (9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
@@ -58,14 +58,14 @@ class MegapixelMnist(DatasetSource):
         return Dataset(self.named(task), classes, loaded.records, card=self.card)
 
     def load(
-        self, task: str, folder: Path, preset: Preset | None, report: Callable[[int, int], None] | None = None
+        self, task: str, folder: Path, wanted: Wanted | None, report: Callable[[int, int], None] | None = None
     ) -> Dataset:
-        """Make what is missing of as many images as the preset has slides, and load them."""
+        """Make what is missing of as many images as slides are wanted, and load them."""
         digits = self.find(folder)
-        sized = preset.side0_px if preset else SIZED0_PX
+        sized = wanted.side0_px if wanted else SIZED0_PX
         side = sized if self.task_named(task) else SIDE0_PX
         try:
-            settings = MegapixelSettings(preset.slides if preset else IMAGES, side, seed=preset.seed if preset else 0)
+            settings = MegapixelSettings(wanted.slides if wanted else IMAGES, side, seed=wanted.seed if wanted else 0)
         except ValueError as error:
             raise UsageError(f"dataset {self.named(task)}: {error}") from error
         name = f"{self.card.name}-{settings.images}x{side}-{settings.seed}-{identity(settings, digits)}"

@@ -16,7 +16,7 @@ from bench.report.page.material import Part
 from bench.report.tables.sweep_tables import name_of
 from bench.report.tables.tables import COLUMNS
 from bench.runs.kept.finished import FinishedRun
-from bench.runs.kept.record import CURVE
+from bench.runs.layout import CURVE
 
 COSTS: dict[str, tuple[str, str]] = {
     "patches_per_slide": ("patches", "patches read, a slide"),

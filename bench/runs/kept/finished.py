@@ -16,7 +16,8 @@ import pyarrow as pa
 from bench.errors import DamagedRunError, UsageError
 from bench.runs.kept.choice import EVERY, Choice, kept
 from bench.runs.kept.identity import filled, group_of, in_force, known_defaults
-from bench.runs.kept.record import DAMAGED, PARTIAL, PREDICTIONS, SETTINGS, STATUS, Stored, made, readable
+from bench.runs.kept.record import Stored, made, readable
+from bench.runs.layout import DAMAGED, PARTIAL, PREDICTIONS, SETTINGS, STATUS
 
 THREADS = 8  # reading many small files waits more than it computes
 

@@ -17,16 +17,21 @@ import pyarrow.parquet as pq
 
 from bench.errors import DamagedRunError
 from bench.files import write_bytes
+from bench.runs.layout import (
+    COMPLETE,
+    CURVE,
+    ENVIRONMENT,
+    LOOKS,
+    NEEDED,
+    PREDICTIONS,
+    SETTINGS,
+    STATUS,
+    SWEEP,
+    SWEPT,
+    TRAIN,
+)
+from bench.runs.observed.snapshots import loaded
 
-STATUS, SETTINGS, TRAIN, ENVIRONMENT, PREDICTIONS = (
-    "status.json", "settings.json", "train.json", "environment.json", "predictions.parquet",
-)  # fmt: skip
-NEEDED = (SETTINGS, TRAIN, ENVIRONMENT, PREDICTIONS)
-CURVE, LOOKS, SWEEP, SWEPT = "curve.parquet", "looks.npz", "sweep.parquet", "sweep.jsonl"
-"""What only some tables and pages need. SWEPT: a line for each SWEEP that was written, added before it is: whoever is
-killed in between, or sweeps at the same time, leaves a file that is known."""
-COMPLETE = "complete"
-PARTIAL, DAMAGED = ".partial", ".damaged"  # ends of the names of folders that are no finished runs
 KEY = {"dataset": str, "data_hash": str, "strategy": str, "fold": int, "seed": int, "settings": dict}
 SECONDS = {"train_s": int | float, "charged_s": int | float}
 TEXTS = ("slide", "label", "predicted")
@@ -203,8 +208,6 @@ def _swept(path: Path) -> list[dict[str, Any]]:
 def _unreadable(name: str, content: bytes) -> str | None:
     """Why a file of a run cannot be used, or None."""
     if name == LOOKS:
-        from bench.runs.observed.snapshots import loaded
-
         try:
             loaded(content)
         except Exception as error:  # of zip, zlib, NumPy and JSON, each of its own kind

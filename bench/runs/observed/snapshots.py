@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from bench.files import write_with
-from bench.runs.kept.record import LOOKS
+from bench.runs.layout import LOOKS
 from jsma.slides import Regions, Slide
 
 if TYPE_CHECKING:  # whoever draws a report from what was kept needs neither

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from jsma.checked import Count, Seed, Share, checked
-
-Side0 = Annotated[int, Field(ge=64, le=100_000)]
-"""Of a generated slide, level-0 pixels; the dataset says which of them it can make."""
-Variant = Literal["both", "cytology", "architecture"]
+from bench.datasets.generated.wanted import Wanted
+from jsma.checked import Count, checked
 
 
 @checked
-class Preset:
-    """What `--preset` chooses: the demo's slides, the number of seeds, the schedule, and what is tuned.
+class Preset(Wanted):
+    """What `--preset` chooses: the slides that are generated, the number of seeds, the schedule, and what is tuned."""
 
-    Slides are by default as those on which the gates of the design are tested
-    (tests/bench/datasets/generated/demo/test_design.py).
-    """
-
-    slides: Count
-    seeds: Annotated[int, Field(ge=1, le=1000)]
-    epochs: Count
-    side0_px: Side0 = 1280
-    hint: Share = 0.8
-    evidence_share: Share = 0.3
-    variant: Variant = "both"
-    seed: Seed = 0
+    seeds: Annotated[int, Field(ge=1, le=1000)] = 1
+    epochs: Count = 50
     tuned: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 

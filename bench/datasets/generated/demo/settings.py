@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bench.runs.settings.presets import Variant
+from bench.datasets.generated.wanted import Variant
 from jsma.checked import Count, Mpp, Seed, Share, checked
 
 CLASSES: dict[str, dict[tuple[bool, bool], str]] = {

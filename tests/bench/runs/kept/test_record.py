@@ -10,7 +10,8 @@ import pytest
 from bench.cli import main
 from bench.errors import DamagedRunError
 from bench.runs.kept.finished import load_all
-from bench.runs.kept.record import BESIDE, CURVE, LOOKS, SWEEP, SWEPT, Record, checked, digest, sealed, write_sweep
+from bench.runs.kept.record import BESIDE, Record, checked, digest, sealed, write_sweep
+from bench.runs.layout import CURVE, LOOKS, SWEEP, SWEPT
 from bench.runs.observed import snapshots
 from bench.studies.made_up_runs import _looks
 from tests.bench.runs.kept.test_finished import write

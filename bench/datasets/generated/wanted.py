@@ -1,0 +1,28 @@
+"""Which generated slides are wanted: how many, how large, how hard."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from jsma.checked import Count, Seed, Share, checked
+
+Side0 = Annotated[int, Field(ge=64, le=100_000)]
+"""Of a generated slide, level-0 pixels; the dataset says which of them it can make."""
+Variant = Literal["both", "cytology", "architecture"]
+
+
+@checked
+class Wanted:
+    """What is asked of a dataset that makes its slides. Its defaults are the slides of the preset `demo`.
+
+    Slides are by default as those on which the gates of the design are tested (tests/bench/datasets/generated/demo).
+    """
+
+    slides: Count = 200
+    side0_px: Side0 = 1280
+    hint: Share = 0.8
+    evidence_share: Share = 0.3
+    variant: Variant = "both"
+    seed: Seed = 0
