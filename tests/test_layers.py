@@ -3,35 +3,97 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FORBIDDEN = {"jsma": {"baselines", "bench"}, "baselines": {"bench"}}
+PACKAGES = ("jsma", "baselines", "bench")
+ORDER = (("",), ("datasets",), ("runs",), ("analysis", "checks"), ("report",), ("studies",), ("cli",))
+"""Rooms of `bench`, lowest first; "" is the ground files. Rooms of one rank do not import each other."""
+RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+
+
+def only_for_types(tree: ast.Module) -> set[ast.AST]:
+    """Nodes under `if TYPE_CHECKING`, which are never run."""
+    guards = (n for n in ast.walk(tree) if isinstance(n, ast.If) and getattr(n.test, "id", "") == "TYPE_CHECKING")
+    return {inner for guard in guards for inner in ast.walk(guard)}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Dotted names that a file imports when it is loaded or run; imports inside functions count too."""
+    tree = ast.parse(path.read_text())
+    unused, found = only_for_types(tree), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and node not in unused:
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level and node not in unused:
+            found |= {own if (own := f"{node.module}.{a.name}") in MODULES else node.module for a in node.names}
+    return found
 
 
 def imported(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
-    return names
+    return {name.split(".")[0] for name in imports_of(path)}
 
 
-@pytest.mark.parametrize("package", FORBIDDEN)
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in RANK else ""
+
+
+def upward(module: str, names: set[str]) -> list[str]:
+    """Imports of a module of `bench` that do not run from a room to one below it."""
+    room = room_of(module)
+    own = {name for name in names if name.startswith("bench.") and room_of(name) != room}
+    return sorted(name for name in own if RANK[room_of(name)] >= RANK[room])
+
+
+@pytest.mark.parametrize("package", ("jsma", "baselines"))
 def test_imports_run_one_way(package):
+    above = set(PACKAGES[PACKAGES.index(package) + 1 :])
     files = list((ROOT / package).rglob("*.py"))
     assert files
     for path in files:
-        assert not imported(path) & FORBIDDEN[package], path
+        assert not imported(path) & above, path
+
+
+def test_a_room_imports_only_rooms_below_it():
+    assert upward("bench.runs.plan", {"bench.cli.app", "bench.analysis.rows", "bench.datasets"}) == [
+        "bench.analysis.rows", "bench.cli.app"]  # fmt: skip
+    assert upward("bench.analysis.rows", {"bench.checks.contract.checks"})
+    assert not upward("bench.runs.x", {"bench.files"})
+    for module, path in MODULES.items():
+        if module.startswith("bench."):
+            assert not upward(module, imports_of(path)), module
+
+
+def test_every_room_has_a_rank_and_says_what_it_is():
+    rooms = {path.parent.name for path in (ROOT / "bench").glob("*/__init__.py")}
+    assert rooms == set(RANK) - {""}
+    for path in MODULES.values():
+        if path.name == "__init__.py":
+            assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+def test_no_circle_of_files():
+    graph = {module: (imports_of(path) & set(MODULES)) - {module} for module, path in MODULES.items()}
+    TopologicalSorter(graph).prepare()  # CycleError names the circle
+    with pytest.raises(CycleError):
+        TopologicalSorter({**graph, "bench.errors": {"bench.cli.app"}}).prepare()
 
 
 def test_measuring_process_runs_on_any_revision():
     """It must drive the jsma and baselines of another revision, so nothing of this one's bench may come with it."""
-    files = list((ROOT / "bench/checks/speed/probe").glob("*.py"))
+    files = list((ROOT / "bench/checks/speed/gauge").glob("*.py"))
     assert files and not any("bench" in imported(path) for path in files)
 
 

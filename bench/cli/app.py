@@ -15,9 +15,10 @@ from bench.cli.commands.data import data_app
 from bench.cli.commands.lists import list_
 from bench.cli.commands.report import report
 from bench.cli.commands.run import run
+from bench.cli.commands.study import SETTINGS, study
 from bench.cli.commands.sweep import sweep
 
-ORDER = ("data", "run", "compare", "report", "sweep", "check", "list", "baseline")
+ORDER = ("data", "run", "compare", "report", "sweep", "check", "list", "study", "baseline")
 
 
 class InOrder(typer.core.TyperGroup):
@@ -37,6 +38,7 @@ app.add_typer(data_app, name="data")
 app.command()(run)
 app.command()(sweep)
 app.command("list")(list_)
+app.command(context_settings=SETTINGS)(study)
 app.command()(compare)
 app.command()(check)
 app.command()(report)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import typer
 
@@ -41,10 +39,3 @@ def ended(app: typer.Typer) -> int:
     if code == INTERRUPTED:
         print("interrupted; what is complete is kept: run the same command again to go on", file=sys.stderr)
     return code or 0
-
-
-def command(main: Callable[..., Any]) -> None:
-    """Run `main` as the one command of a module, `python -m bench.NAME`."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
-    raise SystemExit(ended(app))

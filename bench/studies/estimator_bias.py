@@ -1,18 +1,19 @@
-"""Bias and spread of every estimator by exact enumeration: `python -m bench.studies.estimator_bias [FILE.md]`."""
+"""Bias and spread of every estimator by exact enumeration: `jsma-bench study estimator-bias [FILE.md]`."""
 
 from __future__ import annotations
 
 import math
-import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, permutations, product
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
 from torch import Tensor
 
+from bench.files import write_text
 from jsma.draws.estimators import ESTIMATORS, estimate
 from jsma.draws.sampling import inclusion_threshold
 
@@ -181,29 +182,15 @@ def _shown(error: float) -> str:
 def page() -> str:
     """The table with what it is of."""
     return (
-        "Produced by `python -m bench.studies.estimator_bias`: K = 6 cells, N = 3 draws, float64, exact "
+        "Produced by `jsma-bench study estimator-bias`: K = 6 cells, N = 3 draws, float64, exact "
         "enumeration; kappa by "
         f"trapezoid for Horvitz-Thompson. 0: below {ROUNDING:g}.\n\n{markdown()}\n"
     )
 
 
-def main() -> None:
-    """Print the page, or write it to the file named."""
-    if len(sys.argv) > 1:
-        _write(Path(sys.argv[1]), page())
-    else:
+def main(to: Annotated[Path | None, typer.Argument(help="File to write; printed without one.")] = None) -> None:
+    """Bias and spread of every estimator, by exact enumeration."""
+    if to is None:
         print(page(), end="")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write it aside and rename it: a process that is killed leaves `path` as it was."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        aside.write_text(text)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-if __name__ == "__main__":
-    main()
+    else:
+        write_text(to, page())

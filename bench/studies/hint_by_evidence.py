@@ -14,7 +14,6 @@ import typer
 
 from bench.analysis.rows import FinishedRun, load_runs
 from bench.analysis.statistics.pairs import difference as paired
-from bench.cli.exits import command
 from bench.errors import UsageError
 from bench.files import named
 from bench.report.provenance import stamp
@@ -84,7 +83,7 @@ def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> Non
         for r in table
     ]
     named(stem, ".md").write_text("\n".join(lines) + "\n")
-    provenance = {"command": "python -m bench.studies.hint_by_evidence", "asked": asked, **environment()}
+    provenance = {"command": "jsma-bench study hint-by-evidence", "asked": asked, **environment()}
     named(stem, ".json").write_text(json.dumps(provenance, indent=1) + "\n")
     picture(frame, asked["seeds"], named(stem, ".png"), stamp(named(stem, ".csv")))
 
@@ -105,7 +104,3 @@ def picture(frame: pd.DataFrame, seeds: int, png: Path, metadata: dict[str, str]
     axis.set_ylabel("hint")
     figure.savefig(png, dpi=110, metadata=metadata)
     plt.close(figure)
-
-
-if __name__ == "__main__":
-    command(main)

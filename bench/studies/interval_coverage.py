@@ -1,4 +1,4 @@
-"""Do the intervals cover, and does A/A find winners? `python -m bench.studies.interval_coverage` prints the rates.
+"""Do the intervals cover, and does A/A find winners? `jsma-bench study interval-coverage` prints the rates.
 
 Every cell draws slides anew many times and asks the intervals of `bench.analysis.statistics.intervals`, the very code
 that
@@ -21,7 +21,6 @@ from scipy.stats import norm
 
 from bench.analysis.statistics.intervals import difference_bounds, share_bounds
 from bench.analysis.statistics.pairs import difference, holm
-from bench.cli.exits import command
 
 CLUSTERS = (3, 5, 10, 20, 30, 240)
 ACCURACIES = (0.5, 0.9, 0.97, 1.0)
@@ -145,7 +144,3 @@ def main(trials: Annotated[int, typer.Option(min=100, help="A cell.")] = 2000) -
     few = max(trials // 5, 100)
     typer.echo(f"\nA/A, winners after Holm, 4 strategies, 120 slides: {winners(few, 0.0):.3f} of {few}")
     typer.echo(f"planted -.25, found after Holm: {winners(few, -0.25):.3f} of {few}")
-
-
-if __name__ == "__main__":
-    command(main)

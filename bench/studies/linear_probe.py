@@ -1,4 +1,4 @@
-"""What the encoder tells at each magnification by itself: `python -m bench.studies.linear_probe`.
+"""What the encoder tells at each magnification by itself: `jsma-bench study linear-probe`.
 
 A logistic regression (scikit-learn) on the mean feature of random tissue patches of one magnification, fitted on the
 training part and asked on the test part of the same split, with the encoder and the scale of the runs. It stands beside
@@ -22,7 +22,6 @@ from sklearn.linear_model import LogisticRegression
 
 from bench.analysis.metrics import accuracy_interval
 from bench.analysis.probe_record import FILE
-from bench.cli.exits import command
 from bench.datasets import SlideRecord
 from bench.options import source
 from bench.progress import Bars
@@ -120,7 +119,3 @@ def main(
     typer.echo(markdown(found))
     cost = found["cost"]
     typer.echo(f"cost: {cost['patches']} patches, {cost['decoded_px'] / 1e6:.1f} Mpx decoded, {cost['seconds']:.1f} s")
-
-
-if __name__ == "__main__":
-    command(main)

@@ -1,4 +1,4 @@
-"""Made-up complete run directories in the real layout: `python -m bench.studies.made_up_runs --runs N --to DIR`.
+"""Made-up complete run directories in the real layout: `jsma-bench study made-up-runs --runs N --to DIR`.
 Never a result.
 
 They are for timing and testing what reads runs (`compare`, `report`): nothing is trained, no slide is there.
@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import typer
 
-from bench.cli.exits import command
 from bench.runs.kept.directory import RunKey
 from bench.runs.observed.snapshots import FILE, Look, save
 
@@ -106,7 +105,3 @@ def main(
     """Write made-up runs, to time `jsma-bench compare DIR` and `jsma-bench report DIR --to FOLDER`."""
     write(runs, to)
     typer.echo(f"wrote {runs} made-up runs to {to}")
-
-
-if __name__ == "__main__":
-    command(main)

@@ -1,4 +1,4 @@
-"""Inference cost against the slide's size: `python -m bench.studies.slide_size --sides 2048,8192,32768`.
+"""Inference cost against the slide's size: `jsma-bench study slide-size --sides 2048,8192,32768`.
 
 One generated slide a size, strategies taking turns on it, from the file. Time and counters do not depend on
 what the networks have learnt, except where a trained attention draws, so untrained ones are timed.
@@ -19,7 +19,6 @@ import torch
 import typer
 
 from baselines.contract import StrategySettings
-from bench.cli.exits import command
 from bench.datasets import Dataset, SlideRecord
 from bench.datasets.generated.demo import CLASSES, DemoSettings, generate
 from bench.datasets.generated.demo.write import slide_name
@@ -115,14 +114,10 @@ def main(
             typer.echo("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
         if out is not None:  # after every size: the largest takes longest
             made = {
-                "command": f"python -m bench.studies.slide_size --sides {sides} --strategies {strategies} "
+                "command": f"jsma-bench study slide-size --sides {sides} --strategies {strategies} "
                 f"--rounds {rounds}",
                 "load_average_before_and_after": load,
                 "settings": asdict(RunSettings()),
                 **environment(),
             }
             save(summary(pd.concat(rows), names[-1]), made, out)
-
-
-if __name__ == "__main__":
-    command(main)

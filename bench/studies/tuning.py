@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from bench.cli.exits import command
 from bench.errors import UsageError
 from bench.files import named
 from bench.runs.kept.environment import environment
@@ -137,7 +136,3 @@ def main(
         best = write(rows, save, asked)
     for name, point in best.items():
         typer.echo(" ".join(f"--set {name}:{key}={plain(value)}" for key, value in point.items()))
-
-
-if __name__ == "__main__":
-    command(main)

@@ -2,7 +2,7 @@
 
 What is independent is a cluster: a patient, or a slide where patients are not known; slides of a patient and training
 seeds of a slide are alike and lie within it. One cluster shows no spread: no interval (None). How often these intervals
-hold the truth, for 3 slides and for accuracies near 1 too: `python -m bench.studies.interval_coverage`.
+hold the truth, for 3 slides and for accuracies near 1 too: `jsma-bench study interval-coverage`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ PRESETS: dict[str, Preset] = {
         seeds=5,
         epochs=100,
         seed=202,
-        # `python -m bench.studies.tuning`, on slides of another seed; systematic afterwards (results/tuning.json says
+        # `jsma-bench study tuning`, on slides of another seed; systematic afterwards (results/tuning.json says
         # how)
         tuned={
             "jsma": {"estimator": "systematic", "weight_decay": 0.0001},

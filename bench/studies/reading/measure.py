@@ -1,4 +1,4 @@
-"""Reading against its floor and its rivals: `python -m bench.studies.reading.measure`, all in one job, in turn, in
+"""Reading against its floor and its rivals: `jsma-bench study reading`, all in one job, in turn, in
 random order.
 
 Scattered patches at mixed levels of one slide, through our whole path and through what a user might
@@ -8,7 +8,7 @@ imports torch: cuCIM may hang in a process that did.
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import json
 import os
 import random
@@ -17,15 +17,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import psutil
+import typer
 
 from bench.errors import UsageError
 from bench.studies.reading.arms import (
@@ -39,11 +39,13 @@ from bench.studies.reading.arms import (
     our_arms,
     scattered,
 )
-from jsma.slides import SlideError, open_slide
+from jsma.slides import open_slide
 from jsma.slides.process.client import client
 
 CPU_TICK_S = 0.01
 PARTS, FLOOR = ("libjpeg-turbo", "copies alone"), "libjpeg-turbo + copies"
+
+CORES = len(os.sched_getaffinity(0))
 
 
 def cpu_s(work: Work) -> float:
@@ -114,14 +116,24 @@ def one_process(path: str, patches: int, threads: int, rounds: int, seed: int) -
     }
 
 
-def many_processes(options: argparse.Namespace, slide: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Amount:
+    """How much is measured in a process."""
+
+    patches: int
+    rounds: int
+    threads: int
+    seed: int
+
+
+def many_processes(amount: Amount, slide: str, processes: int) -> dict[str, Any]:
     """The same in fresh processes, one after the other: where memory happens to lie moves a ratio by a tenth."""
     found: dict[str, Any] = {}
-    for _ in range(options.processes):
-        command = [sys.executable, "-m", "bench.studies.reading.measure", "--json", "--processes", "1"]
+    for _ in range(processes):
+        command = [sys.executable, "-m", "bench.cli", "study", "reading", "--json", "--processes", "1"]
         command += ["--slide", slide]
-        for name in ("patches", "rounds", "threads", "seed"):
-            command += [f"--{name}", str(getattr(options, name))]
+        for name, value in asdict(amount).items():
+            command += [f"--{name}", str(value)]
         ran = subprocess.run(command, capture_output=True, text=True)
         if ran.returncode:
             raise UsageError(ran.stderr.strip().splitlines()[-1] if ran.stderr.strip() else f"exit {ran.returncode}")
@@ -180,49 +192,25 @@ def show(found: dict[str, Any]) -> None:
               f"{wall['max']:.2f})   {cpu['median']:6.2f} ({cpu['min']:.2f} - {cpu['max']:.2f})")  # fmt: skip
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """The command line."""
-    about = (__doc__ or "").splitlines()[0]
-    parser = argparse.ArgumentParser(prog="python -m bench.studies.reading.measure", description=about)
-    parser.add_argument("--slide", help="a tiled JPEG pyramid; without it one is generated")
-    parser.add_argument("--side", type=int, default=20480, help="side of the generated slide in pixels")
-    parser.add_argument("--folder", type=Path, help="keep the generated slide here, and use it again")
-    parser.add_argument("--patches", type=int, default=2000)
-    parser.add_argument("--processes", type=int, default=5, help="fresh processes, one after the other")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds in each process")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print everything measured as JSON")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark; the exit code."""
-    options = parse(arguments)
-    try:
-        if min(options.patches, options.rounds, options.processes, options.threads) < 1:
-            raise UsageError("--patches, --rounds, --processes and --threads must be at least 1")
-        with tempfile.TemporaryDirectory() as scratch:
-            slide = os.path.abspath(options.slide or build(options.side, (options.folder or Path(scratch)).absolute()))
-            here = os.getcwd()
-            os.chdir(scratch)  # cuCIM leaves a log where it runs
-            try:
-                if options.processes == 1:
-                    found = one_process(slide, options.patches, options.threads, options.rounds, options.seed)
-                else:
-                    os.chdir(here)
-                    found = many_processes(options, slide)
-            finally:
-                os.chdir(here)
-    except (UsageError, SlideError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+def main(
+    slide: Annotated[str | None, typer.Option(help="A tiled JPEG pyramid; without it one is generated.")] = None,
+    side: Annotated[int, typer.Option(help="Side of the generated slide in pixels.")] = 20480,
+    folder: Annotated[Path | None, typer.Option(help="Keep the generated slide here, and use it again.")] = None,
+    patches: Annotated[int, typer.Option(min=1)] = 2000,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds in each process.")] = 3,
+    processes: Annotated[int, typer.Option(min=1, help="Fresh processes, one after the other.")] = 5,
+    threads: Annotated[int, typer.Option(min=1)] = CORES,
+    seed: Annotated[int, typer.Option()] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON.")] = False,
+) -> None:
+    """Reading measured against its floor and its rivals."""
+    amount = Amount(patches, rounds, threads, seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        path = os.path.abspath(slide or build(side, (folder or Path(scratch)).absolute()))
+        if processes > 1:
+            found = many_processes(amount, path, processes)
+        else:
+            with contextlib.chdir(scratch):  # cuCIM leaves a log where it runs
+                found = one_process(path, patches, threads, rounds, seed)
     found = with_ratios(found)
-    print(json.dumps(found, indent=1)) if options.json else show(found)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    print(json.dumps(found, indent=1)) if as_json else show(found)

@@ -108,7 +108,7 @@ class DirectSource:
     """A `CucimSource` whose JPEG tiles go to libjpeg-turbo without it: the decoder that cuCIM holds, called strictly.
 
     cuCIM decodes a tile into memory of its own, copies it into an image and hands that out, which costs a tenth of
-    the decoding (`python -m bench.studies.reading.measure` times both), and it says nothing in its answer of damage.
+    the decoding (`jsma-bench study reading` times both), and it says nothing in its answer of damage.
     """
 
     held_bytes = 0

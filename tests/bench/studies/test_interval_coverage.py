@@ -1,4 +1,4 @@
-"""Intervals cover and A/A rarely finds a winner: cells of `python -m bench.studies.interval_coverage`."""
+"""Intervals cover and A/A rarely finds a winner: cells of `jsma-bench study interval-coverage`."""
 
 from itertools import product
 

@@ -3,13 +3,12 @@
 import json
 import sys
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from baselines import STRATEGIES
-from bench.cli.exits import command
+from bench import cli
 from bench.errors import UsageError
 from bench.runs.plan import Request, planned
 from bench.runs.settings.overrides import assign
@@ -198,17 +197,17 @@ def test_what_the_preset_has_tuned_is_what_was_chosen():
 
 
 @pytest.mark.parametrize(
-    ("module", "arguments", "words"),
+    ("study", "arguments", "words"),
     (
         ("tuning", ("--grid", "no_such=1", "--preset", "tiny"), "no setting called 'no_such'"),
-        ("linear_probe", ("--slides", "gone.csv"), "gone.csv"),
-        ("hint_by_evidence", ("--hints", "0", "--set", "no_such=1"), "no setting called 'no_such'"),
+        ("linear-probe", ("--slides", "gone.csv"), "gone.csv"),
+        ("hint-by-evidence", ("--hints", "0", "--set", "no_such=1"), "no setting called 'no_such'"),
     ),
 )
-def test_a_mistake_in_a_command_of_a_module_is_one_line(module, arguments, words, tmp_path, monkeypatch, capsys):
+def test_a_mistake_in_a_study_is_one_line(study, arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [module, *arguments])
+    monkeypatch.setattr(sys, "argv", ["jsma-bench", "study", study, *arguments])
     with pytest.raises(SystemExit) as left:
-        command(import_module(f"bench.studies.{module}").main)
+        cli.main()
     said = capsys.readouterr().err
     assert left.value.code == 2 and words in said and said.count("\n") == 1

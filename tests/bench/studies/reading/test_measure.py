@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from bench.studies.reading.measure import FLOOR, floor, main, ratios
+from bench import cli
+from bench.studies.reading.measure import FLOOR, floor, ratios
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -28,7 +29,7 @@ def slide(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_benchmark(slide, processes):
-    command = [sys.executable, "-m", "bench.studies.reading.measure",
+    command = [sys.executable, "-m", "bench.cli", "study", "reading",
                "--slide", str(slide), "--patches", "30", "--rounds", "2",
                "--processes", str(processes), "--threads", "2", "--json"]  # fmt: skip
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -55,10 +56,13 @@ def test_floor_is_decoding_and_copying_of_the_same_round():
         (1.5, 2.25), (4.0, 5.0)]  # fmt: skip
 
 
-def test_bad_input_is_one_line(slide, tmp_path, capsys):
+def test_bad_input_is_told(slide, tmp_path, capsys, monkeypatch):
     tifffile.imwrite(tmp_path / "raw.tif", np.full((512, 512, 3), 9, np.uint8), photometric="rgb", tile=(256, 256),
                      resolution=(20000, 20000), resolutionunit=3)  # fmt: skip
     for arguments in (["--slide", str(tmp_path / "none.tif")], ["--rounds", "0"], ["--side", "1000"],
                       ["--slide", str(tmp_path / "raw.tif"), "--patches", "3"]):  # fmt: skip
-        assert main([*arguments, "--processes", "1"]) == 2
-        assert len(capsys.readouterr().err.splitlines()) == 1
+        monkeypatch.setattr(sys, "argv", ["jsma-bench", "study", "reading", *arguments, "--processes", "1"])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert left.value.code == 2
+        assert "error" in capsys.readouterr().err.splitlines()[-1].lower()
