@@ -24,6 +24,8 @@ WIDTH_IN, HEIGHT_IN, DPI = 4.8, 3.5, 200
 MARKERS, OWN_MARKERS = "osD^vPX*<>", "hpH8d"
 _STRONG = ("jsma", "exhaustive", "exhaustive-all", "fixed", "search", "random", "overview")
 _KNOWN = (*_STRONG, *(name for name in STRATEGIES if name not in _STRONG))
+CONTROLS = {"oracle": ("#5f6368", "*"), "candidates": ("#80868b", "d")}
+"""Those that are handed what no slide shows: grey, so that none is taken for a method, each with its own marker."""
 _ORDER = (0, 3, 1, 2, 4, 7, 9, 5, 6, 8)  # of seaborn's colorblind palette: the pale ones last
 
 
@@ -34,12 +36,16 @@ def palette(strategies: Sequence[str]) -> dict[str, str]:
 
 def colour(strategy: str) -> str:
     """Of one strategy, as in `palette`."""
+    if strategy in CONTROLS:
+        return CONTROLS[strategy][0]
     colours = [sns.color_palette("colorblind").as_hex()[k] for k in _ORDER]
     return colours[_place(strategy, len(_STRONG), len(colours))]
 
 
 def marker(strategy: str) -> str:
     """A second sign for those who do not see the colours."""
+    if strategy in CONTROLS:
+        return CONTROLS[strategy][1]
     if strategy not in _KNOWN:
         return OWN_MARKERS[_place(strategy, 0, len(OWN_MARKERS))]
     turn, place = divmod(_KNOWN.index(strategy), len(MARKERS))  # the colours come round as often: another pairing

@@ -4,17 +4,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
+from baselines import STRATEGIES
 from bench.analysis.rows import compare, magnification_by_class
 from bench.analysis.statistics.costs import pareto
 from bench.report.figures import frames
 from bench.report.figures.all_figures import drawn, sketches
 from bench.report.figures.cost import draw_area, draw_front, draw_speedups, draw_stages
 from bench.report.figures.learning import draw_anytime, draw_curves, draw_magnifications
-from bench.report.figures.style import palette, plain_ticks
+from bench.report.figures.style import CONTROLS, colour, marker, palette, plain_ticks
 from bench.report.page.build import build
 from bench.report.page.material import gather
 from bench.report.page.page import Commands
+from bench.runs.settings.strategies import strategy_class
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +129,17 @@ def test_every_figure_says_n_and_names_its_axes(material):
 def test_a_strategy_has_one_colour_whatever_is_beside_it():
     alone, together = palette(["jsma"]), palette(["overview", "mine", "jsma", "exhaustive"])
     assert alone["jsma"] == together["jsma"] and len(set(together.values())) == 4
+
+
+def test_every_strategy_has_a_colour_and_marker_of_its_own_and_controls_are_grey():
+    signs = {name: (colour(name), marker(name)) for name in STRATEGIES}
+    assert len(set(signs.values())) == len(signs)
+    controls = {name for name in STRATEGIES if strategy_class(name).told()}
+    assert controls == set(CONTROLS) and len({colour(name) for name in controls}) == len(controls)
+    assert not {colour(name) for name in controls} & {colour(name) for name in STRATEGIES if name not in controls}
+    for name in controls:
+        red, green, blue = to_rgb(colour(name))
+        assert max(red, green, blue) - min(red, green, blue) < 0.06, name
 
 
 def test_settings_are_rows_of_their_own(runs, other_settings, tmp_path, monkeypatch):

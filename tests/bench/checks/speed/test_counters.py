@@ -11,6 +11,7 @@ from bench.checks.speed.measuring.measure import count
 from bench.checks.speed.measuring.process import ROOT, Rig, Side
 from bench.checks.speed.verdict.counters import compare_counters
 from bench.checks.speed.verdict.findings import exit_code
+from bench.checks.speed.verdict.show import lines
 
 COSTS = {"tiles": 10, "decoded_px": 655360, "compressed_bytes": 5000, "tile_decodings": 10, "patches": 16}
 
@@ -39,6 +40,17 @@ def test_verdicts(new, verdict, code):
 def test_bytes_of_other_slides_are_not_compared():
     assert verdicts({"compressed_bytes": 9999}, same_slides=False) == ({"compressed_bytes": "not compared"}, 0)
     assert verdicts({"tiles": 11}, same_slides=False)[1] == 1
+
+
+def test_bytes_that_are_not_compared_are_one_line_that_says_how_to():
+    """However many operations there are; a check that leaves something out and looks whole would be believed."""
+    base = {"read": COSTS, "train": COSTS, "draw": {"patches": 1}}
+    told = lines(compare_counters(base, base, same_slides=False))
+    (line,) = [line for line in told if "compressed_bytes" in line]
+    assert line.startswith("not compared") and "of 2 operations" in line and "\n" not in line
+    assert "baseline save" in line and "--against" in line
+    assert not any("compressed_bytes" in line for line in lines(compare_counters(base, base, same_slides=True)))
+    assert len(lines(compare_counters({"draw": {"patches": 1}}, {"draw": {"patches": 1}}, same_slides=False))) == 2
 
 
 def test_nothing_in_common_is_not_comparable():
