@@ -111,3 +111,12 @@ def test_every_command_has_help(command):
         [sys.executable, "-m", "bench.cli", *command, "--help"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0 and "Usage" in done.stdout
+
+
+def test_files_of_the_six_tasks_and_all_rooms_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text.split("## Six tasks")[1].split("## Rules")[0]
+    named = set(re.findall(r"`((?:jsma|baselines|bench|docs|tests)/[^` ]*)`", table))
+    assert len(named) >= 15 and not [name for name in named if not (ROOT / name).exists()]
+    rooms = {path.parent.name for path in (ROOT / "bench").glob("*/__init__.py")}
+    assert rooms <= set(re.findall(r"^\| `bench/(\w+)/` ", text, re.M))
