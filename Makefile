@@ -23,6 +23,7 @@ test: setup lint
 lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/pyright
+	.venv/bin/lint-imports --no-cache
 
 clean:
 	rm -rf .venv build *.egg-info
