@@ -64,7 +64,7 @@ def everything_lines(found: Sequence[Arm]) -> list[str]:
 def search_notes(found: Sequence[Arm]) -> list[str]:
     """A line for each row that is not set beside the search, which drew otherwise."""
     return [
-        f"{arm.dataset}: {arm.name} has no train x {SEARCH}, for {SEARCH} drew otherwise ({'; '.join(why)})"
+        f"{arm.dataset}: {arm.name} has no train x {SEARCH}, for it drew otherwise than {SEARCH} ({'; '.join(why)})"
         for arm in found
         if (other := beside(arm, SEARCH, found)) is not None and (why := unlike(arm, other))
     ]
