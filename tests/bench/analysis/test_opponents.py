@@ -81,7 +81,8 @@ def test_the_search_is_set_beside_what_draws_as_it_does(tmp_path):
     ratio = {name: row["train_speedup_vs_search"] for name, row in by_name(found).items()}
     assert ratio == {"search": pytest.approx(1), "jsma": None, "fixed": pytest.approx(4), "overview": pytest.approx(4)}
     (note,) = found.notes
-    assert note == "x: jsma has no train x search, for it drew otherwise than search (estimator: systematic, not des-raj)"
+    why = "it drew otherwise than search (estimator: systematic, not des-raj)"
+    assert note == f"x: jsma has no train x search, for {why}"
 
 
 def test_one_magnification_is_what_the_classes_say():

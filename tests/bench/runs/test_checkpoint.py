@@ -142,7 +142,7 @@ CHILD = """
 import sys, time
 sys.path[:0] = {paths!r}
 from bench.runs.checkpoint import Checkpoint
-from tests.bench.test_checkpoint import Report, plan, runner_of
+from tests.bench.runs.test_checkpoint import Report, plan, runner_of
 from pathlib import Path
 Checkpoint.due = property(lambda self: self.path is not None)
 class Slow(Report):
