@@ -47,15 +47,29 @@ class Measuring:
         self.side = side
         self._scratch = tempfile.TemporaryDirectory(prefix="jsma-gate-")
         self._log = open(Path(self._scratch.name) / "log", "w+b")  # noqa: SIM115
+        # an interrupt between the start of the process and the `with` would leave process and folder: it waits
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            self._start(rig, "count" if count else "time")
+        except BaseException:
+            self._log.close()
+            self._scratch.cleanup()
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+            raise
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)  # one that came meanwhile is raised here
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, rig: Rig, what: str) -> None:
         receive, send = os.pipe()
         command = [sys.executable, "-P", "-m", "gauge", str(send), str(rig.slides.resolve()), rig.device,
-                   str(rig.workers), "count" if count else "time"]  # fmt: skip
-        path = os.pathsep.join([str(side.root), str(HERE)])
+                   str(rig.workers), what]  # fmt: skip
+        path = os.pathsep.join([str(self.side.root), str(HERE)])
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(rig.threads)}
-        environment |= {
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "TMPDIR": self._scratch.name,
-        }  # all goes with the scratch folder
+        # all that it writes goes with the scratch folder
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": self._scratch.name}
         try:
             self._child = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=self._log, stderr=self._log, pass_fds=[send],
@@ -63,8 +77,6 @@ class Measuring:
             )  # fmt: skip
         except BaseException:
             os.close(receive)
-            self._log.close()
-            self._scratch.cleanup()
             raise
         finally:
             os.close(send)
