@@ -18,7 +18,6 @@ from typing import IO, Any
 
 import psutil
 
-from bench import files as disk
 from bench.errors import UsageError
 
 NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota of the disk is used up"}
@@ -206,8 +205,8 @@ def writable(out: Path, option: str) -> Path:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        disk.remove_leftovers(out)
-        probe = disk.aside(out / ".probe")
+        remove_leftovers(out)
+        probe = aside(out / ".probe")
         probe.touch()
         probe.unlink()
     except OSError as error:

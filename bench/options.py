@@ -30,6 +30,15 @@ def names(option: str, text: str) -> tuple[str, ...]:
     return found
 
 
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """The numbers of a comma-separated list, in brackets or not, as `--set` takes it; at least one."""
+    try:
+        found = tuple(float(part) for part in text.strip("[] ").split(","))
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r}; allowed: numbers, comma-separated, such as 0.5,1,2") from error
+    return found
+
+
 def source(dataset: str | None, slides: Path | None) -> str:
     """The dataset that is meant: by name, or the demo where nothing is said; not beside slides of one's own."""
     if dataset is not None and slides is not None:

@@ -118,6 +118,14 @@ def test_what_runs_no_model_never_loads_torch(modules):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+def test_the_command_line_loads_nothing_slow():
+    """Every command waits for it, `--help` too: scikit-learn alone takes a second."""
+    slow = ("torch", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "shapely")
+    code = f"import sys, bench.cli.app; sys.exit(' '.join(m for m in {slow} if m in sys.modules) or 0)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_and_a_mistake_load_no_torch(tmp_path):
     code = (
         "import sys, atexit, os; from bench.cli import main\n"
@@ -130,6 +138,6 @@ def test_help_and_a_mistake_load_no_torch(tmp_path):
 
 
 def test_files_stay_short():
-    for package in ("jsma", "baselines", "bench"):
-        for path in (ROOT / package).rglob("*.py"):
+    for folder in (*PACKAGES, "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
             assert len(path.read_text().splitlines()) <= 300, path

@@ -26,10 +26,10 @@ def against(runs: Sequence[FinishedRun], reference: str, margin: float) -> list[
     the reference was not run.
     """
     found = arms(runs)
-    return _against(found, _references(found, reference), margin)
+    return set_against(found, references_of(found, reference), margin)
 
 
-def _against(found: Sequence[Arm], references: dict[str, str], margin: float) -> list[dict[str, Any]]:
+def set_against(found: Sequence[Arm], references: dict[str, str], margin: float) -> list[dict[str, Any]]:
     pairs = []
     for arm in found:
         name = references.get(arm.dataset)
@@ -41,10 +41,10 @@ def _against(found: Sequence[Arm], references: dict[str, str], margin: float) ->
 
 def all_pairs(runs: Sequence[FinishedRun], margin: float) -> list[dict[str, Any]]:
     """As `against`, every row of a dataset with every row before it: holm_p corrects over all pairs."""
-    return _all_pairs(arms(runs), margin)
+    return every_pair_of(arms(runs), margin)
 
 
-def _all_pairs(found: Sequence[Arm], margin: float) -> list[dict[str, Any]]:
+def every_pair_of(found: Sequence[Arm], margin: float) -> list[dict[str, Any]]:
     return tested([(b, a) for a, b in combinations(found, 2) if a.dataset == b.dataset], margin)
 
 
@@ -108,7 +108,7 @@ def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _references(found: Sequence[Arm], asked: str | None) -> dict[str, str]:
+def references_of(found: Sequence[Arm], asked: str | None) -> dict[str, str]:
     """Dataset -> the strategy or row that others are set against: the one asked for, else what reads everything.
 
     UsageError where the one asked for was not run."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.against import _against, _all_pairs, _references
+from bench.analysis.against import every_pair_of, references_of, set_against
 from bench.analysis.arms import Arm, arms
 from bench.analysis.leaders import Leader, leaders
 from bench.analysis.opponents import everything_lines, search_notes
@@ -110,8 +110,8 @@ def compared(folders: list[Path], reference: str | None, margin: float, every_pa
         for row in rows:
             row.update({key: None for key in row if key in SECONDS or "speedup" in key})
         mark_fronts(rows)
-    asked = _references(found, reference)
-    set_beside = _all_pairs(found, margin) if every_pair else _against(found, asked, margin)
+    asked = references_of(found, reference)
+    set_beside = every_pair_of(found, margin) if every_pair else set_against(found, asked, margin)
     if not every_pair:
         notes += _not_set_against(found, asked, set_beside)
     return Compared(

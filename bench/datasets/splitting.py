@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from bench.errors import UsageError
 
@@ -108,6 +107,8 @@ def _part(labels: np.ndarray, records: Sequence[Any], n_parts: int, number: int,
             f"the slides come from {len(set(groups))} patient(s), and {n_parts} parts are drawn, with no patient in "
             "two; add patients, or give a column split (train, val, test) or fold"
         )
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # a second to load, and `--help` waits
+
     if len(set(groups)) < len(groups):
         splitter = StratifiedGroupKFold(n_parts, shuffle=True, random_state=seed)
         return np.sort(list(splitter.split(labels, labels, groups))[number][1])

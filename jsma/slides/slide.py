@@ -123,7 +123,8 @@ def open_slide(
     reader: one of `READERS`, taken or refused but never replaced; None picks one, and one that then
     fails where tifffile works is replaced by it. mpp: overrides the file's micrometres per level-0
     pixel. decoder: one of `types.DECODERS`, or "auto" (a probe; see `settle_decoder`). in_process: decode here,
-    without protection from crashes. workers: decoding threads. preflight: check the file's structure
+    without protection from crashes and without a time limit (`JSMA_DECODE_TIMEOUT_S` is for the decoding process).
+    workers: decoding threads. preflight: check the file's structure
     and compare readers. What was chosen, and why, is in `Slide.info`. Raises SlideError.
     """
     name = os.fspath(path)

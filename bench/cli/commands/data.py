@@ -13,7 +13,7 @@ from rich.table import Table
 
 from bench.errors import PARTIAL, UsageError
 from bench.files import writing
-from bench.options import at_most_one, in_range
+from bench.options import at_most_one, in_range, numbers
 from bench.progress import Bars
 
 if TYPE_CHECKING:
@@ -182,6 +182,10 @@ def verify(
     data: Data = Path("data"),
     preset: Annotated[str, typer.Option(help="For the demo.")] = "demo",
     deep: Annotated[bool, typer.Option("--deep", help="Look at every tile, not at 256 a level.")] = False,
+    mpps: Annotated[
+        str | None, typer.Option(help="Magnifications that a run will ask for, um/px; as `run --set mpps=`.")
+    ] = None,
+    folds: Annotated[int, typer.Option(min=1, help="As `run --folds`.")] = 1,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     most: Annotated[int, typer.Option(min=0, help="Findings printed per check.")] = 10,
 ) -> None:
@@ -192,7 +196,11 @@ def verify(
     bars = Bars()
     with bars.progress:
         dataset = _dataset(what, data, preset, bars)
-        settings = VerifySettings(tiles_per_level=None if deep else 256)
+        asked = {} if mpps is None else {"mpps": numbers("--mpps", mpps)}
+        try:
+            settings = VerifySettings(tiles_per_level=None if deep else 256, folds=folds, **asked)
+        except ValueError as error:
+            raise UsageError(f"--mpps {mpps}: {error}") from error
         verdict = look_at(dataset, settings, bars.named("verifying"))
     if as_json:
         print(json.dumps({"found": verdict.found, "levels": verdict.levels, "left_out": verdict.left_out}, indent=1))

@@ -6,12 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
 import pandas as pd
 import pytest
 
-from bench import cli, files
+from bench import files
 from bench.analysis.rows import compare
 from bench.errors import UsageError
 from bench.report.page import build as build_module
@@ -21,14 +20,6 @@ from bench.report.tables import tables
 from bench.studies.made_up_runs import write
 
 COMMANDS = Commands("jsma-bench report", "jsma-bench run")
-
-
-def command(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["jsma-bench", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(stopped.value.code or 0), out, err
 
 
 def test_the_page_shows_the_rows_of_compare(report, material):
@@ -121,7 +112,7 @@ def test_a_second_report_removes_only_what_the_first_wrote(report, material, tmp
     assert (to / "own.txt").exists() and (to / "report.html").exists() and not list((to / "figures").iterdir())
 
 
-def test_mistakes_get_one_line(runs, tmp_path, monkeypatch, capsys):
+def test_mistakes_get_one_line(runs, tmp_path, command):
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
     for arguments, words in (
@@ -131,21 +122,21 @@ def test_mistakes_get_one_line(runs, tmp_path, monkeypatch, capsys):
         ((runs, "--reference", "nope"), "there are: exhaustive"),
         ((runs, "--margin", "2"), "--margin 2"),
     ):
-        code, out, err = command(monkeypatch, capsys, "report", *arguments)
+        code, out, err = command("report", *arguments)
         assert (code, out, len(err.splitlines())) == (2, "", 1) and words in err, err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "file"]
 
 
-def test_what_must_not_be_compared_is_refused(runs, tmp_path, monkeypatch, capsys):
+def test_what_must_not_be_compared_is_refused(runs, tmp_path, command):
     write(1, tmp_path / "others")
     (folder,) = (tmp_path / "others").iterdir()
     key = json.loads((folder / "settings.json").read_text())
     (folder / "settings.json").write_text(json.dumps({**key, "data_hash": "other"}))
-    code, _, err = command(monkeypatch, capsys, "report", runs, tmp_path / "others", "--to", tmp_path / "to")
+    code, _, err = command("report", runs, tmp_path / "others", "--to", tmp_path / "to")
     assert code == 4 and "data hash" in err
     shutil.rmtree(folder)
     write(1, tmp_path / "others")  # the same run once more, in another folder
-    code, _, err = command(monkeypatch, capsys, "report", runs, tmp_path / "others", "--to", tmp_path / "to")
+    code, _, err = command("report", runs, tmp_path / "others", "--to", tmp_path / "to")
     assert code == 4 and "must not be counted as two" in err and not (tmp_path / "to").exists()
 
 

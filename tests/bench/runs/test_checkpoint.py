@@ -9,10 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import tifffile
 import torch
 
 from bench import files
@@ -22,6 +20,7 @@ from bench.runs.runner import Plan
 from jsma.encoders.encoder import build_encoder
 from jsma.meter import Counters, Meter
 from jsma.slides import open_slide
+from tests.bench.runs.slides import two_colours
 
 ROOT = Path(__file__).parents[3]
 SMALL = ("mpps=[1.0,2.0]", "mpp=1.0", "overlap_from_mpp=9", "overview_mpp=4.0", "epochs=4", "patience=3", "n_patches=4",
@@ -49,14 +48,8 @@ class Report:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """10 slides of two colours, 128 px at 1 um/px: 16 patches of 32 px, and 4 at half the magnification."""
-    folder, lines, rng = tmp_path_factory.mktemp("checkpoint"), ["path,label"], np.random.default_rng(0)
-    for i in range(10):
-        pixels = np.full((128, 128, 3), (150 + 20 * (i % 2), 40, 90), np.uint8)
-        pixels += rng.integers(0, 20, pixels.shape, dtype=np.uint8)
-        tifffile.imwrite(folder / f"{i}.tif", pixels, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4),
-                         resolutionunit="CENTIMETER")  # fmt: skip
-        lines.append(f"{i}.tif,{'ab'[i % 2]}")
-    (folder / "labels.csv").write_text("\n".join(lines))
+    folder = tmp_path_factory.mktemp("checkpoint")
+    two_colours(folder, slides=10, side_px=128)
     return folder
 
 

@@ -4,10 +4,8 @@ import dataclasses
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-import tifffile
 import torch
 
 from baselines.clam import CLAM
@@ -25,6 +23,7 @@ from jsma.encoders.encoder import EncoderSettings, build_encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
 from jsma.slides import open_slide
+from tests.bench.runs.slides import two_colours
 
 SMALL = ("mpps=[1.0,2.0]", "mpp=1.0", "overlap_from_mpp=9", "overview_mpp=4.0", "epochs=2", "n_patches=4",
          "name=test_resnet", "pretrained=null", "stage=null", "adapter_dim=8")  # fmt: skip
@@ -45,14 +44,8 @@ class Silent:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """12 slides of two colours, 256 px at 1 um/px: 16 patches of 64 px, and 4 at half the magnification."""
-    folder, lines, rng = tmp_path_factory.mktemp("regimes"), ["path,label"], np.random.default_rng(0)
-    for i in range(12):
-        pixels = np.full((256, 256, 3), (150 + 20 * (i % 2), 40, 90), np.uint8)
-        pixels += rng.integers(0, 20, pixels.shape, dtype=np.uint8)
-        tifffile.imwrite(folder / f"{i}.tif", pixels, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4),
-                         resolutionunit="CENTIMETER")  # fmt: skip
-        lines.append(f"{i}.tif,{'ab'[i % 2]}")
-    (folder / "labels.csv").write_text("\n".join(lines))
+    folder = tmp_path_factory.mktemp("regimes")
+    two_colours(folder, slides=12, side_px=256)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import tifffile
 import torch
 
 from baselines.contract import StrategySettings
-from bench import cli, files
+from bench import files
 from bench.analysis.sweep_rows import sweep_table
 from bench.datasets import SlideRecord
 from bench.report.tables.sweep_tables import equal_markdown
@@ -166,15 +165,7 @@ def test_one_strategy_alone_is_set_against_nothing():
     assert equal_markdown(sweep_table(rows)) == ""
 
 
-def command(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["jsma-bench", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(stopped.value.code or 0), out, err
-
-
-def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
+def test_one_command_trains_and_sweeps(tmp_path, command):
     lines = ["path,label"]
     for k in range(20):
         write_slide(tmp_path / f"{k}.tif", 40 * (k % 2) + k)
@@ -185,7 +176,7 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
              "--preset", "tiny", "--out", tmp_path / "runs",
              "--set", "name=test_resnet", "--set", "pretrained=null", "--set", "mpps=[1,2]",
              "--set", "patch_px=32", "--json", "--save", tmp_path / "made" / "sweep-0.5"]  # fmt: skip
-    code, out, err = command(monkeypatch, capsys, *asked)
+    code, out, err = command(*asked)
     assert code == 0, err
     rows = json.loads(out)
     assert [(r["strategy"], r["mode"], r["budget"], r["confidence"], r["draws"]) for r in rows] == [
@@ -206,7 +197,7 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     dead.wait()
     left = next((tmp_path / "runs").glob("*-jsma-*")) / f"sweep.parquet.{files.host()}-{dead.pid}.tmp"  # by a kill
     left.touch()
-    code, again, _ = command(monkeypatch, capsys, *asked[:-2])
+    code, again, _ = command(*asked[:-2])
     assert not left.exists()
     timeless = [[{k: v for k, v in r.items() if "seconds" not in k} for r in json.loads(text)] for text in (out, again)]
     assert code == 0 and timeless[0] == timeless[1]
@@ -218,7 +209,7 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     content[30:34] = b"\xff\xfe\xfd\xfc"
     swept.write_bytes(content)
     assert "sweep.parquet was changed" in load_all([tmp_path / "runs"]).damaged[0]
-    code, again, err = command(monkeypatch, capsys, *asked[:-2])
+    code, again, err = command(*asked[:-2])
     assert code == 0 and len([line for line in err.splitlines() if "set aside as sweep.parquet.damaged" in line]) == 1
     assert len(pd.read_parquet(swept)) == len(kept) and not load_all([tmp_path / "runs"]).damaged
     assert trained == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}, "not trained again"
@@ -227,7 +218,7 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
     del state["strategy"]["sharpness"]  # as an earlier version left them
     torch.save(state, weights)
     recorded(weights.parent)
-    code, out, err = command(monkeypatch, capsys, *asked[:-2])
+    code, out, err = command(*asked[:-2])
     (line,) = [line for line in err.splitlines() if "error" in line]
     assert code == 2 and out == "" and "another version of adaptive" in line and str(weights.parent) in line
     assert "Traceback" not in err
@@ -243,6 +234,6 @@ def test_one_command_trains_and_sweeps(tmp_path, monkeypatch, capsys):
         (("--top", "fixed"), "not among --strategies"),
     ),
 )
-def test_a_mistake_gets_one_line(arguments, words, monkeypatch, capsys):
-    code, out, err = command(monkeypatch, capsys, "sweep", *arguments)
+def test_a_mistake_gets_one_line(arguments, words, command):
+    code, out, err = command("sweep", *arguments)
     assert (code, out, len(err.splitlines())) == (2, "", 1) and words in err

@@ -12,17 +12,26 @@ from bench.datasets.inspect.verify import between_slides
 from bench.datasets.inspect.verify.checks import CHECKS, Finding
 from bench.datasets.inspect.verify.one_slide import Look, look
 from bench.datasets.inspect.verify.quick import quick
+from bench.datasets.splitting import folds_to_run
+from jsma.checked import Count, Mpps, checked, in_order
 
 
-@dataclass(frozen=True)
+@checked
 class VerifySettings:
-    """mpps: magnifications that a run will ask for, um/px; tiles_per_level: looked at, None: all.
+    """What a run will ask for, and how many tiles are looked at.
+
+    mpps: magnifications, um/px, fine to coarse; tiles_per_level: looked at, None: all; folds: how many of the drawn
+    folds will be run.
 
     The magnifications are those of `jsma.metered.ViewSettings`, which is not asked: it would load torch.
     """
 
-    mpps: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
-    tiles_per_level: int | None = 256
+    mpps: Mpps = (0.5, 1.0, 2.0, 4.0)
+    tiles_per_level: Count | None = 256
+    folds: Count = 1
+
+    def __post_init__(self) -> None:
+        in_order(self.mpps)
 
 
 @dataclass
@@ -62,7 +71,8 @@ def verify(dataset: Dataset, settings: VerifySettings, report: Callable[[int, in
     """All that `run` checks before it trains, then the pixels of every slide that can be read, and all side by side."""
     verdict = Verdict(slides=len(dataset.records), left_out=dict(Counter(dataset.left_out.values())))
     total = 2 * len(dataset.records)
-    found = quick(dataset, settings.mpps, report=(lambda done, _: report(done, total)) if report else None)
+    folds = folds_to_run(dataset.records, settings.folds)
+    found = quick(dataset, settings.mpps, folds, (lambda done, _: report(done, total)) if report else None)
     verdict.add(found.findings)
     looks = []
     for number, record in enumerate(dataset.records):

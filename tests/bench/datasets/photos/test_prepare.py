@@ -2,12 +2,10 @@
 
 import hashlib
 import os
-import sys
 
 import numpy as np
 import pytest
 
-from bench import cli
 from bench.datasets.contract import Dataset, SlideRecord
 from bench.datasets.photos.convert import Job, convert, provenance_of
 from bench.datasets.photos.prepare import PrepareSettings, prepare, pyramid_path
@@ -89,16 +87,10 @@ def test_unknown_scale_and_equal_names_are_refused(tmp_path):
         prepare(twice, tmp_path / "out", PrepareSettings())
 
 
-def test_command_line(tmp_path, monkeypatch, capsys):
+def test_command_line(tmp_path, command):
     photos = dataset(tmp_path, ["16 bit"] * 2)
     rows = [{"path": f"photos/{r.id}.tif", "label": r.label, "patient": f"p{r.id}"} for r in photos.records]
     csv = layouts.labelled(tmp_path, rows)
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["jsma-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return int(stopped.value.code or 0), *capsys.readouterr()
 
     code, out, err = command("data", "prepare", csv, "--to", tmp_path / "to", "--mpp", "0.42", "--workers", "1")
     assert code == 0, err

@@ -3,15 +3,13 @@
 import errno
 import json
 import os
-import sys
 
 import cv2
 import numpy as np
-import pytest
 import tifffile
 from PIL import Image
 
-from bench import cli, files
+from bench import files
 from bench.datasets import Dataset, SlideRecord, load_dataset, source_named
 from bench.datasets.inspect.verify import VerifySettings, verify
 from bench.datasets.inspect.verify.quick import quick
@@ -86,18 +84,6 @@ def plant(folder):
     for check in ("exact duplicates", "near duplicates"):  # of s08.tif, and of its turned copy s09.tif
         expected[check] |= {"./s08.tif"}
     return layouts.labelled(folder, rows), expected
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["jsma-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(stopped.value.code or 0), out, err
-
-    return run
 
 
 def test_a_clean_set_is_clean(command, tmp_path):

@@ -2,16 +2,16 @@
 
 import json
 import os
-import sys
+from pathlib import Path
 
 import pytest
 import tifffile
 
-from bench import cli
 from bench.datasets import load_dataset
 from bench.datasets.inspect.verify import VerifySettings, verify
 from bench.datasets.inspect.verify.checks import CHECKS
 from bench.datasets.labelled import load
+from bench.datasets.splitting import FOLDS
 from bench.errors import FindingsError
 from bench.progress import Bars
 from bench.runs.plan import Request, planned
@@ -213,18 +213,6 @@ def test_a_copy_that_is_not_complete_is_used_and_told(tmp_path):
     assert sorted(runner.findings) == sorted(found) and any(line.startswith("incomplete: b098") for line in found)
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["jsma-bench", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(stopped.value.code or 0), out, err
-
-    return run
-
-
 def test_findings_stop_the_command_and_what_is_accepted_is_recorded(command, tmp_path):
     rows = clean(tmp_path)
     two_parts(rows, tmp_path)
@@ -237,3 +225,40 @@ def test_findings_stop_the_command_and_what_is_accepted_is_recorded(command, tmp
     assert f"found: {line}" in err
     status = json.loads(next((tmp_path / "runs").glob("*/status.json")).read_text())
     assert status["findings"] == [line]
+
+
+def test_verify_is_asked_of_the_magnifications_and_folds_of_the_run(command, tmp_path):
+    """Whatever `run` would find with `--set mpps=` or `--folds`, `data verify` finds with the same words."""
+    rows = clean(tmp_path, 10)
+    for row in rows:
+        del row["split"]
+    csv = layouts.labelled(tmp_path, rows)
+    parts = [load(csv).split(fold, FOLDS) for fold in (0, 1)]
+    damaged = next(r for r in parts[1]["test"] if r in parts[0]["train"])
+    Path(damaged.path).write_bytes(Path(damaged.path).read_bytes()[:3000])
+    line = f"class {damaged.label}: no readable slide in test"
+    for folds, found in (("1", False), ("2", True)):
+        code, out, _ = command("data", "verify", csv, "--folds", folds)
+        assert code == 3 and (line in out) == found
+        code, _, err = command("run", "--slides", csv, *SMALL, "--folds", folds, "--out", tmp_path / "runs")
+        assert code == (2 if found else 3) and (line in err) == found  # one unreadable slide alone is left out
+    words = "are finer than the slide's 0.5"
+    assert words not in command("data", "verify", csv)[1]
+    assert words in command("data", "verify", csv, "--mpps", "[0.1,0.2]")[1]
+    run = ("run", "--slides", csv, *SMALL, "--set", "mpps=[0.1,0.2]", "--set", "mpp=0.1", "--out", tmp_path / "runs")
+    assert words in command(*run)[2]
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "advice"),
+    (
+        ("--mpps", "1,x", "allowed: numbers"),
+        ("--mpps", "2,1", "allowed"),
+        ("--mpps", "", "allowed: numbers"),
+        ("--folds", "9", "leave --folds out"),
+    ),
+)
+def test_a_mistake_in_what_verify_is_asked_is_one_line(option, text, advice, command, tmp_path):
+    csv = layouts.labelled(tmp_path, clean(tmp_path))
+    code, out, err = command("data", "verify", csv, option, text)
+    assert code == 2 and not out and option in err and advice in err and "Traceback" not in err
