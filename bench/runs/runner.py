@@ -33,7 +33,7 @@ from bench.runs.train import Labelled, Trained, classes_of, settings_record, tra
 from bench.runs.work import Result, Work, to_stderr
 from jsma.encoders.encoder import Encoder, build_encoder
 from jsma.meter import Meter
-from jsma.metered import Desk, MeteredSlide
+from jsma.metered import Desk, MeteredSlide, ViewSettings
 from jsma.metered.store import FeatureStore
 from jsma.networks.feature_scale import FeatureScale
 from jsma.slides import Slide, open_slide
@@ -83,6 +83,12 @@ class Runner:
         """Open the slide of `record` with its own mpp, if it gives one."""
         return open_slide(record.path, mpp=record.mpp)
 
+    def _verify_options(self, folds: tuple[int, ...]) -> str:
+        """The options with which `data verify` looks at what this run asks for; "" where its defaults do."""
+        mpps, usual = self.settings.view.mpps, ViewSettings().mpps
+        asked = "" if mpps == usual else f" --mpps {','.join(f'{mpp:g}' for mpp in mpps)}"
+        return asked + (f" --folds {len(folds)}" if len(folds) > 1 else "")
+
     def check(self, folds: tuple[int, ...] = (0,)) -> None:
         """Check the data as `data verify` does, but for pixels, opening every slide once.
 
@@ -106,7 +112,7 @@ class Runner:
         if self.dataset.records and len(found.unread) == len(self.dataset.records):
             raise UsageError(f"no slide can be read; {listed(self.failed)}")
         if not self.accept_findings:
-            refuse(self.dataset.name, found.stopping)
+            refuse(self.dataset.name, found.stopping, self._verify_options(folds))
         self.findings = [str(finding) for finding in found.findings if finding.slide not in found.unread]
         if lacking:
             parts = ", ".join(f"{mpp:g} um/px on {number}" for mpp, number in sorted(lacking.items()))

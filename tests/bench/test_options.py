@@ -110,7 +110,7 @@ def test_of_thousands_of_findings_the_first_are_printed(said, slides, monkeypatc
     monkeypatch.setattr("bench.datasets.inspect.verify.quick.SHOWN", 3)
     code, lines = own(said, slides, "--set", "mpps=[0.1]")
     assert code == 2 and len(lines.splitlines()) == 5
-    assert lines.splitlines()[-1] == "and 9 more: `jsma-bench data verify --most 12` lists all"
+    assert lines.splitlines()[-1] == "and 9 more: `jsma-bench data verify --mpps 0.1 --most 12` lists all"
 
 
 def test_a_scale_that_is_wrong_says_so(said, slides):

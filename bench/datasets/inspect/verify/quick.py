@@ -72,16 +72,20 @@ class Quick:
         return [finding for finding in self.findings if finding.stops and finding.check not in known]
 
 
-def refuse(name: str, findings: Sequence[Finding]) -> None:
-    """FindingsError with a line for each of `findings`, if there is one."""
+def refuse(name: str, findings: Sequence[Finding], options: str = "") -> None:
+    """FindingsError with a line for each of `findings`, if there is one.
+
+    options: those with which `data verify` finds the same, each with a blank before it.
+    """
     if findings:
         shown = "".join(f"\n{finding}" for finding in findings[:SHOWN])
         more = len(findings) - SHOWN
-        lines = shown + (f"\nand {more} more: `jsma-bench data verify --most {len(findings)}` lists all" * (more > 0))
+        if more > 0:
+            shown += f"\nand {more} more: `jsma-bench data verify{options} --most {len(findings)}` lists all"
         raise FindingsError(
             f"dataset {name}: {len(findings)} finding(s), nothing was trained; mend them, or go on with "
             f"--accept-findings: they are recorded and stand below the tables ({NOT_LOOKED_AT} were not looked at: "
-            f"`jsma-bench data verify` does){lines}"
+            f"`jsma-bench data verify{options}` does){shown}"
         )
 
 
