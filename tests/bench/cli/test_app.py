@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -200,3 +201,8 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path):
     _, stderr = running.communicate(timeout=300)
     assert running.returncode == 130, stderr
     assert "run the same command again" in stderr and "Traceback" not in stderr
+
+
+def test_a_process_that_is_spawned_does_not_run_the_command_again():
+    """It imports the main module anew, under this name."""
+    runpy.run_module("bench.cli", run_name="__mp_main__")
