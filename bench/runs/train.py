@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from baselines.contract import Outcome, Purpose, Strategy, StrategySettings
+from baselines.parts.loss import training_loss
 from bench.runs.checkpoint import NOTHING, Checkpoint
 from bench.runs.failing import ask_without, enough, watched
 from bench.runs.resume import Fit, Search
@@ -152,14 +153,9 @@ def _epoch(fit: Fit, items: list[Labelled], desk: Desk, settings: TrainSettings,
         if not batch:
             continue
         with desk.meter.stage("aggregate"):
-            labels = torch.tensor([item.label for item in batch], device=desk.device)
-            loss = cross_entropy(torch.stack([o.logits for o in outcomes]), labels)
-            fit.losses.append(float(loss.detach()))
+            entropy, loss = training_loss(outcomes, [item.label for item in batch], desk.device)
+            fit.losses.append(float(entropy.detach()))
             total, n = total + fit.losses[-1] * len(batch), n + len(batch)
-            added = [o.penalty_of(item.label) for o, item in zip(outcomes, batch, strict=True)]
-            penalties = [penalty for penalty in added if penalty is not None]
-            if penalties:
-                loss = loss + torch.stack(penalties).mean()
         with desk.meter.stage("backward"):
             optimiser.zero_grad()
             loss.backward()

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy
 
 from baselines.contract import Outcome, Strategy, StrategySettings, ask, told
+from baselines.parts.loss import training_loss
 from bench.checks.contract.opened_files import opened
 from bench.checks.contract.scene import SETTINGS, Scene, Watched, scene, settings_with
 from bench.datasets import SlideRecord
@@ -58,10 +58,7 @@ class Trial:
     def loss(self, strategy: Strategy, slides: Sequence[Watched], seed: int) -> Tensor:
         """The loss of training: cross-entropy plus the mean penalty."""
         outcomes = self.said(strategy, slides, True, seed)
-        loss = cross_entropy(torch.stack([o.logits for o in outcomes]), torch.tensor([s.label for s in slides]))
-        added = [o.penalty_of(s.label) for o, s in zip(outcomes, slides, strict=True)]
-        penalties = [p for p in added if p is not None]
-        return loss + torch.stack(penalties).mean() if penalties else loss
+        return training_loss(outcomes, [s.label for s in slides], torch.device("cpu"))[1]
 
 
 def source(trial: Trial) -> str:

@@ -184,6 +184,7 @@ def _step(work: Workload, strategy: Strategy, optimiser: torch.optim.Optimizer) 
     outcomes = strategy(slides, work.generator())
     labels = torch.arange(len(slides), device=work.device)
     loss = cross_entropy(torch.stack([o.logits for o in outcomes]), labels)
+    # as baselines.parts.loss, which revisions before it do not have; no strategy here has a penalty by label
     penalties = [o.penalty for o in outcomes if o.penalty is not None]
     if penalties:
         loss = loss + torch.stack(penalties).mean()
