@@ -22,6 +22,7 @@ test: setup lint
 
 lint: setup
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check -q .
 	.venv/bin/pyright
 	.venv/bin/lint-imports --no-cache
 

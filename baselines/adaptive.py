@@ -77,8 +77,14 @@ class Adaptive(Joint):
     def pooled(self, log_a: Tensor, rest: Tensor, draw: Draw, fresh: Tensor, seen: Seen) -> Tensor:
         """Phi_r [M, d] of a round: log_a [K]; rest: the same over the unread cells, of sum 1; fresh: drawn features."""
         name, own = "truncated" if self.top else self.settings.method.estimator, draw.indices
-        found = estimate(name, rest[own].exp(), fresh, log_threshold=draw.log_threshold, groups=seen.group[own],
-                         n_groups=self.model.n_magnifications)  # fmt: skip
+        found = estimate(
+            name,
+            rest[own].exp(),
+            fresh,
+            log_threshold=draw.log_threshold,
+            groups=seen.group[own],
+            n_groups=self.model.n_magnifications,
+        )
         if not len(seen.cells):
             return found
         known = log_a[seen.cells].exp()

@@ -115,13 +115,19 @@ class ZoomIn(Strategy):
             n, name = self.model.n_magnifications, "truncated" if self.top else self.settings.method.estimator
             m = magnification_of(slide, cells)
             features = self.model.adapted(features, m)
-            inner = torch.stack([
-                estimate(
-                    name, choices[w][1][draw.indices].exp(), features[at].to(log_a), log_threshold=draw.log_threshold,
-                    groups=m[at], n_groups=n,
-                )
-                for w, draw, at in zip(which, draws, place.split([len(c) for c in chosen]), strict=True)
-            ])  # fmt: skip
+            inner = torch.stack(
+                [
+                    estimate(
+                        name,
+                        choices[w][1][draw.indices].exp(),
+                        features[at].to(log_a),
+                        log_threshold=draw.log_threshold,
+                        groups=m[at],
+                        n_groups=n,
+                    )
+                    for w, draw, at in zip(which, draws, place.split([len(c) for c in chosen]), strict=True)
+                ]
+            )
             phi = nested_estimate(log_a[drawn].exp(), inner, "truncated" if self.top else "with-replacement")
             own = self.model.regulariser
             penalty = own(log_a) + torch.stack([own(log_b) for _, log_b in choices]).mean()

@@ -29,8 +29,14 @@ class Bars:
 
     def __init__(self, sizes: bool = False) -> None:
         self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn() if sizes else MofNCompleteColumn(),
-            TimeElapsedColumn(), TimeRemainingColumn(), console=stderr, disable=not stderr.is_terminal)  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn() if sizes else MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=stderr,
+            disable=not stderr.is_terminal,
+        )
         self._tasks: dict[str, TaskID] = {}
         self._told_s = 0.0
 
@@ -39,6 +45,7 @@ class Bars:
         stderr.print("starting: torch and the strategies are loaded", highlight=False)
 
     def __call__(self, what: str, done: int, total: int) -> None:
+        """Tell that `done` of `total` steps of `what` are done."""
         if not stderr.is_terminal and (what not in self._tasks or time.monotonic() - self._told_s > EVERY_S):
             self._told_s = time.monotonic()
             print(f"{what}: {done} of {total}", file=stderr.file, flush=True)

@@ -31,8 +31,9 @@ def pool(workers: int, begin: Callable[..., None] | None = None, *arguments: Any
     """
     _remove_semaphores()
     with _marked():
-        return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin,
-                                   (os.getpid(), begin, arguments))  # fmt: skip
+        return ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), _begin, (os.getpid(), begin, arguments)
+        )
 
 
 def _begin(parent: int, begin: Callable[..., None] | None, arguments: Sequence[Any]) -> None:

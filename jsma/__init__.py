@@ -36,7 +36,8 @@ __all__ = list(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 
 def __getattr__(name: str) -> Any:
     """Import `name` from the module that defines it; AttributeError for a name this package does not
-    export."""
+    export.
+    """
     if name not in _HOME:
         raise AttributeError(f"module 'jsma' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

@@ -15,9 +15,18 @@ from typing import Any
 import numpy as np
 
 STAGES: tuple[str, ...] = (
-    "open", "overview", "attention", "sample", "read", "transfer",
-    "encode", "aggregate", "backward", "optimiser", "other",
-)  # fmt: skip
+    "open",
+    "overview",
+    "attention",
+    "sample",
+    "read",
+    "transfer",
+    "encode",
+    "aggregate",
+    "backward",
+    "optimiser",
+    "other",
+)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """JSMA: attention over (magnification, row, column), a few patches drawn from it, and a head on their
-estimate."""
+estimate.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +108,8 @@ class JSMA(nn.Module):
 
     def _balanced(self, logits: Tensor, masks: Tensor, sizes: list[int]) -> Tensor:
         """Logits [b, K] with p(m) = 1/M at the start, or factorised into p(m) p(x|m); sizes = cells per
-        magnification."""
+        magnification.
+        """
         counts = torch.stack([part.sum(-1) for part in masks.split(sizes, -1)], -1)  # [b, M]
         log_count = counts.clamp_min(1).to(logits).log()
         prior = -log_count if self.settings.balance_magnifications else torch.zeros_like(log_count)
@@ -177,7 +179,8 @@ class JSMA(nn.Module):
 
     def p_m(self, log_a: Tensor, sizes: Sequence[int]) -> Tensor:
         """Share of the attention per magnification, [..., M], of log_a [..., K]; sizes = cells per
-        magnification."""
+        magnification.
+        """
         return torch.stack([part.exp().sum(-1) for part in log_a.split(list(sizes), dim=-1)], dim=-1)
 
     def forward(

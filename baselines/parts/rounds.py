@@ -17,7 +17,8 @@ from jsma.cells.grid import CellGrid
 @dataclass(frozen=True)
 class Places:
     """Where the cells lie. xy: centres in sides of a cell of their magnification, [K, 2]; group: that magnification,
-    long [K]."""
+    long [K].
+    """
 
     xy: Tensor
     group: Tensor
@@ -37,7 +38,8 @@ class Places:
 @dataclass(frozen=True)
 class Seen:
     """What the rounds before left. group: magnification of every cell, long [K]; cells: read, long [n]; features:
-    theirs, adapted [n, d]; phi [M, d], attention [K]: means of the rounds' own, weighted by their patches."""
+    theirs, adapted [n, d]; phi [M, d], attention [K]: means of the rounds' own, weighted by their patches.
+    """
 
     group: Tensor
     cells: Tensor

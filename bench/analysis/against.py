@@ -30,6 +30,7 @@ def against(runs: Sequence[FinishedRun], reference: str, margin: float) -> list[
 
 
 def set_against(found: Sequence[Arm], references: dict[str, str], margin: float) -> list[dict[str, Any]]:
+    """Rows that set every arm against the one that `references` names for its dataset."""
     pairs = []
     for arm in found:
         name = references.get(arm.dataset)
@@ -45,6 +46,7 @@ def all_pairs(runs: Sequence[FinishedRun], margin: float) -> list[dict[str, Any]
 
 
 def every_pair_of(found: Sequence[Arm], margin: float) -> list[dict[str, Any]]:
+    """Rows that set every two arms of a dataset against each other."""
     return tested([(b, a) for a, b in combinations(found, 2) if a.dataset == b.dataset], margin)
 
 
@@ -97,21 +99,35 @@ def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
     n_train, n_test = first.train.get("n_train"), first.table.num_rows
     tested = corrected_t(gaps, n_train, n_test) if n_train else None
     return {
-        "dataset": own.dataset, "strategy": own.strategy, "settings": own.differing, "name": own.name,
-        "reference": reference.name, "shown": own.shown, "reference_shown": reference.shown,
-        "difference": found.value, "difference_low": found.low,
-        "difference_high": found.high, "only_own": found.only_own, "only_reference": found.only_reference,
-        "mcnemar_p": found.mcnemar_p, "t_p": None if tested is None else tested[1], "trainings": len(shared),
-        "clusters": found.clusters, "clusters_are": found.unit,
-        "margin": margin, "non_inferior": found.non_inferior(margin), "non_inferior_verdict": found.verdict(margin),
+        "dataset": own.dataset,
+        "strategy": own.strategy,
+        "settings": own.differing,
+        "name": own.name,
+        "reference": reference.name,
+        "shown": own.shown,
+        "reference_shown": reference.shown,
+        "difference": found.value,
+        "difference_low": found.low,
+        "difference_high": found.high,
+        "only_own": found.only_own,
+        "only_reference": found.only_reference,
+        "mcnemar_p": found.mcnemar_p,
+        "t_p": None if tested is None else tested[1],
+        "trainings": len(shared),
+        "clusters": found.clusters,
+        "clusters_are": found.unit,
+        "margin": margin,
+        "non_inferior": found.non_inferior(margin),
+        "non_inferior_verdict": found.verdict(margin),
         "non_inferior_least": least_clusters(margin),
-    }  # fmt: skip
+    }
 
 
 def references_of(found: Sequence[Arm], asked: str | None) -> dict[str, str]:
     """Dataset -> the strategy or row that others are set against: the one asked for, else what reads everything.
 
-    UsageError where the one asked for was not run."""
+    UsageError where the one asked for was not run.
+    """
     datasets = list(dict.fromkeys(arm.dataset for arm in found))
     if asked is None:
         return {name: known for name in datasets if (known := everything_of(found, name)) is not None}
@@ -119,5 +135,3 @@ def references_of(found: Sequence[Arm], asked: str | None) -> dict[str, str]:
     if asked not in known:
         raise UsageError(f"--reference {asked!r}: no finished run of it; there are: {', '.join(known)}")
     return dict.fromkeys(datasets, asked)
-
-

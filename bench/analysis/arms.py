@@ -15,8 +15,17 @@ from bench.runs.kept.finished import FinishedRun, stacked
 from bench.runs.kept.identity import flat
 
 ONE_MAGNIFICATION = (
-    "exhaustive", "fixed", "random-one", "stratified-one", "mean", "max", "dsmil", "clam", "transmil", "ips",
-)  # fmt: skip
+    "exhaustive",
+    "fixed",
+    "random-one",
+    "stratified-one",
+    "mean",
+    "max",
+    "dsmil",
+    "clam",
+    "transmil",
+    "ips",
+)
 """Strategies that read the one magnification `mpp` of their settings."""
 
 
@@ -69,7 +78,8 @@ def _one_mpp(run: FinishedRun) -> float | None:
 
 def beside(arm: Arm, strategy: str, among: Iterable[Arm]) -> Arm | None:
     """The arm of `strategy` in the same settings as `arm`, but for those set for one of them alone; None where there
-    is none, or more than one."""
+    is none, or more than one.
+    """
     same = [a for a in among if (a.dataset, a.strategy, a.shared) == (arm.dataset, strategy, arm.shared)]
     exact = [a for a in same if a.differing == arm.differing]
     found = exact or same
@@ -78,7 +88,8 @@ def beside(arm: Arm, strategy: str, among: Iterable[Arm]) -> Arm | None:
 
 def arms(runs: Iterable[FinishedRun]) -> list[Arm]:
     """Datasets by name, strategies in order of appearance, settings by value; runs that differ only in fold, seed,
-    data or split are one arm."""
+    data or split are one arm.
+    """
     by_dataset: dict[str, list[FinishedRun]] = {}
     for run in runs:
         by_dataset.setdefault(run.dataset, []).append(run)
@@ -102,10 +113,15 @@ def _of_dataset(dataset: str, runs: list[FinishedRun]) -> list[Arm]:
         return order[key[0]], [_sortable(flats[key[1]].get(path)) for path in own[key[0]]], key[2]
 
     return [
-        Arm(dataset, key[0], _label(flats[key[1]], own[key[0]], key[2] if len(codes[key[0]]) > 1 else None),
-            tuple(members[key]), _label(flats[key[1]], common, None))
+        Arm(
+            dataset,
+            key[0],
+            _label(flats[key[1]], own[key[0]], key[2] if len(codes[key[0]]) > 1 else None),
+            tuple(members[key]),
+            _label(flats[key[1]], common, None),
+        )
         for key in sorted(members, key=place)
-    ]  # fmt: skip
+    ]
 
 
 Differing = list[tuple[str, ...]]

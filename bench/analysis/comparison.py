@@ -22,8 +22,13 @@ MACHINE = ("cpu", "cores", "platform")
 
 
 SECONDS = (
-    "train_s", "train_charged_s", "inference_s_per_slide", "bottleneck", "train_j", "inference_j_per_slide",
-)  # fmt: skip
+    "train_s",
+    "train_charged_s",
+    "inference_s_per_slide",
+    "bottleneck",
+    "train_j",
+    "inference_j_per_slide",
+)
 
 
 def check_comparable(runs: list[FinishedRun]) -> str | None:
@@ -92,8 +97,9 @@ class Compared:
         return [*everything_lines(self.arms), *map(str, self.leaders)]
 
 
-def compared(folders: list[Path], reference: str | None, margin: float, every_pair: bool = False,
-             choice: Choice = EVERY) -> Compared:  # fmt: skip
+def compared(
+    folders: list[Path], reference: str | None, margin: float, every_pair: bool = False, choice: Choice = EVERY
+) -> Compared:
     """Runs of several folders as rows; refuses what must not be compared; no seconds where the machines differ.
 
     every_pair: compare each row with each other in place of the reference; choice: which of the runs.
@@ -132,8 +138,9 @@ def _not_set_against(found: Sequence[Arm], asked: dict[str, str], beside: list[d
         "name one row, such as --reference 'exhaustive[epochs=80]'"
         for arm in found
         if (name := asked.get(arm.dataset)) is not None
-        and name not in (arm.strategy, arm.name, arm.shown) and (arm.dataset, arm.name) not in done
-    ]  # fmt: skip
+        and name not in (arm.strategy, arm.name, arm.shown)
+        and (arm.dataset, arm.name) not in done
+    ]
 
 
 def failures(runs: Sequence[FinishedRun]) -> list[str]:

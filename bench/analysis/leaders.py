@@ -13,7 +13,8 @@ from bench.analysis.statistics.pairs import SAME_ACCURACY, difference
 @dataclass(frozen=True)
 class Leader:
     """names: the rows of highest accuracy, several where they are equal; accuracy: theirs; near: other rows whose
-    paired difference from the first of them has an interval that holds 0, or none."""
+    paired difference from the first of them has an interval that holds 0, or none.
+    """
 
     dataset: str
     names: tuple[str, ...]

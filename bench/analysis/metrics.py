@@ -69,10 +69,13 @@ def class_metrics(rows: pd.DataFrame, order: list[str] | None = None) -> dict[st
         balanced = float(balanced_accuracy_score(label, predicted))
     f1 = f1_score(label, predicted, average="macro", zero_division=0.0)  # pyright: ignore[reportArgumentType]
     return {
-        "correct": int((label == predicted).sum()), "predictions": len(rows), "balanced_accuracy": balanced,
+        "correct": int((label == predicted).sum()),
+        "predictions": len(rows),
+        "balanced_accuracy": balanced,
         "macro_f1": float(f1),
-        "kappa": kappa, "ece": ece(rows),
-    }  # fmt: skip
+        "kappa": kappa,
+        "ece": ece(rows),
+    }
 
 
 def ece(rows: pd.DataFrame, bins: int = 10) -> float | None:

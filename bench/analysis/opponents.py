@@ -31,7 +31,8 @@ def searched(arm: Arm, found: Sequence[Arm]) -> Arm | None:
 
 def unlike(arm: Arm, search: Arm) -> list[str]:
     """Of a strategy that draws patches from an attention map: the settings of `SAMPLER` in which it differs from the
-    search, as `estimator: systematic, not des-raj`."""
+    search, as `estimator: systematic, not des-raj`.
+    """
     if not draws(arm):
         return []
     own, other = (one.runs[0].settings.get("strategy", {}).get("method", {}) for one in (arm, search))

@@ -50,15 +50,24 @@ def _row(arm: Arm, times: _Times) -> dict[str, Any]:
     rows: Any = arm.rows
     accuracy, low, high = accuracy_interval(rows)
     return {
-        "dataset": arm.dataset, "strategy": arm.strategy, "reads": arm.reads, "settings": arm.differing,
-        "regime": arm.runs[0].regime, "runs": len(arm.runs), "slides": int(rows["slide"].nunique()),
-        "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high, **auc_or_reason(rows),
+        "dataset": arm.dataset,
+        "strategy": arm.strategy,
+        "reads": arm.reads,
+        "settings": arm.differing,
+        "regime": arm.runs[0].regime,
+        "runs": len(arm.runs),
+        "slides": int(rows["slide"].nunique()),
+        "accuracy": accuracy,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        **auc_or_reason(rows),
         "patches_per_slide": _mean(rows, "patches"),
         "megapixels_decoded_per_slide": (_mean(rows, "decoded_px") or 0.0) / 1e6,
         "megabytes_read_per_slide": (_mean(rows, "compressed_bytes") or 0.0) / 1e6,
         "train_s": float(np.mean([run.train["train_s"] for run in arm.runs])),
         "train_charged_s": float(np.mean([run.train["charged_s"] for run in arm.runs])),
-        "cache": (states := _states(rows)), "inference_s_per_slide": None if "," in states else _mean(rows, "seconds"),
+        "cache": (states := _states(rows)),
+        "inference_s_per_slide": None if "," in states else _mean(rows, "seconds"),
         **_speedups(arm, times),
         **class_metrics(rows, GRADES.get(arm.dataset)),
         **spreads(arm),
@@ -67,7 +76,7 @@ def _row(arm: Arm, times: _Times) -> dict[str, Any]:
         "uses_evidence": any(run.train.get("uses_evidence", False) for run in arm.runs),
         "told": arm.runs[0].train.get("told", ""),
         "bottleneck": bottleneck(rows),
-    }  # fmt: skip
+    }
 
 
 def _speedups(arm: Arm, times: _Times) -> dict[str, Any]:

@@ -74,12 +74,18 @@ def _row(keys: dict[str, Any], own: Any) -> dict[str, Any]:
     accuracy, low, high = accuracy_interval(own)
     flips = [flip_rate(one) for _, one in own.groupby(TRAINING)]
     return {
-        "dataset": own["dataset"].iloc[0], **keys, "uses_evidence": bool(own["uses_evidence"].any()),
+        "dataset": own["dataset"].iloc[0],
+        **keys,
+        "uses_evidence": bool(own["uses_evidence"].any()),
         "told": own["told"].iloc[0] if "told" in own else "",
         "budget": int(keys["budget"]) or None,
         "confidence": None if pd.isna(keys["confidence"]) else float(keys["confidence"]),
-        "trainings": len(flips), "draws": draws, "slides": int(own["slide"].nunique()),
-        "accuracy": accuracy, "accuracy_low": low, "accuracy_high": high,
+        "trainings": len(flips),
+        "draws": draws,
+        "slides": int(own["slide"].nunique()),
+        "accuracy": accuracy,
+        "accuracy_low": low,
+        "accuracy_high": high,
         "sd_sampling": float(np.mean(trainings.std(ddof=1))) if draws > 1 else None,
         "sd_training": float(np.std(trainings.mean(), ddof=1)) if len(flips) > 1 else None,
         "flip_rate": float(np.mean(flips)) if draws > 1 else None,
@@ -87,4 +93,4 @@ def _row(keys: dict[str, Any], own: Any) -> dict[str, Any]:
         "megapixels_decoded_per_slide": float(own["decoded_px"].mean() / 1e6),
         "megabytes_read_per_slide": float(own["compressed_bytes"].mean() / 1e6),
         "seconds_per_slide": float(own["seconds"].mean()),
-    }  # fmt: skip
+    }

@@ -37,8 +37,9 @@ def folds_to_run(records: Sequence[Any], asked: int) -> tuple[int, ...]:
     raise UsageError(f"--folds {asked}{said}; allowed: 1 to {len(numbers)}")
 
 
-def three_parts(records: Sequence[Any], classes: tuple[str, ...], fold: int, n_folds: int,
-                seed: int) -> dict[str, np.ndarray]:  # fmt: skip
+def three_parts(
+    records: Sequence[Any], classes: tuple[str, ...], fold: int, n_folds: int, seed: int
+) -> dict[str, np.ndarray]:
     """Positions of "train", "val" and "test" among `records` (label, patient, id, split, fold)."""
     labels = np.array([classes.index(r.label) for r in records])
     if records and all(r.split for r in records):
@@ -69,8 +70,7 @@ def _whole_or_absent(records: Sequence[Any]) -> None:
             raise UsageError(f"{records[given.index(None)].id} has no {column}, others have; give it to all or to none")
 
 
-def _without(rest: np.ndarray, labels: np.ndarray, records: Sequence[Any],
-             seed: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def _without(rest: np.ndarray, labels: np.ndarray, records: Sequence[Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """`rest` as training and validation parts."""
     some = [records[i] for i in rest]
     rare = Counter(r.label for r in some).most_common()[-1:]

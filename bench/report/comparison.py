@@ -41,9 +41,13 @@ def publish(found: Compared, stem: Path, command: str) -> list[Path]:
     write_text(files[0], page(found, command))
     write_text(files[1], as_csv(found.rows))
     about = {
-        **provenance(found.runs, command), "reference": found.reference, "margin": found.margin, "notes": found.notes,
-        "damaged": found.damaged, "against": json.loads(as_json(found.rows, found.against)),
-    }  # fmt: skip
+        **provenance(found.runs, command),
+        "reference": found.reference,
+        "margin": found.margin,
+        "notes": found.notes,
+        "damaged": found.damaged,
+        "against": json.loads(as_json(found.rows, found.against)),
+    }
     about["against"] = [beside for row in about["against"] for beside in row["against"]]
     write_text(files[2], json.dumps(about, indent=1, sort_keys=True) + "\n")
     picture(found.rows, files[3], stamp(files[1]))
@@ -114,10 +118,15 @@ def picture(rows: list[dict[str, Any]], png: Path, metadata: dict[str, str]) -> 
             value = row["accuracy"]
             ends = (value, value) if row["accuracy_low"] is None else (row["accuracy_low"], row["accuracy_high"])
             axis.errorbar(
-                float("nan") if row[column] is None else row[column], value,
+                float("nan") if row[column] is None else row[column],
+                value,
                 yerr=[[value - ends[0]], [ends[1] - value]],
-                fmt=marker(row["strategy"]), ms=7, capsize=3, color=colour(row["strategy"]), label=row["strategy"],
-            )  # fmt: skip
+                fmt=marker(row["strategy"]),
+                ms=7,
+                capsize=3,
+                color=colour(row["strategy"]),
+                label=row["strategy"],
+            )
         if any(row[column] is not None for row in rows):
             axis.set_xscale("log")
             plain_ticks(axis, "x")

@@ -1,5 +1,6 @@
 """Files embedded in documents: `python -m bench.report.documents README.md` fills its `table:` and `file:` blocks
-again, and draws the pictures that it shows from the tables beside them."""
+again, and draws the pictures that it shows from the tables beside them.
+"""
 
 from __future__ import annotations
 

@@ -34,8 +34,9 @@ def of_a_slide(error: Exception) -> bool:
     return not isinstance(error, (UsageError, EvidenceRefusedError))
 
 
-def ask_without(strategy: Strategy, slides: Sequence[MeteredSlide], generator: Generator,
-                dropped: dict[str, str]) -> list[Outcome]:  # fmt: skip
+def ask_without(
+    strategy: Strategy, slides: Sequence[MeteredSlide], generator: Generator, dropped: dict[str, str]
+) -> list[Outcome]:
     """The outcomes of those of `slides` that do not fail, in order; the others go to `dropped` with the reason.
 
     The draws are what they would be had the slides that fail not been there.
@@ -52,8 +53,9 @@ def ask_without(strategy: Strategy, slides: Sequence[MeteredSlide], generator: G
 
 
 @torch.no_grad()
-def _failed(strategy: Strategy, slides: Sequence[MeteredSlide], start: torch.Tensor,
-            error: Exception) -> tuple[str, str]:  # fmt: skip
+def _failed(
+    strategy: Strategy, slides: Sequence[MeteredSlide], start: torch.Tensor, error: Exception
+) -> tuple[str, str]:
     """(slide, reason): the one that the error names, or the first that fails by itself; raises where it is none.
 
     What every slide of several does is the strategy's failure, unless it says that it is the slide's.

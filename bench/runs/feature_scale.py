@@ -35,11 +35,15 @@ class Calibration:
 
 @torch.no_grad()
 def calibrate(
-    encoder: Encoder, records: list[SlideRecord], open_record: Callable[[SlideRecord], Slide], view: ViewSettings,
+    encoder: Encoder,
+    records: list[SlideRecord],
+    open_record: Callable[[SlideRecord], Slide],
+    view: ViewSettings,
     device: torch.device,
-) -> Calibration:  # fmt: skip
+) -> Calibration:
     """Fit a `FeatureScale` on random tissue patches of up to SLIDES of `records`; unreadable slides are passed over
-    (training lists them)."""
+    (training lists them).
+    """
     generator = torch.Generator().manual_seed(0)
     meter = Meter()
     desk = Desk(meter, encoder, view, device=device)

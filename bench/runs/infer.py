@@ -32,7 +32,8 @@ from jsma.slides import Slide, SlideError
 @dataclass
 class Contestant:
     """A trained strategy with its encoder and the scale of its features, the rows that inference writes, and the
-    looks that are kept of it, if any."""
+    looks that are kept of it, if any.
+    """
 
     strategy: Strategy
     encoder: Encoder
@@ -75,9 +76,16 @@ def sampling_seed(seed: int, slide: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{slide}".encode()).digest()[:8], "big") >> 1
 
 
-def infer(contestants: dict[str, Contestant], records: list[SlideRecord], dataset: Dataset, view: ViewSettings,
-          open_record: Open, seed: int, report: Callable[[int, int], None],
-          cache: str = WARM) -> Inferred:  # fmt: skip
+def infer(
+    contestants: dict[str, Contestant],
+    records: list[SlideRecord],
+    dataset: Dataset,
+    view: ViewSettings,
+    open_record: Open,
+    seed: int,
+    report: Callable[[int, int], None],
+    cache: str = WARM,
+) -> Inferred:
     """Predict every slide with every contestant; the predictions go to their `rows`.
 
     The file is read beforehand, so that all find it in the page cache ("warm"), or dropped from it before each
@@ -151,8 +159,9 @@ def _keep_looks(contestants: list[Contestant], record: SlideRecord, open_record:
             keep(albums, slide)
 
 
-def _warm_up(contestants: dict[str, Contestant], record: SlideRecord, view: ViewSettings, open_record: Open,
-             seed: int) -> None:  # fmt: skip
+def _warm_up(
+    contestants: dict[str, Contestant], record: SlideRecord, view: ViewSettings, open_record: Open, seed: int
+) -> None:
     for contestant in contestants.values():
         try:
             _predict(contestant, record, view, open_record, seed)
@@ -161,8 +170,9 @@ def _warm_up(contestants: dict[str, Contestant], record: SlideRecord, view: View
 
 
 @torch.no_grad()
-def _predict(contestant: Contestant, record: SlideRecord, view: ViewSettings, open_record: Open,
-             seed: int) -> tuple[Outcome, Meter, MeteredSlide]:  # fmt: skip
+def _predict(
+    contestant: Contestant, record: SlideRecord, view: ViewSettings, open_record: Open, seed: int
+) -> tuple[Outcome, Meter, MeteredSlide]:
     contestant.strategy.eval()
     contestant.encoder.eval()
     device = next(contestant.strategy.parameters()).device
@@ -181,8 +191,9 @@ def _predict(contestant: Contestant, record: SlideRecord, view: ViewSettings, op
     return outcome, meter, slide
 
 
-def _one(contestant: Contestant, record: SlideRecord, dataset: Dataset, view: ViewSettings, open_record: Open,
-         seed: int) -> dict[str, Any]:  # fmt: skip
+def _one(
+    contestant: Contestant, record: SlideRecord, dataset: Dataset, view: ViewSettings, open_record: Open, seed: int
+) -> dict[str, Any]:
     energy = meter_of(str(next(contestant.strategy.parameters()).device))
     energy.start()
     outcome, meter, slide = _predict(contestant, record, view, open_record, seed)

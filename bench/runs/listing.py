@@ -52,9 +52,13 @@ def _strategy(name: str) -> dict[str, Any]:
 def _constants(module: str, cls: str) -> dict[str, Any]:
     """Attributes of a class of `baselines` that are written as constants, with those of its bases."""
     tree = ast.parse((HOME / f"{'/'.join(module.split('.')[1:])}.py").read_text(encoding="utf-8"))
-    home = {alias.name: node.module for node in tree.body
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("baselines.")
-            for alias in node.names if node.module}  # fmt: skip
+    home = {
+        alias.name: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("baselines.")
+        for alias in node.names
+        if node.module
+    }
     own = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     if cls not in own:
         return _constants(home[cls], cls) if cls in home else {}

@@ -115,5 +115,3 @@ def device_named(name: str) -> str:
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"--device {name}: no CUDA device is visible here; use --device cpu")
     return name
-
-

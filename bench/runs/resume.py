@@ -135,15 +135,18 @@ class Search:
             return
         with self.desk.meter.paused():
             best = self.best
-            self.checkpoint.write({
-                "candidate": self.candidate,
-                "curve": self.curve,
-                "dropped": self.dropped,
-                "best": best and (best.number, best.strategy.state_dict(), best.encoder, best.val_loss, best.best_s),
-                "fit": fit and fit.state(),
-                "resumed_s": self.checkpoint.resumed_s,
-                "shared": shared_state(self.desk, self.slides),
-            })  # fmt: skip
+            self.checkpoint.write(
+                {
+                    "candidate": self.candidate,
+                    "curve": self.curve,
+                    "dropped": self.dropped,
+                    "best": best
+                    and (best.number, best.strategy.state_dict(), best.encoder, best.val_loss, best.best_s),
+                    "fit": fit and fit.state(),
+                    "resumed_s": self.checkpoint.resumed_s,
+                    "shared": shared_state(self.desk, self.slides),
+                }
+            )
 
     def finish(self, fit: Fit, encoder: dict[str, Any] | None, more: bool) -> None:
         """The candidate at work is trained; encoder: its state dict where it is trained; more: whether one follows."""

@@ -47,7 +47,8 @@ SHARED = "features are shared by a store and charged in seconds: joules of train
 @dataclass(frozen=True)
 class Plan:
     """What to run. fold numbers run from 0; n_folds is how many parts the data are cut into; wait_s: how long to wait
-    for runs that other processes are making, None: until they are done."""
+    for runs that other processes are making, None: until they are done.
+    """
 
     strategies: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -68,8 +69,9 @@ def scale_from(state: dict[str, torch.Tensor] | None, device: torch.device) -> F
 class Runner:
     """Runs a plan on a dataset. Opening a slide, the feature store and the reports are shared by all runs."""
 
-    def __init__(self, dataset: Dataset, settings: RunSettings, out: Path, report: Report,
-                 accept_findings: bool = False):  # fmt: skip
+    def __init__(
+        self, dataset: Dataset, settings: RunSettings, out: Path, report: Report, accept_findings: bool = False
+    ):
         self.accept_findings = accept_findings
         self.dataset, self.settings, self.out, self.report = dataset, settings, out, report
         self.stores: dict[str, FeatureStore] = {}  # by the encoder's fingerprint
@@ -116,8 +118,11 @@ class Runner:
         self.findings = [str(finding) for finding in found.findings if finding.slide not in found.unread]
         if lacking:
             parts = ", ".join(f"{mpp:g} um/px on {number}" for mpp, number in sorted(lacking.items()))
-            print(f"note: magnifications finer than the slide itself are not read: {parts} of "
-                  f"{len(self.dataset.records)} slides (mpps)", file=sys.stderr)  # fmt: skip
+            print(
+                f"note: magnifications finer than the slide itself are not read: {parts} of "
+                f"{len(self.dataset.records)} slides (mpps)",
+                file=sys.stderr,
+            )
 
     def run(self, plan: Plan) -> Result:
         """Train and infer everything that is not complete yet."""
@@ -137,8 +142,16 @@ class Runner:
         settings = {**own, "tuned": set_for_one(own, base), **shared}
         usual = {**asdict(RunSettings()), "n_folds": Plan.n_folds}
         code = "" if name in STRATEGIES else source_of(cls)  # another version of one's own is another run
-        return RunKey(self.dataset.name, self.dataset.fingerprint, cls.name, fold, seed, plain(settings), code,
-                      defaults_of(settings, usual))  # fmt: skip
+        return RunKey(
+            self.dataset.name,
+            self.dataset.fingerprint,
+            cls.name,
+            fold,
+            seed,
+            plain(settings),
+            code,
+            defaults_of(settings, usual),
+        )
 
     def parts(self, fold: int, n_folds: int) -> dict[str, list[SlideRecord]]:
         """The readable slides of "train", "val" and "test"; UsageError where a part has none."""
@@ -210,8 +223,14 @@ class Runner:
             ) from error
         return Contestant(strategy, encoder, [], scale_from(state["scale"], device))
 
-    def train(self, name: str, encoder: Encoder, parts: dict[str, list[SlideRecord]], seed: int,
-              checkpoint: Checkpoint = NOTHING) -> tuple[Trained, dict[str, int], FeatureScale | None]:  # fmt: skip
+    def train(
+        self,
+        name: str,
+        encoder: Encoder,
+        parts: dict[str, list[SlideRecord]],
+        seed: int,
+        checkpoint: Checkpoint = NOTHING,
+    ) -> tuple[Trained, dict[str, int], FeatureScale | None]:
         """Train the strategy called `name` on the slides of parts "train" and "val"; its counters; the scale used.
 
         It goes on from what `checkpoint` holds.

@@ -95,8 +95,9 @@ def look(record: SlideRecord, slide: Slide, view: ViewSettings, contestant: Cont
 
 
 @torch.no_grad()
-def predict(strategy: Strategy, contestant: Contestant, look: Look, view: ViewSettings, store: FeatureStore,
-            seed: int) -> tuple[Outcome, Meter]:  # fmt: skip
+def predict(
+    strategy: Strategy, contestant: Contestant, look: Look, view: ViewSettings, store: FeatureStore, seed: int
+) -> tuple[Outcome, Meter]:
     """One prediction, and what it would have cost from the file."""
     device = next(strategy.parameters()).device
     for _ in range(2):
@@ -208,8 +209,11 @@ class Sweep:
             if contestant.strategy.stops_early and self.settings.confidences:
                 for confidence in self.settings.confidences:
                     strategy = at_budget(contestant.strategy, high, "sample", confidence)
-                    arms.append(replace(ends[0], budget=high, draws=self.settings.draws, strategy=strategy,
-                                        confidence=confidence))  # fmt: skip
+                    arms.append(
+                        replace(
+                            ends[0], budget=high, draws=self.settings.draws, strategy=strategy, confidence=confidence
+                        )
+                    )
                 continue
             for mode in ("sample", "top") if name in self.settings.top else ("sample",):
                 draws = self.settings.draws if mode == "sample" else 1
@@ -234,12 +238,21 @@ class Sweep:
         for draw in range(arm.draws):
             # other noise on every slide: with the same, the slides of a draw would go astray together
             outcome, meter = self._predict(arm, seen, draw * 1_000_003 + number)
-            rows.append({
-                "strategy": arm.strategy.name, "uses_evidence": arm.strategy.uses_evidence,
-                "told": arm.strategy.told(), "mode": arm.mode,
-                "budget": arm.budget, "confidence": arm.confidence,
-                "draw": draw, "slide": record.id, "patient": record.patient, "label": record.label,
-                "predicted": classes[int(outcome.logits.argmax())],
-                "seconds": sum(meter.seconds().values()), **asdict(meter.total()),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "strategy": arm.strategy.name,
+                    "uses_evidence": arm.strategy.uses_evidence,
+                    "told": arm.strategy.told(),
+                    "mode": arm.mode,
+                    "budget": arm.budget,
+                    "confidence": arm.confidence,
+                    "draw": draw,
+                    "slide": record.id,
+                    "patient": record.patient,
+                    "label": record.label,
+                    "predicted": classes[int(outcome.logits.argmax())],
+                    "seconds": sum(meter.seconds().values()),
+                    **asdict(meter.total()),
+                }
+            )
         return rows

@@ -54,9 +54,16 @@ Build = Callable[[StrategySettings, Meter], Strategy]
 Report = Callable[[int, int], None]
 
 
-def train(build: Build, candidates: list[StrategySettings], parts: dict[str, list[Labelled]], desk: Desk,
-          settings: TrainSettings, seed: int, report: Report | None = None,
-          checkpoint: Checkpoint = NOTHING) -> Trained:  # fmt: skip
+def train(
+    build: Build,
+    candidates: list[StrategySettings],
+    parts: dict[str, list[Labelled]],
+    desk: Desk,
+    settings: TrainSettings,
+    seed: int,
+    report: Report | None = None,
+    checkpoint: Checkpoint = NOTHING,
+) -> Trained:
     """Train each candidate, keep the best on validation, charge for all. One meter (the desk's) for all.
 
     It goes on from what `checkpoint` holds, if that is of this training, and ends as if it had never been broken off.
@@ -110,8 +117,15 @@ def begin(strategy: Strategy, desk: Desk, settings: TrainSettings, seed: int) ->
     return Fit(strategy, encoder, optimiser, generator, copy.deepcopy(strategy.state_dict()))
 
 
-def _fit(fit: Fit, parts: dict[str, list[Labelled]], desk: Desk, settings: TrainSettings, seed: int, report: Report,
-         search: Search) -> None:  # fmt: skip
+def _fit(
+    fit: Fit,
+    parts: dict[str, list[Labelled]],
+    desk: Desk,
+    settings: TrainSettings,
+    seed: int,
+    report: Report,
+    search: Search,
+) -> None:
     strategy, dropped = fit.strategy, search.dropped
     validation = Validation(parts["val"], desk, settings, seed)
     while fit.epoch < settings.epochs and fit.epoch - 1 - fit.best_epoch < settings.patience:
@@ -140,8 +154,9 @@ def groups(strategy: nn.Module, encoder: nn.Module, settings: TrainSettings) -> 
     return [group for group in found if group["params"]]
 
 
-def _epoch(fit: Fit, items: list[Labelled], desk: Desk, settings: TrainSettings,
-           dropped: dict[str, str]) -> dict[str, float]:  # fmt: skip
+def _epoch(
+    fit: Fit, items: list[Labelled], desk: Desk, settings: TrainSettings, dropped: dict[str, str]
+) -> dict[str, float]:
     strategy, optimiser, generator = fit.strategy.train(), fit.optimiser, fit.generator
     desk.encoder.train()  # a frozen one stays in evaluation mode
     labels_of_all, items = classes_of(items), [item for item in items if item.slide.id not in dropped]
@@ -221,8 +236,7 @@ class Validation:
         finally:
             strategy.purpose = "test"
 
-    def _once(self, strategy: Strategy, generator: Generator,
-              dropped: dict[str, str]) -> tuple[list[Outcome], Tensor]:  # fmt: skip
+    def _once(self, strategy: Strategy, generator: Generator, dropped: dict[str, str]) -> tuple[list[Outcome], Tensor]:
         items = [item for item in self.items if item.slide.id not in dropped]
         rows: list[Outcome] = []
         kept: list[Labelled] = []

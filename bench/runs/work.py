@@ -58,8 +58,10 @@ class Work:
         self.runner, self.plan = runner, plan
         self.directories = {
             (fold, seed, name): runner.directory(name, fold, seed, plan)
-            for fold in plan.folds for seed in plan.seeds for name in plan.strategies
-        }  # fmt: skip
+            for fold in plan.folds
+            for seed in plan.seeds
+            for name in plan.strategies
+        }
         self.claims = Claims(runner.out)
         self.ended: dict[str, Exception] = {}
         self.empty: dict[str, str] = {}
@@ -83,8 +85,9 @@ class Work:
         done = [directory.final for directory in self.directories.values() if directory.complete]
         ended = {name: str(error) for name, error in self.ended.items()}
         names = [self.directories[place].key.name for place in elsewhere]
-        return Result(done, {**_recorded(done), **runner.failed}, dict(reasons), ended, self.empty, names,
-                      runner.findings)  # fmt: skip
+        return Result(
+            done, {**_recorded(done), **runner.failed}, dict(reasons), ended, self.empty, names, runner.findings
+        )
 
     def _sound(self, directory: RunDirectory) -> bool:
         try:
@@ -176,8 +179,14 @@ class Work:
         directory.write_table("predictions.parquet", contestant.rows)
         if (kept := contestant.album) is not None and kept.looks:
             directory.write_with(FILE, lambda handle: dump(kept.looks, handle))
-        directory.finish({"status": "complete", "slides": len(runner.dataset.records), "failed": runner.failed,
-                          "findings": list(runner.findings)})  # fmt: skip
+        directory.finish(
+            {
+                "status": "complete",
+                "slides": len(runner.dataset.records),
+                "failed": runner.failed,
+                "findings": list(runner.findings),
+            }
+        )
 
     def _wait(self, busy: dict[Place, Owner]) -> list[Place]:
         """Take over what other processes finish, and make what they give up; what is left when the limit is reached."""

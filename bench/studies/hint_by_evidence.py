@@ -1,5 +1,6 @@
 """Where sampling wins: accuracy of JSMA minus exhaustive-all over hint x evidence share (`python -m
-bench.studies.hint_by_evidence`)."""
+bench.studies.hint_by_evidence`).
+"""
 
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ class Quiet:
     """A report that says nothing; `named` gives one for each bar."""
 
     def __call__(self, what: str, done: int, total: int) -> None:
+        """Say nothing."""
         return None
 
     def named(self, what: str) -> Callable[[int, int], None]:
@@ -38,15 +40,19 @@ class Quiet:
 def difference(runs: list[FinishedRun]) -> dict[str, Any]:
     """Accuracy of the first strategy of PAIR minus the second's, on the same slides and seeds, with its 95 % interval
     (`bench.analysis.statistics.pairs.difference`: a slide keeps its seeds together). UsageError where they share no
-    slide."""
+    slide.
+    """
     rows = {name: pd.concat([r.predictions for r in runs if r.strategy == name]) for name in PAIR}
     found = paired(rows[PAIR[0]], rows[PAIR[1]])
     if found is None:
         raise UsageError(f"{' and '.join(PAIR)} share no test slide; run both on the same data")
     return {
         **{name: float(np.mean(own["label"].to_numpy() == own["predicted"].to_numpy())) for name, own in rows.items()},
-        "difference": found.value, "low": found.low, "high": found.high, "slides": found.clusters,
-    }  # fmt: skip
+        "difference": found.value,
+        "low": found.low,
+        "high": found.high,
+        "slides": found.clusters,
+    }
 
 
 def main(

@@ -52,10 +52,14 @@ def probe(runner: Runner, plan: Plan, patches: int) -> dict[str, Any]:
     means = {part: _means(runner, desk, parts[part], patches) for part in ("train", "test")}
     spent = Counters() if calibration is None else calibration.counters
     return {
-        "dataset": runner.dataset.name, "data_hash": runner.dataset.fingerprint, "fold": fold, "seed": seed,
-        "patches": patches, "rows": [_row(means, m, mpp) for m, mpp in enumerate(view.mpps)],
+        "dataset": runner.dataset.name,
+        "data_hash": runner.dataset.fingerprint,
+        "fold": fold,
+        "seed": seed,
+        "patches": patches,
+        "rows": [_row(means, m, mpp) for m, mpp in enumerate(view.mpps)],
         "cost": {"seconds": time.perf_counter() - started, **asdict(meter.total() + spent)},
-    }  # fmt: skip
+    }
 
 
 Mean = tuple[SlideRecord, list[np.ndarray | None]]
@@ -82,8 +86,14 @@ def _means(runner: Runner, desk: Desk, records: Sequence[SlideRecord], patches: 
 
 def _row(means: dict[str, list[Mean]], m: int, mpp: float) -> dict[str, Any]:
     kept = {part: [(r, f) for r, fs in own if (f := fs[m]) is not None] for part, own in means.items()}
-    row = {"mpp": mpp, "accuracy": None, "accuracy_low": None, "accuracy_high": None, "n": len(kept["test"]),
-           "n_train": len(kept["train"])}  # fmt: skip
+    row = {
+        "mpp": mpp,
+        "accuracy": None,
+        "accuracy_low": None,
+        "accuracy_high": None,
+        "n": len(kept["test"]),
+        "n_train": len(kept["train"]),
+    }
     if not kept["test"] or len({record.label for record, _ in kept["train"]}) < 2:
         return row
     x = {part: np.stack([f for _, f in own]) for part, own in kept.items()}
@@ -91,10 +101,14 @@ def _row(means: dict[str, list[Mean]], m: int, mpp: float) -> dict[str, Any]:
         x["train"] * x["train"].shape[1] ** 0.5, [record.label for record, _ in kept["train"]]
     )
     said = model.predict(x["test"] * x["test"].shape[1] ** 0.5)
-    table = pd.DataFrame({
-        "slide": [r.id for r, _ in kept["test"]], "patient": [r.patient for r, _ in kept["test"]],
-        "label": [r.label for r, _ in kept["test"]], "predicted": said,
-    })  # fmt: skip
+    table = pd.DataFrame(
+        {
+            "slide": [r.id for r, _ in kept["test"]],
+            "patient": [r.patient for r, _ in kept["test"]],
+            "label": [r.label for r, _ in kept["test"]],
+            "predicted": said,
+        }
+    )
     return {**row, **dict(zip(("accuracy", "accuracy_low", "accuracy_high"), accuracy_interval(table), strict=True))}
 
 

@@ -25,8 +25,12 @@ MPPS = (0.5, 1.0, 2.0)
 SLIDES, EPOCHS, N_PATCHES = 20, 5, 8
 SETTINGS = {"n_folds": 5, "split": "synthetic", "strategy": {"method": {"mpps": MPPS, "n_patches": N_PATCHES}}}
 ENVIRONMENT = {
-    "python": "synthetic", "platform": "synthetic", "cpu": "synthetic", "cores": 1, "versions": {"synthetic": "0"}
-}  # fmt: skip
+    "python": "synthetic",
+    "platform": "synthetic",
+    "cpu": "synthetic",
+    "cores": 1,
+    "versions": {"synthetic": "0"},
+}
 
 
 def write(n_runs: int, out: Path, settings: dict[str, Any] | None = None) -> None:
@@ -44,14 +48,30 @@ def _write_one(key: RunKey, out: Path, rng: np.random.Generator) -> None:
     rows = _predictions(key.strategy, rng, factor)
     seconds = (factor * np.exp(rng.normal(0, 0.1, EPOCHS))).cumsum()
     losses = 0.7 - 0.1 * np.arange(EPOCHS)
-    curve = {"epoch": np.arange(EPOCHS), "seconds": seconds, "rss_bytes": 1, "train_loss": losses, "val_loss": losses,
-             "val_accuracy": 0.5 + 0.1 * np.arange(EPOCHS)}  # fmt: skip
+    curve = {
+        "epoch": np.arange(EPOCHS),
+        "seconds": seconds,
+        "rss_bytes": 1,
+        "train_loss": losses,
+        "val_loss": losses,
+        "val_accuracy": 0.5 + 0.1 * np.arange(EPOCHS),
+    }
     pd.DataFrame(rows).to_parquet(folder / "predictions.parquet", index=False)
     pd.DataFrame(curve).to_parquet(folder / "curve.parquet", index=False)
-    train = {"train_s": float(seconds[-1]), "best_s": float(seconds[-1]), "charged_s": 0.0, "val_loss": 0.3,
-             "counters": {}, "n_train": 60}  # fmt: skip
-    files = {"settings": asdict(key), "environment": ENVIRONMENT, "train": train,
-             "status": {"status": "complete", "failed": {}}}  # fmt: skip
+    train = {
+        "train_s": float(seconds[-1]),
+        "best_s": float(seconds[-1]),
+        "charged_s": 0.0,
+        "val_loss": 0.3,
+        "counters": {},
+        "n_train": 60,
+    }
+    files = {
+        "settings": asdict(key),
+        "environment": ENVIRONMENT,
+        "train": train,
+        "status": {"status": "complete", "failed": {}},
+    }
     for name, value in files.items():
         (folder / f"{name}.json").write_text(json.dumps(value, indent=1, sort_keys=True))
     if key.seed == 0:
@@ -68,12 +88,28 @@ def _predictions(strategy: str, rng: np.random.Generator, factor: float) -> list
         share = rng.dirichlet([1 + 4 * label, 2, 5 - 4 * label])
         drawn = {} if strategy == "exhaustive" else {f"p_m{m}": float(p) for m, p in enumerate(share)}
         rows.append(
-            {"slide": f"s{slide}", "patient": f"p{slide // 2}", "site": None, "label": CLASSES[label],
-             "predicted": CLASSES[score > 0.5], "prob_benign": 1 - score, "prob_tumour": score,
-             "patches": patches, "decoded_px": int(patches * 65536 * area), "compressed_bytes": patches * 9000,
-             "seconds": read_s + encode_s, "read_s": read_s, "encode_s": encode_s, "area0_px": int(1e8 * area),
-             "cache": "warm", "tissue_cells": 400, "in_evidence": None, "turn": 0, **drawn}
-        )  # fmt: skip
+            {
+                "slide": f"s{slide}",
+                "patient": f"p{slide // 2}",
+                "site": None,
+                "label": CLASSES[label],
+                "predicted": CLASSES[score > 0.5],
+                "prob_benign": 1 - score,
+                "prob_tumour": score,
+                "patches": patches,
+                "decoded_px": int(patches * 65536 * area),
+                "compressed_bytes": patches * 9000,
+                "seconds": read_s + encode_s,
+                "read_s": read_s,
+                "encode_s": encode_s,
+                "area0_px": int(1e8 * area),
+                "cache": "warm",
+                "tissue_cells": 400,
+                "in_evidence": None,
+                "turn": 0,
+                **drawn,
+            }
+        )
     return rows
 
 
@@ -88,14 +124,23 @@ def _looks(strategy: str, rows: Sequence[dict[str, Any]], rng: np.random.Generat
     total = sum(float(m.sum()) for m in maps)
     return [
         Look(
-            row["slide"], row["label"], row["predicted"],
-            {name: row[f"prob_{name}"] for name in CLASSES}, MPPS, n, (512, 384), overview, thumbnail,
-            np.column_stack([corner0, side0, side0]), side0 / 64, rng.integers(0, 255, (8, 32, 32, 3)).astype(np.uint8),
+            row["slide"],
+            row["label"],
+            row["predicted"],
+            {name: row[f"prob_{name}"] for name in CLASSES},
+            MPPS,
+            n,
+            (512, 384),
+            overview,
+            thumbnail,
+            np.column_stack([corner0, side0, side0]),
+            side0 / 64,
+            rng.integers(0, 255, (8, 32, 32, 3)).astype(np.uint8),
             tuple((m / total).astype(np.float32) for m in maps) if drawn else (),
             ((512.0, 384.0),) * 3 if drawn else (),
         )
         for row in rows[:2]
-    ]  # fmt: skip
+    ]
 
 
 def main(

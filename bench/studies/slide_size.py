@@ -72,13 +72,21 @@ def summary(rows: pd.DataFrame, reference: str) -> list[dict[str, Any]]:
             own = [row for row in of_side if row["strategy"] == name]
             middle = {key: float(np.median([row[key] for row in own])) for key in MEDIANS}
             ratio = other / np.array([row["seconds"] for row in own])
-            table.append({
-                "side0_px": side0_px, "strategy": name, "rounds": len(own),
-                "patches": int(middle["patches"]), "tissue_cells": int(middle["tissue_cells"]),
-                "megapixels_decoded": middle["decoded_px"] / 1e6, "megabytes_read": middle["compressed_bytes"] / 1e6,
-                "seconds": middle["seconds"], f"speedup_vs_{reference}": float(np.median(ratio)),
-                "speedup_low": float(ratio.min()), "speedup_high": float(ratio.max()),
-            })  # fmt: skip
+            table.append(
+                {
+                    "side0_px": side0_px,
+                    "strategy": name,
+                    "rounds": len(own),
+                    "patches": int(middle["patches"]),
+                    "tissue_cells": int(middle["tissue_cells"]),
+                    "megapixels_decoded": middle["decoded_px"] / 1e6,
+                    "megabytes_read": middle["compressed_bytes"] / 1e6,
+                    "seconds": middle["seconds"],
+                    f"speedup_vs_{reference}": float(np.median(ratio)),
+                    "speedup_low": float(ratio.min()),
+                    "speedup_high": float(ratio.max()),
+                }
+            )
     return table
 
 
@@ -114,8 +122,7 @@ def main(
             typer.echo("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
         if out is not None:  # after every size: the largest takes longest
             made = {
-                "command": f"jsma-bench study slide-size --sides {sides} --strategies {strategies} "
-                f"--rounds {rounds}",
+                "command": f"jsma-bench study slide-size --sides {sides} --strategies {strategies} --rounds {rounds}",
                 "load_average_before_and_after": load,
                 "settings": asdict(RunSettings()),
                 **environment(),

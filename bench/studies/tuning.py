@@ -121,8 +121,15 @@ def main(
     assignments = (f"seed={data_seed}", *(config or ()))
     request = Request("demo", None, names, preset, seeds, 1, "cpu", save.parent, data, None, assignments)
     runner = planned(request, Quiet())[0]
-    asked = {"strategies": names, "grid": grid, "seeds": seeds, "preset": preset, "data_seed": data_seed,
-             "set": config or [], "data_hash": runner.dataset.fingerprint}  # fmt: skip
+    asked = {
+        "strategies": names,
+        "grid": grid,
+        "seeds": seeds,
+        "preset": preset,
+        "data_seed": data_seed,
+        "set": config or [],
+        "data_hash": runner.dataset.fingerprint,
+    }
     todo = [
         (name, tuned(runner.settings, preset_named(preset), name, point))
         for name in names

@@ -13,9 +13,12 @@ SMALLEST_OVERVIEW_PX = 5  # of either side: what the attention network can take
 
 
 def overview_frame(
-    size0_px: tuple[int, int], mpp0: float, mpp: float = OVERVIEW_MPP,
-    longest_px: int = OVERVIEW_MAX_PX, shortest_px: int = OVERVIEW_MIN_PX,
-) -> tuple[float, int, int]:  # fmt: skip
+    size0_px: tuple[int, int],
+    mpp0: float,
+    mpp: float = OVERVIEW_MPP,
+    longest_px: int = OVERVIEW_MAX_PX,
+    shortest_px: int = OVERVIEW_MIN_PX,
+) -> tuple[float, int, int]:
     """um/px, width and height of the overview of a slide of `size0_px` (width, height) level-0 pixels of `mpp0` um.
 
     `mpp`, finer where the shorter side would fall under `shortest_px`, coarser where the longer would pass
@@ -96,9 +99,9 @@ class CellGrid:
     @cached_property
     def path(self) -> np.ndarray:
         """All cells, int64 [K], magnification by magnification along a Hilbert curve: neighbours on it touch."""
-        return np.concatenate([
-            part.start + np.argsort(_hilbert(*shape)) for part, shape in zip(self.slices, self.shapes, strict=True)
-        ])  # fmt: skip
+        return np.concatenate(
+            [part.start + np.argsort(_hilbert(*shape)) for part, shape in zip(self.slices, self.shapes, strict=True)]
+        )
 
     def decode(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(magnification, row, column), int64 each, of flat indices [n]; ValueError outside 0..K-1."""

@@ -20,5 +20,3 @@ def parents(grid: CellGrid, coarse: int) -> np.ndarray:
     side = grid.cell0[coarse]
     column, row = np.clip(np.floor(centres0 / side).astype(np.int64), 0, (columns - 1, rows - 1)).T
     return grid.encode(np.full(grid.n_cells, coarse), row, column)
-
-

@@ -56,7 +56,8 @@ def murthy(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
 
 def _set_probability(a: list[float], members: int, total: float) -> float:
     """Probability that the first draws are exactly the set of bits `members` of a, from a domain of mass
-    total."""
+    total.
+    """
     first = {0: (1.0, 0.0)}  # subset -> (probability that the first draws are it, its mass)
     for subset in range(1, members + 1):
         if subset & ~members:

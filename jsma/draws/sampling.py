@@ -50,7 +50,8 @@ def masked_log_probs(logits: Tensor, mask: Tensor | None = None, eps: float = 0.
 
 def entropy(log_a: Tensor) -> Tensor:
     """Entropy in nats over the last axis of log probabilities [..., K]; -inf entries count as 0 * log 0 =
-    0."""
+    0.
+    """
     finite = torch.isfinite(log_a)
     safe = log_a.masked_fill(~finite, 0.0)
     return -(safe.exp() * safe * finite).sum(dim=-1)
@@ -88,7 +89,8 @@ def sample_without_replacement(log_a: Tensor, n: int, generator: torch.Generator
 @torch.no_grad()
 def sample_with_replacement(log_a: Tensor, n: int, generator: torch.Generator | None = None) -> Draw:
     """Draw n independent cells of each row of log_a [K] or [b, K]; duplicates are possible (count unique reads
-    when you time it)."""
+    when you time it).
+    """
     _cap(log_a, n)
     indices = torch.multinomial(log_a.exp(), n, replacement=True, generator=generator)
     return Draw(indices, log_a.new_full(log_a.shape[:-1], -math.inf))

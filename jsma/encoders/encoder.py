@@ -110,8 +110,10 @@ class Encoder(nn.Module):
             out = self.body((x - self.mean) / self.std)
         except AssertionError as error:  # timm's models of one input size say so this way
             got = " x ".join(map(str, patches.shape[1:3]))
-            raise EncoderError(f"{self.settings.name} does not take patches of {got} px ({error}); "
-                               "set patch_px to what it takes, often 224") from error  # fmt: skip
+            raise EncoderError(
+                f"{self.settings.name} does not take patches of {got} px ({error}); "
+                "set patch_px to what it takes, often 224"
+            ) from error
         if isinstance(out, (list, tuple)):
             out = out[-1].mean(dim=(2, 3))
         out = out.to(torch.promote_types(out.dtype, torch.float32))
@@ -119,7 +121,8 @@ class Encoder(nn.Module):
 
     def _filled(self, patches: Tensor) -> Tensor:
         """Features of one chunk. On a GPU the chunk is filled up to a power of two, and what was added is dropped: many
-        different numbers of patches were slow there (docs/gpu.md), presumably because each is planned anew."""
+        different numbers of patches were slow there (docs/gpu.md), presumably because each is planned anew.
+        """
         n = len(patches)
         size = min(self.chunk, 1 << (n - 1).bit_length()) if patches.device.type in FILLED else n
         return self._encode(_filled_up(patches, size))[:n]

@@ -24,7 +24,8 @@ SWIGLU = {"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU}
 class Foundation:
     """One model. hub: name on the hub; architecture, options: what timm builds; dim: of the feature; class_and_mean:
     the feature is the class token and the mean of the patch tokens, else the class token alone; mpps: um/px of its
-    training, for patches of input_px; licence: of the weights, as the model card had it."""
+    training, for patches of input_px; licence: of the weights, as the model card had it.
+    """
 
     hub: str
     architecture: str
@@ -58,8 +59,17 @@ class ClassAndMean(nn.Module):
 
 
 VIRCHOW = {"init_values": 1e-5, "mlp_ratio": 5.3375, **SWIGLU}
-UNI2 = {"patch_size": 14, "depth": 24, "num_heads": 24, "embed_dim": 1536, "mlp_ratio": 2.66667 * 2, "reg_tokens": 8,
-        "no_embed_class": True, "init_values": 1e-5, **SWIGLU}  # fmt: skip
+UNI2 = {
+    "patch_size": 14,
+    "depth": 24,
+    "num_heads": 24,
+    "embed_dim": 1536,
+    "mlp_ratio": 2.66667 * 2,
+    "reg_tokens": 8,
+    "no_embed_class": True,
+    "init_values": 1e-5,
+    **SWIGLU,
+}
 OPTIMUS: dict[str, Any] = {
     "architecture": "vit_giant_patch14_reg4_dinov2",
     "options": {"img_size": 224, "init_values": 1e-5},
@@ -76,14 +86,22 @@ FOUNDATIONS: dict[str, Foundation] = {
         "paige-ai/Virchow", "vit_huge_patch14_224", VIRCHOW, 2560, "Apache-2.0, with conditions", class_and_mean=True
     ),
     "virchow2": Foundation(
-        "paige-ai/Virchow2", "vit_huge_patch14_224", {**VIRCHOW, "reg_tokens": 4}, 2560, NON_COMMERCIAL,
-        (2.0, 1.0, 0.5, 0.25), class_and_mean=True,
+        "paige-ai/Virchow2",
+        "vit_huge_patch14_224",
+        {**VIRCHOW, "reg_tokens": 4},
+        2560,
+        NON_COMMERCIAL,
+        (2.0, 1.0, 0.5, 0.25),
+        class_and_mean=True,
     ),
     "h-optimus-0": Foundation("bioptimus/H-optimus-0", licence="Apache-2.0", **OPTIMUS),
     "h-optimus-1": Foundation("bioptimus/H-optimus-1", licence=NON_COMMERCIAL, **OPTIMUS),
     "prov-gigapath": Foundation(
-        "prov-gigapath/prov-gigapath", "vit_giant_patch14_dinov2", {"img_size": 224, "patch_size": 16}, 1536,
+        "prov-gigapath/prov-gigapath",
+        "vit_giant_patch14_dinov2",
+        {"img_size": 224, "patch_size": 16},
+        1536,
         "Apache-2.0, with conditions",
     ),
-}  # fmt: skip
+}
 """Short name -> model."""

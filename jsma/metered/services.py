@@ -21,7 +21,8 @@ _FLOPS: WeakKeyDictionary[Encoder, dict[tuple[int, int], int]] = WeakKeyDictiona
 class Desk:
     """Services of one pass. `store` is None where the encoder is trained or reads must be timed; it keeps raw
     features, which `scale` (None: as the encoder gives them) brings to one scale on the way out. last_looked: id of the
-    slide that was looked at last, which a failure that names no slide is probably about."""
+    slide that was looked at last, which a failure that names no slide is probably about.
+    """
 
     meter: Meter
     encoder: Encoder

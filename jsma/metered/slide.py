@@ -35,9 +35,13 @@ class MeteredSlide:
     """
 
     def __init__(
-        self, id: str, open_it: Callable[[], Slide], desk: Desk, known: SlideView | None = None,
+        self,
+        id: str,
+        open_it: Callable[[], Slide],
+        desk: Desk,
+        known: SlideView | None = None,
         evidence_of: EvidenceOf | None = None,
-    ):  # fmt: skip
+    ):
         self.id, self._open_it, self._desk, self._evidence_of = id, open_it, desk, evidence_of
         self._evidence: list[Tensor | None] = []  # what was found, once it was looked for
         self._slide: Slide | None = None
@@ -118,8 +122,9 @@ class MeteredSlide:
         """Count what was read, and `encoded` patches of the view."""
         side = self._desk.view.patch_px
         flops = encoded * self._desk.flops_per_patch(side, side) if encoded else 0
-        self._desk.meter.count(self.id, Counters(
-            0, 0, output_px, cost.tiles, cost.decoded_px, cost.compressed_bytes, cost.calls, flops))  # fmt: skip
+        self._desk.meter.count(
+            self.id, Counters(0, 0, output_px, cost.tiles, cost.decoded_px, cost.compressed_bytes, cost.calls, flops)
+        )
 
     def _encode(self, pixels: np.ndarray, recompute: bool = False, kept: bool = False) -> Tensor:
         """kept: for the store, so that the bits of a feature do not depend on what is encoded beside it."""

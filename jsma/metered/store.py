@@ -85,8 +85,9 @@ class FeatureStore:
                 self.full = True
                 _LOG.warning(
                     "the store of features is full (%.1f GB, half of this machine's memory); what does not fit is "
-                    "computed again whenever it is needed", self.max_bytes / 1e9,
-                )  # fmt: skip
+                    "computed again whenever it is needed",
+                    self.max_bytes / 1e9,
+                )
             return False
         self.held_bytes += more
         grown = np.zeros((size, self.dim), np.float32)

@@ -29,7 +29,8 @@ class FeatureScale(nn.Module):
     @torch.no_grad()
     def fit(self, features: Sequence[Tensor]) -> FeatureScale:
         """Take mean and standard deviation from features [n, dim] of each group; a group with fewer than 2 rows
-        takes those of all rows together."""
+        takes those of all rows together.
+        """
         everything = torch.cat(list(features))
         for group, rows in enumerate(features):
             rows = rows if len(rows) > 1 else everything

@@ -102,9 +102,15 @@ class ArraySlide(Slide):
         source = ArraySource(to_rgb8(array, "<array>"))
         level = source.levels[0]
         info = SlideInfo(
-            "<array>", "array", "given as an array", level.width_px, level.height_px, float(mpp), "explicit",
+            "<array>",
+            "array",
+            "given as an array",
+            level.width_px,
+            level.height_px,
+            float(mpp),
+            "explicit",
             source.levels,
-        )  # fmt: skip
+        )
         super().__init__(info, SourceSpec("<array>", "array", source.levels), _ArrayDecoder(source), None)
 
 
@@ -151,10 +157,19 @@ def open_slide(
             spec = replace(spec, reader=chosen)
     ran, why = settle_decoder(name, decoder, chosen, lambda which: _probe(replace(spec, decoder=which), decoding))
     info = SlideInfo(
-        name, chosen, reason, levels[0].width_px, levels[0].height_px, value, rule, levels, ran, why,
+        name,
+        chosen,
+        reason,
+        levels[0].width_px,
+        levels[0].height_px,
+        value,
+        rule,
+        levels,
+        ran,
+        why,
         facts.missing if facts is not None else (),
         *((value, rule) if mpp is None else stated_mpp(name, scales)),
-    )  # fmt: skip
+    )
     same = facts is not None and facts.tiled and facts.levels == levels and chosen != "array"
     return Slide(info, replace(spec, decoder=ran), decoding, facts.tile_bytes if facts is not None and same else None)
 

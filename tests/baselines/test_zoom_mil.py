@@ -33,9 +33,9 @@ def inside(slide, cell, m):
 def attend(strategy, m, tokens):
     """Gated attention (Ilse et al.) by hand: (pooled [d], attention) of a list of tokens."""
     pool, scale = strategy.pools[m], 5**0.5
-    scores = torch.stack([
-        pool.fc2(torch.tanh(pool.fc1(t * scale)) * torch.sigmoid(pool.fc_gated(t * scale)))[0] for t in tokens
-    ])  # fmt: skip
+    scores = torch.stack(
+        [pool.fc2(torch.tanh(pool.fc1(t * scale)) * torch.sigmoid(pool.fc_gated(t * scale)))[0] for t in tokens]
+    )
     a = scores.softmax(0)
     return sum(w * t * scale for w, t in zip(a, tokens, strict=True)), a
 
@@ -125,10 +125,12 @@ def test_features_pass_through_the_trained_layer_before_they_are_mixed():
     with torch.no_grad():  # the layer on every feature beforehand, then no layer: the same
         m = torch.from_numpy(slide.view.grid.decode(np.arange(len(slide.view.mask)))[0])
         layers = adapted.adapted.layers
-        through = torch.stack([
-            torch.relu(layers[g].weight @ (f * 5**0.5) + layers[g].bias) / 5**0.5
-            for g, f in zip(m.tolist(), slide.all, strict=True)
-        ])  # fmt: skip
+        through = torch.stack(
+            [
+                torch.relu(layers[g].weight @ (f * 5**0.5) + layers[g].bias) / 5**0.5
+                for g, f in zip(m.tolist(), slide.all, strict=True)
+            ]
+        )
         strategy.load_state_dict({k: v for k, v in adapted.state_dict().items() if not k.startswith("adapted")})
         (want,) = adapted([slide], torch.Generator().manual_seed(4))
         slide.all = through

@@ -33,8 +33,10 @@ def test_a_run_is_claimed_once_until_it_is_released(tmp_path):
 
 
 def test_of_many_processes_one_has_the_run(tmp_path):
-    code = ("import sys; from bench.claims import Claims; c = Claims(__import__('pathlib').Path(sys.argv[1]));"
-            "print(c.take('x') is None, flush=True); sys.stdin.read()")  # fmt: skip
+    code = (
+        "import sys; from bench.claims import Claims; c = Claims(__import__('pathlib').Path(sys.argv[1]));"
+        "print(c.take('x') is None, flush=True); sys.stdin.read()"
+    )
     running = [
         subprocess.Popen(
             [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -111,10 +113,15 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(folder, tmp_path
     done.wait()
     old = 1e9
     names = {
-        f"a.tif.{files.host()}-{done.pid}.tmp": False, f"b.tif.{done.pid}.tmp": True,  # the second: not our mark
-        f"c.tif.{files.host()}-{os.getpid()}.tmp": True, f"d.tif.{os.getpid()}.tmp": True,
-        f"e.tif.00000000-{done.pid}.tmp": False, "f.tif": True, "notes.tmp": True, "g.1x.tmp": True,
-    }  # fmt: skip
+        f"a.tif.{files.host()}-{done.pid}.tmp": False,
+        f"b.tif.{done.pid}.tmp": True,  # the second: not our mark
+        f"c.tif.{files.host()}-{os.getpid()}.tmp": True,
+        f"d.tif.{os.getpid()}.tmp": True,
+        f"e.tif.00000000-{done.pid}.tmp": False,
+        "f.tif": True,
+        "notes.tmp": True,
+        "g.1x.tmp": True,
+    }
     for name in names:
         path = tmp_path / name
         path.mkdir() if folder else path.touch()

@@ -168,9 +168,13 @@ def test_what_is_read_and_written_back_is_done_by_one_at_a_time(tmp_path):
 def test_a_file_of_another_machine_is_left_over_after_a_day(tmp_path):
     """Its process cannot be asked, and may write again after hours; one of this machine can be asked at once."""
     hour_s, now = 3600, time.time()
-    ages_s = {"a.csv.01234567-5.tmp": 23 * hour_s, "b.csv.01234567-5.tmp": 25 * hour_s,
-              f"c.csv.{files.host()}-999999999.tmp": 0, f"d.csv.{files.host()}-{os.getpid()}.tmp": 99 * hour_s,
-              "e.csv": 99 * hour_s}  # fmt: skip
+    ages_s = {
+        "a.csv.01234567-5.tmp": 23 * hour_s,
+        "b.csv.01234567-5.tmp": 25 * hour_s,
+        f"c.csv.{files.host()}-999999999.tmp": 0,
+        f"d.csv.{files.host()}-{os.getpid()}.tmp": 99 * hour_s,
+        "e.csv": 99 * hour_s,
+    }
     for name, age_s in ages_s.items():
         (tmp_path / name).write_text("x")
         os.utime(tmp_path / name, (now - age_s, now - age_s))

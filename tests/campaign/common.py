@@ -41,8 +41,16 @@ NEEDS_RUNS = ("sweep", "report", "compare")
 ALONE = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev/shm && exec "$0" "$@"')
 LEFT = re.compile(r"\.(tmp|claim|partial|checkpoint|damaged\d*)$|^\.(report|probe)|^jsma-|\.scratch|^\.half")
 TIMED = re.compile(r"(_s|seconds|joules|^turn|rss_bytes)$")
-NOT_COMPARED = (".claims.lock", ".contents.json", "prepared.jsonl", "sweep.jsonl", "status.json", "environment.json",
-                "weights.pt", "looks.npz")  # fmt: skip
+NOT_COMPARED = (
+    ".claims.lock",
+    ".contents.json",
+    "prepared.jsonl",
+    "sweep.jsonl",
+    "status.json",
+    "environment.json",
+    "weights.pt",
+    "looks.npz",
+)
 """Files that hold times or the machine, or whose container is not the same bytes twice."""
 
 
@@ -68,9 +76,13 @@ class Scene:
         self.originals = self.checksums()
         begin = [*(ALONE if alone else ()), sys.executable, str(Path(__file__).with_name("begin.py"))]
         self._begun = subprocess.Popen(
-            begin, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+            begin,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        )
 
     def close(self) -> None:
         """No more commands."""
@@ -87,8 +99,15 @@ class Scene:
     def begin(self, name: str, place: Path, kill_at: int = 0) -> int:
         """Begin a command in the folder `place`: its process id."""
         environment = {"TMPDIR": str(self.temporary), "TOKEN": self.token}
-        return self._ask({"argv": COMMANDS[name], "cwd": str(place), "error": str(self.folder / "errors.txt"),
-                          "env": environment, "kill_at": kill_at})  # fmt: skip
+        return self._ask(
+            {
+                "argv": COMMANDS[name],
+                "cwd": str(place),
+                "error": str(self.folder / "errors.txt"),
+                "env": environment,
+                "kill_at": kill_at,
+            }
+        )
 
     def wait(self, pid: int, seconds: float = 300) -> int | None:
         """Its exit code, negative for a signal; None where it runs on after so long."""
@@ -215,7 +234,8 @@ def _picture(path: Path, generator: np.random.Generator, kind: int) -> None:
     pixels[64:448, 64:576] = (170, 90 + 40 * kind, 150)
     pixels[64:448, 64:576] += generator.integers(0, 40, (384, 512, 3)).astype(np.uint8)
     if path.suffix == ".tif":
-        tifffile.imwrite(path, pixels, photometric="rgb", tile=(256, 256), resolution=(2e4, 2e4),
-                         resolutionunit="CENTIMETER")  # fmt: skip
+        tifffile.imwrite(
+            path, pixels, photometric="rgb", tile=(256, 256), resolution=(2e4, 2e4), resolutionunit="CENTIMETER"
+        )
     else:
         Image.fromarray(pixels).save(path)

@@ -19,8 +19,14 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.campaign.common import Scene, Undisturbed, difference, made, scene, undisturbed  # noqa: E402
 
 POINTS = {"run": 5, "demo": 3, "prepare": 4, "report": 3, "compare": 2, "sweep": 3}  # of 20
-FOLDERS = {"run": "runs", "demo": "data", "prepare": "prepared", "report": "report", "compare": "saved",
-           "sweep": "saved"}  # fmt: skip
+FOLDERS = {
+    "run": "runs",
+    "demo": "data",
+    "prepare": "prepared",
+    "report": "report",
+    "compare": "saved",
+    "sweep": "saved",
+}
 
 
 def mounted(folder: Path, size_kib: int, more: bool = False) -> None:

@@ -93,6 +93,8 @@ if __name__ == "__main__":
         told = campaign(asked.times, asked.seed, here)
     for what, count in sorted(told.kills.items()):
         print(f"{count:4d} {what}")
-    print(f"{sum(told.kills.values())} kills, commands ended and compared: {dict(told.completed)}, faults: "
-          f"{len(told.faults)}, {time.monotonic() - began:.0f} s")  # fmt: skip
+    print(
+        f"{sum(told.kills.values())} kills, commands ended and compared: {dict(told.completed)}, faults: "
+        f"{len(told.faults)}, {time.monotonic() - began:.0f} s"
+    )
     raise SystemExit(bool(told.faults))

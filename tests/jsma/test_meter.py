@@ -147,8 +147,14 @@ def test_a_trained_encoder_holds_pixels_of_a_large_bag_and_not_its_activations(s
 
 def test_no_tissue_is_said(tmp_path, encoder):
     path = tmp_path / "glass.tif"
-    tifffile.imwrite(path, np.full((128, 128, 3), 245, np.uint8), photometric="rgb", tile=(64, 64),
-                     resolution=(1e4, 1e4), resolutionunit="CENTIMETER")  # fmt: skip
+    tifffile.imwrite(
+        path,
+        np.full((128, 128, 3), 245, np.uint8),
+        photometric="rgb",
+        tile=(64, 64),
+        resolution=(1e4, 1e4),
+        resolutionunit="CENTIMETER",
+    )
     with pytest.raises(SlideError, match="no tissue found on the overview .* leave the slide out") as caught:
         _ = look(path, encoder, None)[0].view
     assert "min_tissue" not in str(caught.value), "which helps nothing where there is none"

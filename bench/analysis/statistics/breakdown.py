@@ -47,7 +47,8 @@ class Slope:
 
 def area_slope(area: np.ndarray, cost: np.ndarray) -> Slope | None:
     """The fit over slides with area [n] and cost [n], both above 0; None where fewer than 3 sizes, or where the largest
-    is less than twice the smallest."""
+    is less than twice the smallest.
+    """
     use = (np.asarray(area) > 0) & (np.asarray(cost) > 0)
     x, y = np.asarray(area, float)[use], np.asarray(cost, float)[use]
     sizes = len(np.unique(x))
@@ -78,8 +79,10 @@ def mean_curve(curves: Sequence[pd.DataFrame], points: int = 60) -> pd.DataFrame
     start, end = max(float(c["seconds"].min()) for c in known), max(float(c["seconds"].max()) for c in known)
     seconds = np.geomspace(start, max(end, start), points)
     seconds[0], seconds[-1] = start, max(end, start)  # exact: rounding would miss the epoch that ends there
-    held = np.stack([
-        c["val_accuracy"].to_numpy(float)[np.searchsorted(c["seconds"].to_numpy(float), seconds, side="right") - 1]
-        for c in known
-    ])  # fmt: skip
+    held = np.stack(
+        [
+            c["val_accuracy"].to_numpy(float)[np.searchsorted(c["seconds"].to_numpy(float), seconds, side="right") - 1]
+            for c in known
+        ]
+    )
     return pd.DataFrame({"seconds": seconds, "mean": held.mean(0), "low": held.min(0), "high": held.max(0)})

@@ -87,8 +87,9 @@ class Scene:
     scale: FeatureScale
     store: FeatureStore
 
-    def slides(self, part: tuple[SlideRecord, ...], strategy: type[Strategy], meter: Meter,
-               store: bool = True) -> list[Watched]:  # fmt: skip
+    def slides(
+        self, part: tuple[SlideRecord, ...], strategy: type[Strategy], meter: Meter, store: bool = True
+    ) -> list[Watched]:
         """Slides that nobody has looked at yet, metered by `meter`; `store`: features once computed are kept."""
         desk = Desk(meter, self.encoder, VIEW, self.store if store else None, self.scale)
         return [Watched(record, self.pixels[record.id], desk, strategy) for record in part]
@@ -116,5 +117,3 @@ def scene() -> Scene:
 def settings_with(n_patches: int) -> StrategySettings:
     """The settings of the checks with another number of patches."""
     return replace(SETTINGS, method=replace(SETTINGS.method, n_patches=n_patches))
-
-

@@ -40,11 +40,19 @@ def _baseline(how: Conditions, counted: Counted, samples: Samples, noise: list[d
         for clock, by_operation in samples.seconds.items()
     }
     return Baseline(
-        machine=fingerprint(how.rig.slides), software=software(), commit=described(),
-        made=datetime.now(UTC).isoformat(timespec="seconds"), device=how.rig.device, threads=how.rig.threads,
-        workers=how.rig.workers, slides=digest(how.rig.slides), counters=counted.counters, seconds=seconds,
-        ratios={clock: _ratios(by_operation) for clock, by_operation in seconds.items()}, noise=noise,
-    )  # fmt: skip
+        machine=fingerprint(how.rig.slides),
+        software=software(),
+        commit=described(),
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        device=how.rig.device,
+        threads=how.rig.threads,
+        workers=how.rig.workers,
+        slides=digest(how.rig.slides),
+        counters=counted.counters,
+        seconds=seconds,
+        ratios={clock: _ratios(by_operation) for clock, by_operation in seconds.items()},
+        noise=noise,
+    )
 
 
 def _ratios(seconds: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -58,7 +66,8 @@ def _ratios(seconds: dict[str, list[float]]) -> dict[str, list[float]]:
 
 def check_stored(stored: Baseline, tiers: Sequence[str] | None, how: Conditions) -> Checked:
     """This working tree against `stored`. tiers None: all that can be compared here; a tier that is asked for by name
-    and cannot be compared raises NotComparableError."""
+    and cannot be compared raises NotComparableError.
+    """
     wanted = tuple(tiers) if tiers is not None else ("counters", "ratios", "absolute")
     _same_work(stored, how.rig)
     same_machine = fingerprint(how.rig.slides) == stored.machine

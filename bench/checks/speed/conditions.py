@@ -21,7 +21,8 @@ SOLO = tuple(name for name in OPERATIONS if not name.endswith("_exhaustive"))
 class Limits:
     """By how much a bound must be slower to fail (0.05 = 5 %): `against` another revision in the same job; a same-run
     ratio here and on a machine other than the baseline's (there, the balance of decoding and encoding differs);
-    absolute times against stored ones."""
+    absolute times against stored ones.
+    """
 
     against: float = 0.05
     ratio: float = 0.10

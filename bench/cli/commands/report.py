@@ -27,6 +27,7 @@ def report(
     """A page, tables and figures over finished runs, in one folder."""
     from bench.cli.commands.compare import told
     from bench.runs.kept.choice import Choice
+
     in_range("--margin", margin, 0, 1, "a difference in accuracy")
     from bench.report.page.build import build
     from bench.report.page.material import gather

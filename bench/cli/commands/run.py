@@ -50,8 +50,22 @@ def run(
     bars.starting()
     from bench.runs.plan import Request, execute
 
-    request = Request(name, slides, asked, preset, seeds, folds, device, out, data, limit, assignments, regime,
-                      accept_findings, None if wait is None else 60 * wait)  # fmt: skip
+    request = Request(
+        name,
+        slides,
+        asked,
+        preset,
+        seeds,
+        folds,
+        device,
+        out,
+        data,
+        limit,
+        assignments,
+        regime,
+        accept_findings,
+        None if wait is None else 60 * wait,
+    )
     with bars.progress, writing({"--out": out, "--data": data}):
         session = execute(request, bars)
     from bench.analysis.rows import compare as rows_of

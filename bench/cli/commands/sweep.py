@@ -58,8 +58,20 @@ def sweep(
 
     settings = SweepSettings(numbers, draws, tops, thresholds)
     with bars.progress, writing({"--out": out, "--data": data}):
-        request = Request(name, slides, asked, preset, seeds, folds, device, out, data, limit, tuple(config or ()),
-                          accept_findings=accept_findings)  # fmt: skip
+        request = Request(
+            name,
+            slides,
+            asked,
+            preset,
+            seeds,
+            folds,
+            device,
+            out,
+            data,
+            limit,
+            tuple(config or ()),
+            accept_findings=accept_findings,
+        )
         runner, plan = planned(request, bars)
         job = Sweep(runner, plan, settings, bars)
         table = sweep_table(job.rows())
@@ -68,9 +80,11 @@ def sweep(
         print(f"\n{EQUAL}\n\n{equal}")
     if save is not None:
         record = {
-            "command": shlex.join(["jsma-bench", *sys.argv[1:]]), "sweep": asdict(settings),
-            "settings": asdict(runner.settings), "data_hash": runner.dataset.fingerprint,
-        }  # fmt: skip
+            "command": shlex.join(["jsma-bench", *sys.argv[1:]]),
+            "sweep": asdict(settings),
+            "settings": asdict(runner.settings),
+            "data_hash": runner.dataset.fingerprint,
+        }
         with writing({"--save": save}):
             files = publish(table, record, save)
         for path in files:

@@ -71,7 +71,14 @@ def annotation_bytes(path: str, most: int | None = None) -> bytes:
 
 
 def kind_of_file(path: str) -> str:
-    """ "png", "tiff", "xml" or "json" by the first bytes of the file, whatever its name; SlideError for all else."""
+    """Tell what a file is by its first bytes, whatever its name.
+
+    Returns:
+        "png", "tiff", "xml" or "json".
+
+    Raises:
+        SlideError: it is something else.
+    """
     head = annotation_bytes(path, 64)
     for magic, kind in _MAGIC:
         if head.startswith(magic):

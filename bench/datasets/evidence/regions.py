@@ -98,5 +98,3 @@ class Evidence:
         area = self.union if kind is None else self.areas.get(kind, MultiPolygon())
         points = np.asarray(points0, dtype=np.float64).reshape(-1, 2)
         return np.asarray(shapely.contains_xy(area, points[:, 0], points[:, 1]), dtype=bool)
-
-

@@ -181,8 +181,9 @@ def _start(file: RemoteFile, answer: requests.Response, have: int, part: Path) -
     return start
 
 
-def _receive(file: RemoteFile, answer: requests.Response, part: Path, start: int, done: Download,
-             report: Report | None) -> None:  # fmt: skip
+def _receive(
+    file: RemoteFile, answer: requests.Response, part: Path, start: int, done: Download, report: Report | None
+) -> None:
     have = start
     with part.open("r+b" if start else "wb") as handle:
         handle.seek(start)

@@ -53,8 +53,13 @@ def accept_licence(card: Card, folder: Path, accept: Callable[[str], bool]) -> N
     write_text(stamp, json.dumps({"dataset": card.name, "licence": card.licence, "accepted": str(date.today())}))
 
 
-def fetch(source: DatasetSource, data: Path, settings: FetchSettings, accept: Callable[[str], bool],
-          report: Callable[[str, int, int], None]) -> Fetched:  # fmt: skip
+def fetch(
+    source: DatasetSource,
+    data: Path,
+    settings: FetchSettings,
+    accept: Callable[[str], bool],
+    report: Callable[[str, int, int], None],
+) -> Fetched:
     """Bring the dataset to `<data>/<name>`. What is there is kept, a broken download is gone on with.
 
     A file belongs to one process at a time: one that another process is fetching is left to it, and listed.

@@ -31,7 +31,8 @@ TURNS = ("train", "val", "test", "train", "train", "test", "train", "val", "trai
 @dataclass(frozen=True)
 class MegapixelSettings:
     """images: how many; side0_px: 1000 or more; strokes: pieces of noise; equal, others: digits of the class, and
-    not of it. As published but for the number of images (5000 to train, 1000 to test)."""
+    not of it. As published but for the number of images (5000 to train, 1000 to test).
+    """
 
     images: int = 200
     side0_px: int = 1500
@@ -98,8 +99,10 @@ def draw(settings: MegapixelSettings, index: int, digits: Digits) -> tuple[np.nd
     rng = np.random.default_rng([settings.seed, index])
     images, labels = digits
     label = index % 10
-    chosen = [*rng.choice(np.flatnonzero(labels == label), settings.equal),
-              *rng.choice(np.flatnonzero(labels != label), settings.others)]  # fmt: skip
+    chosen = [
+        *rng.choice(np.flatnonzero(labels == label), settings.equal),
+        *rng.choice(np.flatnonzero(labels != label), settings.others),
+    ]
     canvas = np.zeros((settings.side0_px, settings.side0_px), np.uint8)
     corners: list[tuple[int, int]] = []
     while len(corners) < len(chosen):  # digits do not overlap; strokes may lie anywhere, as published

@@ -95,5 +95,3 @@ def provenance_of(path: str) -> dict[str, Any] | None:
             return {**made, "whole": small and max(ends) <= os.path.getsize(path)}
     except Exception:  # tifffile raises many kinds on what is not its own
         return None
-
-

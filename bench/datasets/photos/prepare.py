@@ -27,7 +27,8 @@ Report = Callable[[int, int], None]
 @dataclass
 class Prepared:
     """What a `prepare` did. pixels: of the photos converted now; left: slides that need nothing and stay where they
-    are; failed: slide -> reason; notes: lines for the user; rows: the list of what is to be read."""
+    are; failed: slide -> reason; notes: lines for the user; rows: the list of what is to be read.
+    """
 
     folder: Path
     converted: int = 0
@@ -158,9 +159,7 @@ def _check_scales(plans: list[Plan], settings: PrepareSettings) -> None:
 def _against(plans: list[Plan], settings: PrepareSettings) -> list[Plan]:
     """Slides that state another scale than --mpp, and of which the dataset says nothing."""
     asked = settings.mpp
-    return [
-        p for p in plans if asked and p.record.mpp is None and p.stated and abs(p.stated - asked) > 0.01 * asked
-    ]  # fmt: skip
+    return [p for p in plans if asked and p.record.mpp is None and p.stated and abs(p.stated - asked) > 0.01 * asked]
 
 
 def _scale_notes(plans: list[Plan], settings: PrepareSettings) -> list[str]:
@@ -197,8 +196,7 @@ def _check_targets(plans: list[Plan], sources: list[str], way_out: str) -> None:
         source = files.get((status.st_dev, status.st_ino)) if status else None
         if source is not None:
             raise UsageError(
-                f"{plan.target}: the pyramid of {plan.record.id} would overwrite the slide {source}; "
-                f"{way_out}"
+                f"{plan.target}: the pyramid of {plan.record.id} would overwrite the slide {source}; {way_out}"
             )
         if made is None:
             foreign.append(f"{plan.target} was not made by `data prepare`")

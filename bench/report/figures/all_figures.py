@@ -91,13 +91,14 @@ def _speedups(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
         )
         table = frames.speedups(part, key)
         yield Sketch(
-            section, f"speedup-{what}-{opponent}",
+            section,
+            f"speedup-{what}-{opponent}",
             f"{what.capitalize()}: seconds of {named} divided by the strategy's, geometric mean of paired ratios "
             f"with 95 % interval ({note}). Right of 1 is faster; no interval where there is a single pair.",
             lambda table=table, what=what, named=named: draw_speedups(
                 table, f"{what} speed-up, times as fast as {named}", note
             ),
-        )  # fmt: skip
+        )
 
 
 def _fronts(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
@@ -112,11 +113,12 @@ def _fronts(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
             state = f"; {pool}" if len(found) > 1 else ""
             on_front = ", ".join(table.loc[table["on_front"], "label"].tolist())
             yield Sketch(
-                section, f"front-{name}" + (f"-{plain(pool)}" if state else ""),
+                section,
+                f"front-{name}" + (f"-{plain(pool)}" if state else ""),
                 f"Accuracy with its 95 % interval against {axis_label} ({note}{state}). No other is more accurate at "
                 f"the same cost or less: {on_front}.",
                 lambda table=table, axis_label=axis_label, state=state: draw_front(table, axis_label, note + state),
-            )  # fmt: skip
+            )
 
 
 def _anytime(material: Material, dataset: str) -> Sketch:
@@ -146,9 +148,11 @@ def _stages(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
         ("share", "share of inference seconds", "The same as shares"),
     ):
         yield Sketch(
-            section, f"stages-{column}", f"{said} ({note}). The stages are exclusive and sum to the wall clock.",
+            section,
+            f"stages-{column}",
+            f"{said} ({note}). The stages are exclusive and sum to the wall clock.",
             lambda column=column, axis_label=axis_label: draw_stages(table, column, axis_label, note),
-        )  # fmt: skip
+        )
 
 
 def _areas(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
@@ -167,11 +171,12 @@ def _areas(part: Part, note: str, no_seconds: bool) -> Iterator[Sketch]:
             yield Sketch(section, name, f"{axis_label} against area", reason=reason)
             continue
         yield Sketch(
-            section, name,
+            section,
+            name,
             f"One dot a slide ({note}, {sizes} sizes), lines fitted on logarithms, slope with 95 % interval: 1 grows "
             "as the slide does, 0 not at all.",
             lambda found=found, axis_label=axis_label: draw_area(found, axis_label, note),
-        )  # fmt: skip
+        )
 
 
 def _curves(part: Part, no_seconds: bool) -> Sketch:
@@ -198,10 +203,11 @@ def _magnifications(part: Part) -> Iterator[Sketch]:
         any_drawn = True
         note = f"{arm.name}: n = {len(arm.rows):,} predictions"
         yield Sketch(
-            section, f"magnification-{plain(arm.name)}",
+            section,
+            f"magnification-{plain(arm.name)}",
             f"Mean probability of each magnification by true class, {arm.name} (n = {len(arm.rows):,} predictions of "
             f"{part.dataset}).",
             lambda table=table, note=note: draw_magnifications(table, note),
-        )  # fmt: skip
+        )
     if not any_drawn:
         yield Sketch(section, "magnification", section, reason="no strategy here draws from several magnifications")

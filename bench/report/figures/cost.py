@@ -52,9 +52,17 @@ def draw_front(table: pd.DataFrame, axis_label: str, note: str) -> Figure:
     for row in table.to_dict("records"):
         error = [[row["accuracy"] - row["low"]], [row["high"] - row["accuracy"]]]
         axis.errorbar(
-            row["cost"], row["accuracy"], yerr=error, fmt=marker(row["strategy"]), ms=8, capsize=3,
-            color=colours[row["strategy"]], mec=PAPER, mew=0.6, label=row["label"],
-        )  # fmt: skip
+            row["cost"],
+            row["accuracy"],
+            yerr=error,
+            fmt=marker(row["strategy"]),
+            ms=8,
+            capsize=3,
+            color=colours[row["strategy"]],
+            mec=PAPER,
+            mew=0.6,
+            label=row["label"],
+        )
     plain_ticks(axis, "x")
     axis.margins(x=0.08)
     axis.set_xlabel(axis_label)

@@ -37,11 +37,19 @@ def speedup_keys(part: Part) -> list[str]:
 
 def speedups(part: Part, key: str) -> pd.DataFrame:
     """label, strategy, value, low, high (NaN without an interval) of the rows that have the speed-up `key`."""
-    return pd.DataFrame([
-        {"label": arm.shown, "strategy": arm.strategy, "value": row[key],
-         "low": row.get(f"{key}_low"), "high": row.get(f"{key}_high")}
-        for arm, row in part.pairs if row[key] is not None
-    ]).astype({"low": float, "high": float})  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "label": arm.shown,
+                "strategy": arm.strategy,
+                "value": row[key],
+                "low": row.get(f"{key}_low"),
+                "high": row.get(f"{key}_high"),
+            }
+            for arm, row in part.pairs
+            if row[key] is not None
+        ]
+    ).astype({"low": float, "high": float})
 
 
 def fronts(part: Part, cost: str) -> dict[str, pd.DataFrame]:
@@ -52,14 +60,23 @@ def fronts(part: Part, cost: str) -> dict[str, pd.DataFrame]:
 
 def front(part: Part, cost: str, among: Sequence[dict[str, Any]] | None = None) -> pd.DataFrame:
     """label, strategy, cost, accuracy, low, high, on_front of the rows that have the `cost`, cheapest first; among: of
-    these rows only."""
+    these rows only.
+    """
     among = part.rows if among is None else among
     best = set(pareto(list(among), cost))
     found = [
-        {"label": arm.shown, "strategy": arm.strategy, "cost": row[cost], "accuracy": row["accuracy"],
-         "low": row["accuracy_low"], "high": row["accuracy_high"], "on_front": arm.name in best}
-        for arm, row in part.pairs if row.get(cost) is not None and any(row is one for one in among)
-    ]  # fmt: skip
+        {
+            "label": arm.shown,
+            "strategy": arm.strategy,
+            "cost": row[cost],
+            "accuracy": row["accuracy"],
+            "low": row["accuracy_low"],
+            "high": row["accuracy_high"],
+            "on_front": arm.name in best,
+        }
+        for arm, row in part.pairs
+        if row.get(cost) is not None and any(row is one for one in among)
+    ]
     columns = ["label", "strategy", "cost", "accuracy", "low", "high", "on_front"]
     table = pd.DataFrame(found, columns=columns).astype({"low": float, "high": float})  # NaN: no interval
     return table.sort_values("cost", kind="stable", ignore_index=True)
@@ -80,16 +97,19 @@ def stages(part: Part) -> pd.DataFrame:
 
 def area(part: Part, cost: str) -> list[tuple[str, str, pd.DataFrame, Slope | None]]:
     """(label, strategy, one row a slide with area_mpx and cost, fitted slope) of each strategy; area in level-0
-    megapixels. cost: seconds or decoded_px."""
+    megapixels. cost: seconds or decoded_px.
+    """
     found = []
     for arm in part.arms:
         slides = by_slide(arm.rows)
         if not {"area0_px", cost} <= set(slides.columns):
             continue
-        table = pd.DataFrame({
-            "area_mpx": slides["area0_px"].to_numpy(float) / 1e6,
-            "cost": slides[cost].to_numpy(float) / (1e6 if cost.endswith("_px") else 1.0),
-        })  # fmt: skip
+        table = pd.DataFrame(
+            {
+                "area_mpx": slides["area0_px"].to_numpy(float) / 1e6,
+                "cost": slides[cost].to_numpy(float) / (1e6 if cost.endswith("_px") else 1.0),
+            }
+        )
         slope = area_slope(table["area_mpx"].to_numpy(float), table["cost"].to_numpy(float))
         found.append((arm.shown, arm.strategy, table, slope))
     return found
@@ -123,18 +143,31 @@ def magnifications(arm: Arm) -> pd.DataFrame | None:
     table = magnification_by_class(list(arm.runs), arm.strategy)
     if len(drawn) < 2 or table.isna().to_numpy().any() or float(table.max().max()) > 0.999:
         return None
-    return pd.DataFrame([
-        {"class": str(label), "mpp": float(mpps[int(str(column)[3:])]), "p": float(value)}
-        for label, values in table.to_dict("index").items() for column, value in values.items()
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {"class": str(label), "mpp": float(mpps[int(str(column)[3:])]), "p": float(value)}
+            for label, values in table.to_dict("index").items()
+            for column, value in values.items()
+        ]
+    )
 
 
 def anytime(sweep: pd.DataFrame) -> pd.DataFrame:
     """label, strategy, patches, accuracy, sd (over sampling seeds, NaN for one), budgeted, n (slides), from a sweep."""
     rows = [{str(k): v for k, v in row.items()} for row in sweep.to_dict("records")]
-    return pd.DataFrame([
-        {"label": name_of(row), "strategy": row["strategy"], "patches": row["patches_per_slide"],
-         "accuracy": row["accuracy"], "sd": row["sd_sampling"], "budgeted": not pd.isna(row["budget"]),
-         "slides": row["slides"], "draws": row["draws"], "trainings": row["trainings"]}
-        for row in rows
-    ]).sort_values(["label", "patches"], kind="stable", ignore_index=True)  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                "label": name_of(row),
+                "strategy": row["strategy"],
+                "patches": row["patches_per_slide"],
+                "accuracy": row["accuracy"],
+                "sd": row["sd_sampling"],
+                "budgeted": not pd.isna(row["budget"]),
+                "slides": row["slides"],
+                "draws": row["draws"],
+                "trainings": row["trainings"],
+            }
+            for row in rows
+        ]
+    ).sort_values(["label", "patches"], kind="stable", ignore_index=True)

@@ -49,9 +49,18 @@ def draw_curves(found: list[tuple[str, str, pd.DataFrame, int, int]], note: str)
         x: Any = table["seconds"]
         said = f"{label} (n = {used})"
         axis.plot(
-            x, table["mean"], color=colours[name], drawstyle="steps-post", lw=1.6, label=said,
-            marker=marker(name), markevery=[len(table) - 1], ms=7, mec=PAPER, mew=0.6,
-        )  # fmt: skip
+            x,
+            table["mean"],
+            color=colours[name],
+            drawstyle="steps-post",
+            lw=1.6,
+            label=said,
+            marker=marker(name),
+            markevery=[len(table) - 1],
+            ms=7,
+            mec=PAPER,
+            mew=0.6,
+        )
         if used > 1:
             axis.fill_between(x, table["low"], table["high"], color=colours[name], alpha=0.12, lw=0, step="post")
     axis.set_xscale("log")

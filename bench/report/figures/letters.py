@@ -11,9 +11,18 @@ from matplotlib.text import Text
 
 BASE = "DejaVu Sans"  # comes with matplotlib
 WIDE = (
-    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
-    "Microsoft YaHei", "PingFang SC", "Hiragino Sans", "SimHei", "Arial Unicode MS", "Droid Sans Fallback",
-)  # fmt: skip
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "SimHei",
+    "Arial Unicode MS",
+    "Droid Sans Fallback",
+)
 """Fonts with Chinese, Japanese and Korean letters, of which the first that is installed is used."""
 
 

@@ -62,12 +62,28 @@ def _place(strategy: str, first: int, n: int) -> int:
 def theme(name: str) -> Iterator[None]:
     """Settings of one figure; name: salts the identifiers in its SVG, which is the same each time."""
     rc = {
-        "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
-        "figure.facecolor": PAPER, "axes.facecolor": PAPER, "savefig.facecolor": PAPER, "grid.color": RULE,
-        "legend.facecolor": PAPER, "legend.frameon": False, "font.size": 10, "axes.titlesize": 9, "axes.labelsize": 10,
-        "legend.fontsize": 9, "xtick.labelsize": 9, "ytick.labelsize": 9, "svg.fonttype": "none", "svg.hashsalt": name,
-        "text.parse_math": False, "font.family": families(),
-    }  # fmt: skip
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "figure.facecolor": PAPER,
+        "axes.facecolor": PAPER,
+        "savefig.facecolor": PAPER,
+        "grid.color": RULE,
+        "legend.facecolor": PAPER,
+        "legend.frameon": False,
+        "font.size": 10,
+        "axes.titlesize": 9,
+        "axes.labelsize": 10,
+        "legend.fontsize": 9,
+        "xtick.labelsize": 9,
+        "ytick.labelsize": 9,
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
+        "text.parse_math": False,
+        "font.family": families(),
+    }
     settings: Any = {**sns.axes_style("whitegrid"), **rc}
     with matplotlib.rc_context(settings):
         yield

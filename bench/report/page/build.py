@@ -49,9 +49,14 @@ def _write(material: Material, folder: Path, commands: Commands) -> None:
     (folder / PAGE).write_text(html(material, figures, commands))
     names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
     about: dict[str, Any] = {
-        **provenance(material.runs, commands.runs), "page": commands.page, "reference": material.reference,
-        "notes": material.notes, "failed": material.failed, "left_out": material.left_out, "files": names,
-    }  # fmt: skip
+        **provenance(material.runs, commands.runs),
+        "page": commands.page,
+        "reference": material.reference,
+        "notes": material.notes,
+        "failed": material.failed,
+        "left_out": material.left_out,
+        "files": names,
+    }
     (folder / INDEX).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
 
 

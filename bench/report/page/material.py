@@ -24,7 +24,8 @@ class Part:
     """Runs of one dataset. arms: runs of one strategy and settings each; rows: theirs of `bench.analysis.rows`, in
     the same
     order; against: rows beside the reference, empty without one; leader: who is most accurate, None for a single
-    row."""
+    row.
+    """
 
     dataset: str
     arms: list[Arm]
@@ -59,7 +60,8 @@ class Material:
     """All that goes into a report. notes: what was not compared and why; no_seconds: whether the runs are of several
     machines; sweeps: dataset -> rows of a sweep's table; failed: slide -> reason; unfinished: folders of runs that are
     not complete; left_out: what was found and not used, with the reason; damaged: one line a
-    damaged run."""
+    damaged run.
+    """
 
     parts: list[Part]
     reference: str | None
@@ -89,17 +91,31 @@ def gather(folders: Sequence[Path], reference: str | None, margin: float, choice
     for arm, row in zip(found.arms, found.rows, strict=True):
         by_dataset.setdefault(arm.dataset, []).append((arm, row))
     parts = [
-        Part(name, [a for a, _ in pairs], [r for _, r in pairs], [r for r in found.against if r["dataset"] == name],
-             next((leader for leader in found.leaders if leader.dataset == name), None))
+        Part(
+            name,
+            [a for a, _ in pairs],
+            [r for _, r in pairs],
+            [r for r in found.against if r["dataset"] == name],
+            next((leader for leader in found.leaders if leader.dataset == name), None),
+        )
         for name, pairs in by_dataset.items()
-    ]  # fmt: skip
+    ]
     sweeps, left_out = _sweeps(folders, found.runs)
     unfinished = [p.name for folder in folders for p in sorted(folder.glob("*.partial")) if p.is_dir()]
     failed = {slide: reason for run in found.runs for slide, reason in run.failed.items()}
     asked = ", ".join(dict.fromkeys(found.reference.values())) or None
     no_seconds = all(row["inference_s_per_slide"] is None for row in found.rows)
-    return Material(parts, asked, [*everything_lines(found.arms), *found.notes], no_seconds, sweeps, failed, unfinished,
-                    left_out + found.damaged, found.damaged)  # fmt: skip
+    return Material(
+        parts,
+        asked,
+        [*everything_lines(found.arms), *found.notes],
+        no_seconds,
+        sweeps,
+        failed,
+        unfinished,
+        left_out + found.damaged,
+        found.damaged,
+    )
 
 
 SWEEP_COLUMNS = {"dataset", "strategy", "mode", "budget", "accuracy", "sd_sampling", "patches_per_slide"}

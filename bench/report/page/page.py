@@ -53,14 +53,22 @@ def html(material: Material, figures: dict[str, list[Shown]], commands: Commands
         loader=PackageLoader("bench.report.page", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     ).get_template("template.html.j2")
     return template.render(
-        title=f"Strategies on {', '.join(part.dataset for part in material.parts)}", compared=_compared(material),
-        notes=[*material.notes, *(f"Left out: {line}" for line in material.left_out)], verdicts=verdicts(material),
+        title=f"Strategies on {', '.join(part.dataset for part in material.parts)}",
+        compared=_compared(material),
+        notes=[*material.notes, *(f"Left out: {line}" for line in material.left_out)],
+        verdicts=verdicts(material),
         datasets=[_dataset(part, figures[part.dataset]) for part in material.parts],
-        looks=looks, looks_note=looks_note, legend=legend_of(looks), numbered=NUMBERED,
-        failed=failed[:MOST_FAILED], failed_more=max(0, len(failed) - MOST_FAILED),
-        unfinished=", ".join(material.unfinished), command=commands.page, produced_by=commands.runs,
+        looks=looks,
+        looks_note=looks_note,
+        legend=legend_of(looks),
+        numbered=NUMBERED,
+        failed=failed[:MOST_FAILED],
+        failed_more=max(0, len(failed) - MOST_FAILED),
+        unfinished=", ".join(material.unfinished),
+        command=commands.page,
+        produced_by=commands.runs,
         **_origin(material),
-    )  # fmt: skip
+    )
 
 
 def _compared(material: Material) -> str:
@@ -78,19 +86,23 @@ def _dataset(part: Part, figures: list[Shown]) -> dict[str, Any]:
     beside = {key: value for key, value in tables.AGAINST.items() if key != "dataset"}
     lines = [Line(_named(tables.cells(row, shown), arm), colour(arm.strategy)) for arm, row in part.pairs]
     against = [
-        Line([cell for key, cell in zip(tables.AGAINST, tables.cells_against(row), strict=True) if key in beside],
-             colour(row["strategy"]))
+        Line(
+            [cell for key, cell in zip(tables.AGAINST, tables.cells_against(row), strict=True) if key in beside],
+            colour(row["strategy"]),
+        )
         for row in part.against
-    ]  # fmt: skip
+    ]
     return {
         "name": part.dataset,
         "several_settings": len(part.settings),
         "table": PageTable("All strategies", [heading for heading, _ in shown.values()], lines),
         "against": PageTable(
             "Accuracy minus that of the reference, same slides", [heading for heading, _ in beside.values()], against
-        ) if against else None,
+        )
+        if against
+        else None,
         "sections": list(sections.items()),
-    }  # fmt: skip
+    }
 
 
 def _named(cells: list[str], arm: Arm) -> list[str]:
@@ -116,7 +128,8 @@ def _origin(material: Material) -> dict[str, Any]:
             {"name": name, "text": json.dumps(settings, indent=1, sort_keys=True)}
             for name, settings in {
                 f" of {arm.dataset}" + ("" if arm.differing is None else f" [{arm.differing}]"): arm.runs[0].settings
-                for part in material.parts for arm in part.arms
+                for part in material.parts
+                for arm in part.arms
             }.items()
         ],
-    }  # fmt: skip
+    }

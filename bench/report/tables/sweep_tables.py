@@ -66,9 +66,13 @@ def equal_markdown(table: list[dict[str, Any]]) -> str:
 def _equal_headings(reference: str) -> list[str]:
     where = ["all slides", *THIRDS]
     return [
-        "strategy", "N", "confidence", *(f"patches, {w}" for w in where), *(f"accuracy, {w}" for w in where),
+        "strategy",
+        "N",
+        "confidence",
+        *(f"patches, {w}" for w in where),
+        *(f"accuracy, {w}" for w in where),
         *(f"minus {reference} at as many patches, {w}" for w in where),
-    ]  # fmt: skip
+    ]
 
 
 def _equal_cells(row: dict[str, Any]) -> list[str]:
@@ -78,10 +82,12 @@ def _equal_cells(row: dict[str, Any]) -> list[str]:
     )
     gaps = [[row[f"difference{part}{end}"] for end in ("", "_low", "_high")] for part in PARTS]
     return [
-        name_of(row), *("-" if row[key] is None else f"{row[key]:g}" for key in ("budget", "confidence")),
-        *("-" if n is None else f"{n:.1f}" for n in patches), *("-" if a is None else f"{a:.3f}" for a in right),
+        name_of(row),
+        *("-" if row[key] is None else f"{row[key]:g}" for key in ("budget", "confidence")),
+        *("-" if n is None else f"{n:.1f}" for n in patches),
+        *("-" if a is None else f"{a:.3f}" for a in right),
         *(_gap(*gap) for gap in gaps),
-    ]  # fmt: skip
+    ]
 
 
 def _gap(value: float | None, low: float | None, high: float | None) -> str:

@@ -135,8 +135,16 @@ def markdown_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> s
     return "\n".join("| " + " | ".join(map(cell, line)) + " |" for line in rows)
 
 
-SHORT = ("strategy", "settings", "accuracy", "interval", "patches_per_slide", "megapixels_decoded_per_slide",
-         "train_s", "inference_ms")  # fmt: skip
+SHORT = (
+    "strategy",
+    "settings",
+    "accuracy",
+    "interval",
+    "patches_per_slide",
+    "megapixels_decoded_per_slide",
+    "train_s",
+    "inference_ms",
+)
 """Columns that a terminal of 80 shows; `wide` shows all."""
 SHORT_AGAINST = ("shown", "reference_shown", "difference", "interval", "holm_p", "non_inferior")
 
@@ -155,8 +163,9 @@ def terminal_against(rows: list[dict[str, Any]], wide: bool = False) -> Table:
     return _table(columns, lines, "accuracy minus that of the reference")
 
 
-def _some(columns: dict[str, tuple[str, str]], short: tuple[str, ...], rows: list[dict[str, Any]],
-          wide: bool) -> dict[str, tuple[str, str]]:  # fmt: skip
+def _some(
+    columns: dict[str, tuple[str, str]], short: tuple[str, ...], rows: list[dict[str, Any]], wide: bool
+) -> dict[str, tuple[str, str]]:
     """Those of `short`, and the dataset where there are several; all where `wide`."""
     several = len({row["dataset"] for row in rows}) > 1
     return {k: v for k, v in columns.items() if wide or k in short or (k == "dataset" and several)}
@@ -203,10 +212,15 @@ def latex_against(rows: list[dict[str, Any]]) -> str:
     return _latex(AGAINST, [cells_against(row) for row in rows])
 
 
-_LATEX = str.maketrans({
-    **{sign: rf"\{sign}" for sign in "%_&#${}"}, "\\": r"\textbackslash{}", "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}", "|": r"\textbar{}",
-})  # fmt: skip
+_LATEX = str.maketrans(
+    {
+        **{sign: rf"\{sign}" for sign in "%_&#${}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "|": r"\textbar{}",
+    }
+)
 
 
 def _latex(columns: dict[str, tuple[str, str]], lines: list[list[str]]) -> str:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Choice:
     """latest: of each dataset the runs on the data, and of each fold on the split, of the newest run; group: the runs
-    whose hash of the data, or digest of the split, begins so."""
+    whose hash of the data, or digest of the split, begins so.
+    """
 
     latest: bool = False
     group: str | None = None
@@ -41,9 +42,10 @@ def kept(runs: list[FinishedRun], choice: Choice) -> list[FinishedRun]:
         data[run.dataset] = run.data_hash
         split[run.dataset, run.data_hash, run.fold] = split_of(run)
     return [
-        run for run in runs
+        run
+        for run in runs
         if run.data_hash == data[run.dataset] and split_of(run) == split[run.dataset, run.data_hash, run.fold]
-    ]  # fmt: skip
+    ]
 
 
 def split_of(run: FinishedRun) -> str:

@@ -114,8 +114,9 @@ class RunDirectory:
         known = self._files()
         files = {
             path.name: known.get(path.name) or digest(path.read_bytes())
-            for path in sorted(self.partial.iterdir()) if path.name not in (FILES, STATUS)
-        }  # fmt: skip
+            for path in sorted(self.partial.iterdir())
+            if path.name not in (FILES, STATUS)
+        }
         write_bytes(self.partial / STATUS, _json(sealed({**status, "finished": time.time(), "files": files})))
         if self.final.exists():
             shutil.rmtree(self.partial)
@@ -127,5 +128,3 @@ class RunDirectory:
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, indent=1, sort_keys=True, default=str).encode()
-
-

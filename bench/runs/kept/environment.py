@@ -14,8 +14,20 @@ from typing import Any
 
 from bench.runs.kept.code_digest import code_digest
 
-PACKAGES = ("jsma-bench", "torch", "timm", "torchmil", "numpy", "opencv-python-headless", "simplejpeg", "tifffile",
-            "imagecodecs", "openslide-python", "cucim-cu13", "cucim-cu12")  # fmt: skip
+PACKAGES = (
+    "jsma-bench",
+    "torch",
+    "timm",
+    "torchmil",
+    "numpy",
+    "opencv-python-headless",
+    "simplejpeg",
+    "tifffile",
+    "imagecodecs",
+    "openslide-python",
+    "cucim-cu13",
+    "cucim-cu12",
+)
 """Whose version changes pixels (those of the demo's slides too: opencv draws them), features or seconds."""
 
 

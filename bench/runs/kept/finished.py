@@ -113,10 +113,22 @@ def _run(stored: Stored, defaults: dict[tuple[str, ...], Any]) -> FinishedRun:
     """With the settings as they were in force; defaults: of settings that this run is too old to have."""
     key, status, settings = stored.key, stored.status, filled(in_force(stored.key), defaults)
     return FinishedRun(
-        stored.path, key["dataset"], key["strategy"], key["fold"], key["seed"], group_of(key, settings),
-        key["data_hash"], settings, stored.environment, stored.train, stored.table, key.get("code", ""),
-        status.get("failed", {}), tuple(status.get("findings", ())), made(stored),
-    )  # fmt: skip
+        stored.path,
+        key["dataset"],
+        key["strategy"],
+        key["fold"],
+        key["seed"],
+        group_of(key, settings),
+        key["data_hash"],
+        settings,
+        stored.environment,
+        stored.train,
+        stored.table,
+        key.get("code", ""),
+        status.get("failed", {}),
+        tuple(status.get("findings", ())),
+        made(stored),
+    )
 
 
 def stacked(runs: Sequence[FinishedRun]) -> pd.DataFrame:
@@ -127,5 +139,3 @@ def stacked(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     except pa.ArrowException:  # one column, types that do not go together: as pandas mixes them
         return pd.concat([r.predictions for r in runs], ignore_index=True).assign(run=run)
     return table.replace_schema_metadata(None).to_pandas().assign(run=run)
-
-

@@ -18,7 +18,8 @@ Path = tuple[str, ...]
 class RunKey:
     """Identity of a run. settings: everything else that decides this run, as plain data, those of the strategy as they
     are in force; code: of a strategy that is not in the registry; at_default: dotted paths of the settings whose value
-    is the default, which enter no name, so that a new setting renames no run that does not use it."""
+    is the default, which enter no name, so that a new setting renames no run that does not use it.
+    """
 
     dataset: str
     data_hash: str

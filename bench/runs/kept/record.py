@@ -37,8 +37,10 @@ SECONDS = {"train_s": int | float, "charged_s": int | float}
 TEXTS = ("slide", "label", "predicted")
 NUMBERS = ("patches", "decoded_px", "compressed_bytes", "seconds")
 """Columns that every table of predictions has; `prob_CLASS` and `STAGE_s` are numbers too."""
-BESIDE = {CURVE: ((), ("seconds", "val_accuracy")),
-          SWEEP: (("mode", "slide", "label", "predicted"), ("budget", "draw"))}  # fmt: skip
+BESIDE = {
+    CURVE: ((), ("seconds", "val_accuracy")),
+    SWEEP: (("mode", "slide", "label", "predicted"), ("budget", "draw")),
+}
 """Table -> its columns of text, and of numbers, that are read again."""
 
 

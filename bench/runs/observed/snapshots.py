@@ -115,12 +115,21 @@ def _look(view: SlideView, outcome: Outcome, row: dict[str, Any], thumbnail: np.
         patches = np.array(slide.read(regions)[0])
     maps = [] if outcome.attention is None else _maps(outcome.attention.cpu().numpy(), view)
     return Look(
-        row["slide"], row["label"], row["predicted"],
+        row["slide"],
+        row["label"],
+        row["predicted"],
         {key[5:]: float(value) for key, value in row.items() if key.startswith("prob_")},
-        grid.mpps, len(cells), (grid.width0_px, grid.height0_px), view.overview, thumbnail,
-        np.hstack([centres0 - side0 / 2, side0, side0]), mpps, patches,
-        tuple(m for m, _ in maps), tuple(size for _, size in maps),
-    )  # fmt: skip
+        grid.mpps,
+        len(cells),
+        (grid.width0_px, grid.height0_px),
+        view.overview,
+        thumbnail,
+        np.hstack([centres0 - side0 / 2, side0, side0]),
+        mpps,
+        patches,
+        tuple(m for m, _ in maps),
+        tuple(size for _, size in maps),
+    )
 
 
 def _maps(attention: np.ndarray, view: SlideView) -> list[tuple[np.ndarray, tuple[float, float]]]:

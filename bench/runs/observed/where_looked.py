@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from jsma.metered import SlideView
 
 LOOKED = (
-    "in_evidence", "attention_in_evidence", "hit_evidence", "attention_slide_edge", "attention_tissue_edge",
+    "in_evidence",
+    "attention_in_evidence",
+    "hit_evidence",
+    "attention_slide_edge",
+    "attention_tissue_edge",
     "attention_background",
-)  # fmt: skip
+)
 """Keys of `where_looked`."""
 
 

@@ -36,6 +36,6 @@ PRESETS: dict[str, Preset] = {
             "random": {"learning_rate": 0.01, "weight_decay": 0.0001},
             "fixed": {"estimator": "systematic", "weight_decay": 0.0001},
         },
-    ),  # fmt: skip
+    ),
     "tiny": Preset(slides=16, seeds=1, epochs=2, side0_px=1024),
 }

@@ -128,6 +128,10 @@ def in_regime(settings: RunSettings, regime: str) -> RunSettings:
     # weights that were trained already would be lost at the rate of new layers; random ones are new layers
     rate = 1e-4 if not frozen and settings.encoder.pretrained is not None else None
     # where nothing is stored every draw of validation is read and encoded anew
-    train = replace(settings.train, features="store" if frozen else "fresh", encoder_learning_rate=rate,
-                    val_draws=TrainSettings.val_draws if frozen else 1)  # fmt: skip
+    train = replace(
+        settings.train,
+        features="store" if frozen else "fresh",
+        encoder_learning_rate=rate,
+        val_draws=TrainSettings.val_draws if frozen else 1,
+    )
     return replace(settings, encoder=replace(settings.encoder, frozen=frozen), train=train)

@@ -1,5 +1,6 @@
 """The ways of reading that `bench.studies.reading.measure` compares. Never imports torch: cuCIM may hang in a process
-that did."""
+that did.
+"""
 
 from __future__ import annotations
 
@@ -104,11 +105,21 @@ def jpeg_arms(work: Work, slide: Slide, pool: ThreadPoolExecutor) -> list[Arm]:
         decode(index, mine.buffer)
 
     return [
-        Arm("libjpeg-turbo", "the same tiles, each once, kept in warm memory", number, False,
-            spread(work, keep, number, pool)),
-        Arm("libjpeg-turbo, discarded", "the same tiles, each once, into one buffer a thread, pixels thrown away",
-            number, False, spread(work, discard, number, pool)),
-    ]  # fmt: skip
+        Arm(
+            "libjpeg-turbo",
+            "the same tiles, each once, kept in warm memory",
+            number,
+            False,
+            spread(work, keep, number, pool),
+        ),
+        Arm(
+            "libjpeg-turbo, discarded",
+            "the same tiles, each once, into one buffer a thread, pixels thrown away",
+            number,
+            False,
+            spread(work, discard, number, pool),
+        ),
+    ]
 
 
 def copies_arm(work: Work, slide: Slide, pool: ThreadPoolExecutor, out: np.ndarray) -> Arm:
@@ -123,8 +134,13 @@ def copies_arm(work: Work, slide: Slide, pool: ThreadPoolExecutor, out: np.ndarr
             top, bottom, left, right, y0, y1, x0, x1 = boxes[pair]
             out[regions[pair], top:bottom, left:right] = tile[y0:y1, x0:x1]
 
-    return Arm("copies alone", "nothing decoded: every patch filled with parts of one tile in the cache", 0, False,
-               spread(work, copy, len(plan.tiles), pool))  # fmt: skip
+    return Arm(
+        "copies alone",
+        "nothing decoded: every patch filled with parts of one tile in the cache",
+        0,
+        False,
+        spread(work, copy, len(plan.tiles), pool),
+    )
 
 
 def cucim_arms(work: Work, slide: Slide, pool: ThreadPoolExecutor, out: np.ndarray) -> list[Arm]:
@@ -144,11 +160,21 @@ def cucim_arms(work: Work, slide: Slide, pool: ThreadPoolExecutor, out: np.ndarr
         np.asarray(image.read_region((col * wide * step, row * high * step), (wide, high), lv))
 
     return [
-        Arm("cuCIM", "the same patches, one read_region each", touches, False,
-            spread(work, patch, len(work.regions), pool)),
-        Arm("cuCIM, tiles", "the same tiles, one read_region each, pixels thrown away", len(tiles), False,
-            spread(work, tile, len(tiles), pool)),
-    ]  # fmt: skip
+        Arm(
+            "cuCIM",
+            "the same patches, one read_region each",
+            touches,
+            False,
+            spread(work, patch, len(work.regions), pool),
+        ),
+        Arm(
+            "cuCIM, tiles",
+            "the same tiles, one read_region each, pixels thrown away",
+            len(tiles),
+            False,
+            spread(work, tile, len(tiles), pool),
+        ),
+    ]
 
 
 def openslide_arm(work: Work, pool: ThreadPoolExecutor, out: np.ndarray) -> Arm:
@@ -163,22 +189,38 @@ def openslide_arm(work: Work, pool: ThreadPoolExecutor, out: np.ndarray) -> Arm:
         where, level = work.where(index)
         out[index] = np.asarray(mine.handle.read_region(where, level, (SIDE_PX, SIDE_PX)))[..., :3]
 
-    return Arm("openslide-python", "the same patches, one read_region each, one handle a thread",
-               len(work.plan.pair_region), False, spread(work, patch, len(work.regions), pool))  # fmt: skip
+    return Arm(
+        "openslide-python",
+        "the same patches, one read_region each, one handle a thread",
+        len(work.plan.pair_region),
+        False,
+        spread(work, patch, len(work.regions), pool),
+    )
 
 
 def our_arms(work: Work, slide: Slide) -> list[Arm]:
     """One `Slide.read` for everything: by default, in this process, and with the portable reader."""
-    number, found = len(work.plan.tiles), [
-        ("ours", slide),
-        ("ours, in process", open_slide(work.path, workers=work.threads, in_process=True, reader=slide.info.reader)),
-    ]  # fmt: skip
+    number, found = (
+        len(work.plan.tiles),
+        [
+            ("ours", slide),
+            (
+                "ours, in process",
+                open_slide(work.path, workers=work.threads, in_process=True, reader=slide.info.reader),
+            ),
+        ],
+    )
     if slide.info.reader == "cucim":
         found.append(("ours, cuCIM decodes", open_slide(work.path, workers=work.threads, decoder="cucim")))
     if slide.info.reader != "tifffile":
         found.append(("ours, reader tifffile", open_slide(work.path, workers=work.threads, reader="tifffile")))
     return [
-        Arm(name, f"the same patches, one read; reader {one.info.reader}, decoder {one.info.decoder}", number, True,
-            lambda one=one: one.read(work.regions)[0])
+        Arm(
+            name,
+            f"the same patches, one read; reader {one.info.reader}, decoder {one.info.decoder}",
+            number,
+            True,
+            lambda one=one: one.read(work.regions)[0],
+        )
         for name, one in found
-    ]  # fmt: skip
+    ]

@@ -176,11 +176,15 @@ def build(side0_px: int, folder: Path) -> str:
 def show(found: dict[str, Any]) -> None:
     """The table, and what each row means."""
     cost, width = found["cost"], max(len(arm["name"]) for arm in found["arms"])
-    print(f"{found['patches']} patches of {SIDE_PX} px at mixed levels of a {found['slide']['side0_px']} px slide, "
-          f"levels {found['slide']['levels']}, {found['threads']} threads, {found['rounds']} rounds")  # fmt: skip
+    print(
+        f"{found['patches']} patches of {SIDE_PX} px at mixed levels of a {found['slide']['side0_px']} px slide, "
+        f"levels {found['slide']['levels']}, {found['threads']} threads, {found['rounds']} rounds"
+    )
     print(f"reader {found['reader']} ({found['reason']}), decoder {found['decoder']}")
-    print(f"{cost['tiles']} tiles touched {found['touches']} times, "
-          f"{cost['decoded_px']} px, {cost['compressed_bytes']} bytes")  # fmt: skip
+    print(
+        f"{cost['tiles']} tiles touched {found['touches']} times, "
+        f"{cost['decoded_px']} px, {cost['compressed_bytes']} bytes"
+    )
     for arm in found["arms"]:
         same = found["largest_difference"].get(arm["name"])
         note = "" if same is None else f"; differs from ours by at most {same}"
@@ -188,8 +192,10 @@ def show(found: dict[str, Any]) -> None:
     print("speed relative to the other: median (least - most) by the clock, then by CPU seconds")
     for row in found["ratios"]:
         wall, cpu = row["wall"], row["cpu"]
-        print(f"  {row['ours']:{width}} / {row['other']:{width}} {wall['median']:6.2f} ({wall['min']:.2f} - "
-              f"{wall['max']:.2f})   {cpu['median']:6.2f} ({cpu['min']:.2f} - {cpu['max']:.2f})")  # fmt: skip
+        print(
+            f"  {row['ours']:{width}} / {row['other']:{width}} {wall['median']:6.2f} ({wall['min']:.2f} - "
+            f"{wall['max']:.2f})   {cpu['median']:6.2f} ({cpu['min']:.2f} - {cpu['max']:.2f})"
+        )
 
 
 def main(

@@ -12,9 +12,18 @@ Scale = tuple[float, float]  # micrometres per pixel in x and y
 _METRE_UM = {"": 1e6, "d": 1e5, "c": 1e4, "m": 1e3, "µ": 1.0, "u": 1.0, "n": 1e-3, "p": 1e-6}
 _METRE_WORDS = {"deci": "d", "centi": "c", "milli": "m", "micro": "µ", "nano": "n", "pico": "p", "": ""}
 _OTHER_UM = {
-    "micron": 1.0, "microns": 1.0, "å": 1e-4, "ångström": 1e-4, "angstrom": 1e-4, "in": 25400.0, "inch": 25400.0,
-    "inches": 25400.0, "\\u00b5m": 1.0, "thou": 25.4, "mil": 25.4,
-}  # fmt: skip
+    "micron": 1.0,
+    "microns": 1.0,
+    "å": 1e-4,
+    "ångström": 1e-4,
+    "angstrom": 1e-4,
+    "in": 25400.0,
+    "inch": 25400.0,
+    "inches": 25400.0,
+    "\\u00b5m": 1.0,
+    "thou": 25.4,
+    "mil": 25.4,
+}
 
 
 @dataclass(frozen=True)
@@ -152,11 +161,13 @@ def _philips(root: ElementTree.Element) -> tuple[Scale, ...]:
         if said.get("PIM_DP_IMAGE_TYPE", "").strip() != "WSI":
             continue
         levels = [
-            _attributes(level) for level in image.iter("DataObject")
+            _attributes(level)
+            for level in image.iter("DataObject")
             if level.get("ObjectType") == "PixelDataRepresentation"
-        ]  # fmt: skip
-        numbered = sorted(enumerate(levels), key=lambda pair: number(
-            pair[1].get("PIIM_PIXEL_DATA_REPRESENTATION_NUMBER", pair[0])))  # fmt: skip
+        ]
+        numbered = sorted(
+            enumerate(levels), key=lambda pair: number(pair[1].get("PIIM_PIXEL_DATA_REPRESENTATION_NUMBER", pair[0]))
+        )
         found = [re.findall(r"[\d.,]+(?:[eE][-+]?\d+)?", level.get("DICOM_PIXEL_SPACING", "")) for _, level in numbered]
         spacings = [(number(text[1]), number(text[0])) for text in found if len(text) == 2]
         if spacings and len(spacings) == len(levels) and min(min(pair) for pair in spacings) > 0:

@@ -79,7 +79,8 @@ def _subifds(first: Any) -> Iterator[Any]:
 
 def _chained(tif: Any, aperio: bool) -> Iterator[Any]:
     """Pages after the first that are copies of it. Aperio does not mark them; all others do, and what is not marked
-    is another picture, to which the copies after it belong."""
+    is another picture, to which the copies after it belong.
+    """
     for page in list(tif.pages)[1:]:
         if not page.is_tiled or int(page.subfiletype or 0) & _MASK or _is_named(page):
             continue

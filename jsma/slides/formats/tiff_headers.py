@@ -22,9 +22,19 @@ MAX_TILE_PX = 1 << 24  # every thread holds one
 _mute, _muted = threading.Lock(), list[bool]()
 _BROKEN_CHAIN = re.compile(r"corrupted (tag|page) list|invalid (page )?offset")
 COMPRESSION_NAMES = {
-    1: "none", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "Deflate", 32946: "Deflate", 33003: "Aperio JPEG 2000 YCbCr",
-    33005: "Aperio JPEG 2000 RGB", 34712: "JPEG 2000", 50000: "Zstandard", 50001: "WebP", 32773: "PackBits",
-}  # fmt: skip
+    1: "none",
+    5: "LZW",
+    6: "old JPEG",
+    7: "JPEG",
+    8: "Deflate",
+    32946: "Deflate",
+    33003: "Aperio JPEG 2000 YCbCr",
+    33005: "Aperio JPEG 2000 RGB",
+    34712: "JPEG 2000",
+    50000: "Zstandard",
+    50001: "WebP",
+    32773: "PackBits",
+}
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from jsma.slides.types import SlideError
 
 RULES = (
-    "Aperio MPP", "OME PhysicalSizeX", "Philips pixel spacing", "openslide.mpp-x", "ImageJ unit", "TIFF XResolution",
+    "Aperio MPP",
+    "OME PhysicalSizeX",
+    "Philips pixel spacing",
+    "openslide.mpp-x",
+    "ImageJ unit",
+    "TIFF XResolution",
     "objective power",
-)  # fmt: skip
+)
 MPP_RANGE = (0.05, 20.0)
 ANISOTROPY = 1.02  # more than this between x and y is refused: one mpp would be wrong for one of them
 

@@ -25,6 +25,7 @@ class ArraySource:
         self.levels = (Level(width, height, 1.0, width, height),)
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
+        """The tile of a level as RGB pixels, [height, width, 3] uint8."""
         return self.array
 
     def confirm_black(self, level: int, row: int, col: int) -> None:
@@ -34,4 +35,5 @@ class ArraySource:
         """Nothing is left to check."""
 
     def close(self) -> None:
+        """Nothing is held."""
         return None

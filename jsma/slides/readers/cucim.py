@@ -68,6 +68,7 @@ class CucimSource:
         return os.path.getsize(self._chatter) if self._chatter else 0
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
+        """The tile of a level as RGB pixels, [height, width, 3] uint8."""
         if self._chatter is None and self.strict.jpeg[level] is not None:
             if not is_whole(self.strict.read_bytes(level, row, col)):
                 raise ValueError("its JPEG markers are broken")
@@ -97,6 +98,7 @@ class CucimSource:
         self._heard = self._printed()
 
     def close(self) -> None:
+        """Give the file back."""
         image, self._image = getattr(self, "_image", None), None
         if image is not None:
             image.close()
@@ -121,12 +123,14 @@ class DirectSource:
         ]
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
+        """The tile of a level as RGB pixels, [height, width, 3] uint8."""
         source = self._of_level[level]
         if source is not self.cucim:
             return source.read_tile(level, row, col)
         return self.cucim.strict.repeated(level, row, col, lambda: source.read_tile(level, row, col))
 
     def confirm_black(self, level: int, row: int, col: int) -> None:
+        """Raise where a black tile is a damaged one; asked of the reader of its level."""
         self._of_level[level].confirm_black(level, row, col)
 
     def check(self, tiles: list[list[int]]) -> None:
@@ -134,6 +138,7 @@ class DirectSource:
         self.cucim.check([tile for tile in tiles if self._of_level[tile[0]] is self.cucim])
 
     def close(self) -> None:
+        """Give the file back."""
         self.cucim.close()
 
 
@@ -154,5 +159,3 @@ def gpu_to_cpu(path: str) -> Callable[[Any], np.ndarray]:
         text = f"{type(error).__name__}: {error}".splitlines()[0][:120]
         raise SlideError(f"{path}: decoder='gpu' needs an NVIDIA GPU and cupy ({text}); use decoder='cpu'") from error
     return lambda region: cupy.asnumpy(cupy.asarray(region))
-
-

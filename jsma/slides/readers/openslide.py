@@ -43,6 +43,7 @@ class OpenslideSource:
         return Level(width, height, cut if cut and cut.is_integer() else own, tile_width, tile_height)
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
+        """The tile of a level as RGB pixels, [height, width, 3] uint8."""
         x_px, y_px, width, height = tile_box(self.levels[level], row, col)
         factor = float(self._all[0].level_downsamples[level])
         # where the downsample is not whole OpenSlide interpolates, and fades out at the border of what it is asked
@@ -73,5 +74,6 @@ class OpenslideSource:
         return handle
 
     def close(self) -> None:
+        """Give the file back."""
         for handle in self._all:
             handle.close()

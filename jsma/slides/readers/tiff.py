@@ -107,4 +107,5 @@ class TifffileSource:
         return buffer
 
     def close(self) -> None:
+        """Give the file back."""
         self._file.close()

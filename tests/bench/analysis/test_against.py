@@ -23,11 +23,21 @@ def write(out, strategy, right, seed=0, data_hash="d", cpu="c", split="s", devic
     (folder / "environment.json").write_text(json.dumps({"cpu": cpu, "gpu": gpu}))
     (folder / "status.json").write_text(json.dumps({"status": "complete"}))
     n = len(right)
-    pd.DataFrame({
-        "slide": [f"s{i}" for i in range(n)], "patient": None, "label": ["a", "b"] * (n // 2),
-        "predicted": [("a", "b")[(i + (not r)) % 2] for i, r in enumerate(right)], "prob_a": 0.5, "prob_b": 0.5,
-        "patches": 4, "decoded_px": 1, "compressed_bytes": 1, "seconds": 0.5, "read_s": 0.5,
-    }).to_parquet(folder / "predictions.parquet")  # fmt: skip
+    pd.DataFrame(
+        {
+            "slide": [f"s{i}" for i in range(n)],
+            "patient": None,
+            "label": ["a", "b"] * (n // 2),
+            "predicted": [("a", "b")[(i + (not r)) % 2] for i, r in enumerate(right)],
+            "prob_a": 0.5,
+            "prob_b": 0.5,
+            "patches": 4,
+            "decoded_px": 1,
+            "compressed_bytes": 1,
+            "seconds": 0.5,
+            "read_s": 0.5,
+        }
+    ).to_parquet(folder / "predictions.parquet")
     pd.DataFrame({"seconds": [1.0, 2.0, 3.0], "val_accuracy": [0.4, 0.7, 0.6]}).to_parquet(folder / "curve.parquet")
 
 
@@ -112,10 +122,19 @@ def test_budgets_and_time_to_accuracy(out):
 def sweep(out, name, seed, draws):
     """A sweep of which each draw has so many of 8 slides right, at the run's own N and at another."""
     rows = [
-        {"mode": "sample", "budget": budget, "confidence": None, "draw": d, "slide": f"s{i}", "label": "a",
-         "predicted": "a" if i < right * (budget == 4) else "b"}
-        for budget in (4, 9) for d, right in enumerate(draws) for i in range(8)
-    ]  # fmt: skip
+        {
+            "mode": "sample",
+            "budget": budget,
+            "confidence": None,
+            "draw": d,
+            "slide": f"s{i}",
+            "label": "a",
+            "predicted": "a" if i < right * (budget == 4) else "b",
+        }
+        for budget in (4, 9)
+        for d, right in enumerate(draws)
+        for i in range(8)
+    ]
     pd.DataFrame(rows).to_parquet(next(out.glob(f"x-{name}-{seed}-*")) / "sweep.parquet")
 
 

@@ -6,8 +6,15 @@ from bench.analysis.metrics import accuracy_interval, auc, class_metrics, ece
 
 
 def rows(n, right, **more):
-    return pd.DataFrame({"slide": [f"s{i}" for i in range(n)], "patient": None, "label": "a",
-                         "predicted": ["a"] * right + ["b"] * (n - right), **more})  # fmt: skip
+    return pd.DataFrame(
+        {
+            "slide": [f"s{i}" for i in range(n)],
+            "patient": None,
+            "label": "a",
+            "predicted": ["a"] * right + ["b"] * (n - right),
+            **more,
+        }
+    )
 
 
 def test_interval_of_a_published_example():

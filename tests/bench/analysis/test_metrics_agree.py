@@ -20,8 +20,16 @@ def table(seed, n=80):
     score = rng.dirichlet(np.ones(4), n) + 0.4 * np.eye(4)[label]
     score /= score.sum(1, keepdims=True)
     rows = pd.DataFrame({f"prob_{name}": score[:, i] for i, name in enumerate(CLASSES)})
-    return rows.assign(slide=[f"s{i}" for i in range(n)], patient=None, label=np.array(CLASSES)[label],
-                       predicted=np.array(CLASSES)[score.argmax(1)]), label, score  # fmt: skip
+    return (
+        rows.assign(
+            slide=[f"s{i}" for i in range(n)],
+            patient=None,
+            label=np.array(CLASSES)[label],
+            predicted=np.array(CLASSES)[score.argmax(1)],
+        ),
+        label,
+        score,
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -23,20 +23,37 @@ def write(out, strategy, right, seed=0, cpu="c", seconds=0.5, estimator="des-raj
     folder = out / f"x-{strategy}-{seed}"
     folder.mkdir(parents=True)
     method = {"mpps": [0.5, 2.0], "n_patches": 4, "estimator": estimator}
-    settings = {"strategy": {"method": method, **({} if mpp is None else {"mpp": mpp})}, "split": "s",
-                "tuned": {"estimator": estimator, "mpp": mpp}}  # fmt: skip
+    settings = {
+        "strategy": {"method": method, **({} if mpp is None else {"mpp": mpp})},
+        "split": "s",
+        "tuned": {"estimator": estimator, "mpp": mpp},
+    }
     key = {"dataset": "x", "data_hash": "d", "strategy": strategy, "fold": 0, "seed": seed, "settings": settings}
     status = {"status": "complete", "findings": columns.pop("findings", [])}
-    files = {"settings": key, "status": status, "environment": {"cpu": cpu},
-             "train": {"train_s": 8 * seconds, "charged_s": 0.0, "n_train": 20}}  # fmt: skip
+    files = {
+        "settings": key,
+        "status": status,
+        "environment": {"cpu": cpu},
+        "train": {"train_s": 8 * seconds, "charged_s": 0.0, "n_train": 20},
+    }
     for name, value in files.items():
         (folder / f"{name}.json").write_text(json.dumps(value))
     n = len(right)
     labels = [("a", "b")[i % n_labels] for i in range(n)]
     said = [("b", "a")[(name == "a") == bool(r)] for name, r in zip(labels, right, strict=True)]
-    pd.DataFrame({"slide": [f"s{i}" for i in range(n)], "patient": None, "label": labels, "predicted": said,
-                  "prob_a": 0.6, "prob_b": 0.4, "seconds": seconds, **COSTS,
-                  **columns}).to_parquet(folder / "predictions.parquet")  # fmt: skip
+    pd.DataFrame(
+        {
+            "slide": [f"s{i}" for i in range(n)],
+            "patient": None,
+            "label": labels,
+            "predicted": said,
+            "prob_a": 0.6,
+            "prob_b": 0.4,
+            "seconds": seconds,
+            **COSTS,
+            **columns,
+        }
+    ).to_parquet(folder / "predictions.parquet")
 
 
 DRAWN = {"p_m0": 0.5, "p_m1": 0.5}
@@ -170,8 +187,14 @@ def test_signs_of_a_table_in_a_name_do_not_break_it():
     assert lines == ["| class | n |", "| --- | --- |", r"| a\|b | 1 |", "| c d | 2 |"]
     row = {"dataset": "a&b", "strategy": "x_{}|", "settings": None, "runs": 1, "slides": 1, "accuracy": 1.0}
     shown = {**dict.fromkeys(("accuracy_low", "accuracy_high", "auc", "patches_per_slide", "train_s"))}
-    rest = ("megapixels_decoded_per_slide", "megabytes_read_per_slide", "inference_s_per_slide",
-            "train_speedup_vs_everything", "train_speedup_vs_search", "inference_speedup_vs_everything")  # fmt: skip
+    rest = (
+        "megapixels_decoded_per_slide",
+        "megabytes_read_per_slide",
+        "inference_s_per_slide",
+        "train_speedup_vs_everything",
+        "train_speedup_vs_search",
+        "inference_speedup_vs_everything",
+    )
     text = latex([{**row, **shown, **dict.fromkeys(rest), "pareto": []}])
     assert r"a\&b & x\_\{\}\textbar{}" in text
 

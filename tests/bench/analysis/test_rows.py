@@ -22,12 +22,25 @@ def write(out, strategy, seed, seconds, right, train_s, data_hash="d"):
     (folder / "train.json").write_text(json.dumps({"train_s": train_s, "charged_s": 0.0}))
     (folder / "environment.json").write_text(json.dumps({"cpu": "c"}))
     (folder / "status.json").write_text(json.dumps({"status": "complete"}))
-    pd.DataFrame({
-        "slide": ["s0", "s1"], "patient": None, "label": ["a", "b"], "predicted": ["a", "b" if right else "a"],
-        "prob_a": [0.9, 0.4], "prob_b": [0.1, 0.6], "patches": [4, 6], "decoded_px": [1_000_000, 3_000_000],
-        "compressed_bytes": [500_000, 1_500_000], "seconds": seconds, "read_s": seconds, "encode_s": 0.0,
-        "in_evidence": [0.5, None], "p_m0": [0.25, 0.75], "p_m1": [0.75, 0.25],
-    }).to_parquet(folder / "predictions.parquet")  # fmt: skip
+    pd.DataFrame(
+        {
+            "slide": ["s0", "s1"],
+            "patient": None,
+            "label": ["a", "b"],
+            "predicted": ["a", "b" if right else "a"],
+            "prob_a": [0.9, 0.4],
+            "prob_b": [0.1, 0.6],
+            "patches": [4, 6],
+            "decoded_px": [1_000_000, 3_000_000],
+            "compressed_bytes": [500_000, 1_500_000],
+            "seconds": seconds,
+            "read_s": seconds,
+            "encode_s": 0.0,
+            "in_evidence": [0.5, None],
+            "p_m0": [0.25, 0.75],
+            "p_m1": [0.75, 0.25],
+        }
+    ).to_parquet(folder / "predictions.parquet")
 
 
 @pytest.fixture
@@ -89,9 +102,16 @@ def test_difference_pairs_slides_and_seeds(tmp_path):
 
 
 def test_scaling_ratios_are_paired_by_round():
-    rows = pd.DataFrame({
-        "side0_px": 64, "strategy": ["a", "a", "b", "b"], "seconds": [1.0, 2.0, 10.0, 40.0], "patches": [1, 1, 9, 9],
-        "tissue_cells": 9, "decoded_px": 1e6, "compressed_bytes": 1e6,
-    })  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "side0_px": 64,
+            "strategy": ["a", "a", "b", "b"],
+            "seconds": [1.0, 2.0, 10.0, 40.0],
+            "patches": [1, 1, 9, 9],
+            "tissue_cells": 9,
+            "decoded_px": 1e6,
+            "compressed_bytes": 1e6,
+        }
+    )
     first = summary(rows, "b")[0]
     assert (first["speedup_vs_b"], first["speedup_low"], first["speedup_high"]) == (15.0, 10.0, 20.0)

@@ -23,8 +23,14 @@ SMALL = ["--preset", "tiny", "--set", "name=test_resnet", "--set", "pretrained=n
 
 
 def cli(*arguments, cwd):
-    return subprocess.run([sys.executable, "-m", "bench.cli", *map(str, arguments)], cwd=cwd, text=True,
-                          capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=1200)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "bench.cli", *map(str, arguments)],
+        cwd=cwd,
+        text=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=1200,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +53,23 @@ def test_compare_json_has_the_promised_keys(finished):
     rows = json.loads(cli("compare", "--json", cwd=folder).stdout)
     assert {row["strategy"] for row in rows} == set(DEFAULT)
     promised = {
-        "dataset", "strategy", "runs", "slides", "accuracy", "accuracy_low", "accuracy_high", "auc",
-        "patches_per_slide", "megapixels_decoded_per_slide", "megabytes_read_per_slide", "train_s",
-        "inference_s_per_slide", "train_speedup_vs_exhaustive", "train_speedup_vs_search",
-        "inference_speedup_vs_exhaustive"}  # fmt: skip
+        "dataset",
+        "strategy",
+        "runs",
+        "slides",
+        "accuracy",
+        "accuracy_low",
+        "accuracy_high",
+        "auc",
+        "patches_per_slide",
+        "megapixels_decoded_per_slide",
+        "megabytes_read_per_slide",
+        "train_s",
+        "inference_s_per_slide",
+        "train_speedup_vs_exhaustive",
+        "train_speedup_vs_search",
+        "inference_speedup_vs_exhaustive",
+    }
     by = {row["strategy"]: row for row in rows}
     assert all(promised <= set(row) for row in rows)
     assert by["jsma"]["patches_per_slide"] == 32 and by["overview"]["patches_per_slide"] == 0
@@ -137,8 +156,19 @@ def photos(folder, n=16, mpp=True):
 def test_photos_with_one_damaged_file_end_in_code_3(tmp_path):
     photos(tmp_path)
     (tmp_path / "3.png").write_bytes(b"not a picture")
-    done = cli("run", "--slides", "labels.csv", "--strategies", "jsma,overview", *SMALL, "--set", "mpps=[1,2]",
-               "--set", "mpp=1", cwd=tmp_path)  # fmt: skip
+    done = cli(
+        "run",
+        "--slides",
+        "labels.csv",
+        "--strategies",
+        "jsma,overview",
+        *SMALL,
+        "--set",
+        "mpps=[1,2]",
+        "--set",
+        "mpp=1",
+        cwd=tmp_path,
+    )
     assert done.returncode == 3, done.stderr
     assert "3.png" in done.stderr and "Traceback" not in done.stderr
 
@@ -189,10 +219,16 @@ def test_a_mistake_gets_one_line_and_code_2(case, tmp_path):
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(tmp_path):
     command = [sys.executable, "-m", "bench.cli", "run", *SMALL, "--set", "epochs=100000", "--set", "patience=100000"]
-    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                               # a job in the background ignores Ctrl-C, and so would what it starts
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-                               env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    running = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # a job in the background ignores Ctrl-C, and so would what it starts
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     deadline = time.monotonic() + 600
     while not list((tmp_path / "data").glob("*/labels.csv")) and time.monotonic() < deadline:
         time.sleep(0.2)

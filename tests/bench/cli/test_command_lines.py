@@ -23,10 +23,44 @@ from bench.studies.made_up_runs import write
 CODES = {0, 1, 2, 3, 4, 130}
 PER_OPTION = 6
 LIMIT_S = 60  # of one command line; the slowest takes some seconds on a busy machine
-TEXTS = ["", " ", "nope", "-1", "0", "1", "1e309", "nan", "inf", "-inf", "1000000000000", "1.5", "../nowhere/x",
-         "/proc/x", "/dev/null", "é☃", "a,b,,", "a:b:c", "x.py:Y", "=", "null", "[]", "{}", "x" * 300, "fifo", "folder",
-         "empty", "broken.tif", "broken.json", "labels.csv", "one.csv", "runs", "jsma", "demo", "tiny",
-         "all"]  # fmt: skip
+TEXTS = [
+    "",
+    " ",
+    "nope",
+    "-1",
+    "0",
+    "1",
+    "1e309",
+    "nan",
+    "inf",
+    "-inf",
+    "1000000000000",
+    "1.5",
+    "../nowhere/x",
+    "/proc/x",
+    "/dev/null",
+    "é☃",
+    "a,b,,",
+    "a:b:c",
+    "x.py:Y",
+    "=",
+    "null",
+    "[]",
+    "{}",
+    "x" * 300,
+    "fifo",
+    "folder",
+    "empty",
+    "broken.tif",
+    "broken.json",
+    "labels.csv",
+    "one.csv",
+    "runs",
+    "jsma",
+    "demo",
+    "tiny",
+    "all",
+]
 TARGETS = {
     "run": ["--slides", "labels.csv", "--preset", "tiny", "--strategies", "random"],
     "sweep": ["--slides", "labels.csv", "--preset", "tiny", "--strategies", "random"],
@@ -50,8 +84,14 @@ def place(tmp_path_factory):
     lines, photos = ["path,label"], ["path,label,mpp"]
     for i in range(8):
         pixels = np.random.default_rng(i).integers(60, 200, (256, 256, 3), dtype=np.uint8)
-        tifffile.imwrite(folder / f"{i}.tif", pixels, photometric="rgb", tile=(64, 64), resolution=(2e4, 2e4),
-                         resolutionunit="CENTIMETER")  # fmt: skip
+        tifffile.imwrite(
+            folder / f"{i}.tif",
+            pixels,
+            photometric="rgb",
+            tile=(64, 64),
+            resolution=(2e4, 2e4),
+            resolutionunit="CENTIMETER",
+        )
         Image.fromarray(pixels).save(folder / f"{i}.png")
         lines.append(f"{i}.tif,{'ab'[i % 2]}")
         photos.append(f"{i}.png,{'ab'[i % 2]},0.5")

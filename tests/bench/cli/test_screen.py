@@ -16,7 +16,7 @@ from bench.datasets.inspect.verify import VerifySettings
 from bench.report.tables import tables
 from bench.runs.listing import listing
 from jsma.metered import ViewSettings
-from tests.bench.datasets import layouts
+from tests.bench.datasets import images, layouts
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = ("exhaustive", "exhaustive-all", "shuffled-magnification", "oracle")
@@ -25,12 +25,24 @@ NAMES = ("exhaustive", "exhaustive-all", "shuffled-magnification", "oracle")
 def rows(datasets=("demo",)):
     row = dict.fromkeys(tables.COLUMNS, 1234.5678)
     return [
-        {**row, "dataset": dataset, "strategy": name, "settings": None, "inference_j_per_slide": None, "runs": 5,
-         "slides": 240, "accuracy": 0.958, "accuracy_low": 0.933, "accuracy_high": 0.978, "pareto": ["patches", "Mpx"],
-         "inference_s_per_slide": 1.2451, "uses_evidence": name == "oracle"}
+        {
+            **row,
+            "dataset": dataset,
+            "strategy": name,
+            "settings": None,
+            "inference_j_per_slide": None,
+            "runs": 5,
+            "slides": 240,
+            "accuracy": 0.958,
+            "accuracy_low": 0.933,
+            "accuracy_high": 0.978,
+            "pareto": ["patches", "Mpx"],
+            "inference_s_per_slide": 1.2451,
+            "uses_evidence": name == "oracle",
+        }
         for dataset in datasets
         for name in NAMES
-    ]  # fmt: skip
+    ]
 
 
 def printed(table, monkeypatch, columns, capsys):
@@ -107,7 +119,7 @@ def without_torch(*arguments):
 def test_verifying_a_table_needs_no_torch_and_asks_for_the_magnifications_of_a_run(tmp_path):
     records = [{"path": f"{k}.tif", "label": "ab"[k % 2]} for k in range(2)]
     for record in records:
-        layouts.pyramid(tmp_path / record["path"], int(record["path"][0]), 0.5, size=(256, 256))
+        images.pyramid(tmp_path / record["path"], int(record["path"][0]), 0.5, size=(256, 256))
     assert without_torch("data", "verify", layouts.labelled(tmp_path, records)) in (0, 3)
     assert VerifySettings().mpps == ViewSettings().mpps
 

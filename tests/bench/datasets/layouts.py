@@ -7,59 +7,10 @@ import gzip
 import zipfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tifffile
 
-SIDE_W, SIDE_H = 384, 288
-
-
-def tissue(seed: int, width: int = SIDE_W, height: int = SIDE_H) -> np.ndarray:
-    """Pink noise on white glass, uint8 [h, w, 3]: enough for tissue to be found."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 90, (height // 16 + 2, width // 16 + 2)).astype(np.float32)
-    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    noise = rng.integers(0, 25, (height, width))
-    base = np.stack([225 - 0.3 * smooth, 150 - smooth, 190 - 0.6 * smooth], axis=2) - noise[..., None]
-    base[: height // 8] = 244
-    return base.clip(0, 255).astype(np.uint8)
-
-
-def photo(path: Path, seed: int, kind: str = "16 bit") -> None:
-    """A BACH photo: uncompressed strips, no tiles. kind: "16 bit", "two pages" or "8 bit"."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = tissue(seed)
-    common = {"photometric": "rgb", "compression": None, "rowsperstrip": 16, "metadata": None}
-    with tifffile.TiffWriter(path) as tif:
-        tif.write(pixels.astype(np.uint16) * 257 if kind == "16 bit" else pixels, **common)
-        if kind == "two pages":
-            tif.write(np.zeros_like(pixels), **common)
-
-
-def pyramid(path: Path, seed: int, mpp: float | None = 0.5, factor: int = 4, levels: int = 2, size=(512, 384)) -> None:
-    """A tiled JPEG pyramid, as CAMELYON16 and PANDA are distributed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = tissue(seed, *size)
-    with tifffile.TiffWriter(path) as tif:
-        for k in range(levels):
-            level = cv2.resize(image, (size[0] // factor**k, size[1] // factor**k), interpolation=cv2.INTER_AREA)
-            scale = {} if mpp is None else {"resolution": (1e4 / mpp / factor**k,) * 2, "resolutionunit": 3}
-            tif.write(level, photometric="rgb", tile=(128, 128), compression="jpeg", subfiletype=int(k > 0),
-                      compressionargs={"level": 90}, metadata=None, **scale)  # fmt: skip
-
-
-def svs(path: Path, seed: int, mpp: float = 0.5, size=(512, 384)) -> None:
-    """An Aperio slide: level 0, a thumbnail in strips, level 1, as scanners write them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = tissue(seed, *size)
-    small = cv2.resize(image, (size[0] // 4, size[1] // 4), interpolation=cv2.INTER_AREA)
-    about = f"Aperio Image Library v12.0.15\r\n{size[0]}x{size[1]} (256x256) JPEG/RGB Q=70|AppMag = 20|MPP = {mpp}"
-    with tifffile.TiffWriter(path) as tif:
-        common = {"photometric": "rgb", "compression": "jpeg", "compressionargs": {"level": 90}, "metadata": None}
-        tif.write(image, tile=(128, 128), description=about, **common)
-        tif.write(small, rowsperstrip=16, description=about, **common)
-        tif.write(small, tile=(128, 128), description=about, **common)
-
+from tests.bench.datasets.images import photo, pyramid, svs
 
 # --- BACH: 36 photos, 9 a class: 4 train, 2 validation, 3 test by the public lists -------------------------
 BACH_IDS = {
@@ -88,9 +39,17 @@ def bach(data: Path) -> Path:
 
 # --- BACH-WSI: 10 annotated slides, one without xml ---------------------------------------------------------
 BACH_WSI_LABELS = {
-    "A01": "invasive", "A02": "benign", "A03": "invasive", "A04": "benign", "A05": "invasive",
-    "A06": "benign", "A07": "invasive", "A08": "benign", "A09": "in situ", "A10": "normal",
-}  # fmt: skip
+    "A01": "invasive",
+    "A02": "benign",
+    "A03": "invasive",
+    "A04": "benign",
+    "A05": "invasive",
+    "A06": "benign",
+    "A07": "invasive",
+    "A08": "benign",
+    "A09": "in situ",
+    "A10": "normal",
+}
 
 
 def aperio_xml(regions: list[tuple[str, list[tuple[int, int]]]], where: str = "Text", hole=None) -> str:
@@ -155,9 +114,11 @@ def tcga_prad(data: Path, generation: str = "new", sheet: bool = True) -> Path:
             slides.append(f"{case}-01Z-00-DX2.0000{k:04d}-BBBB.svs")
         if k < 3:
             slides.append(f"{case}-01A-01-TS1.0000{k:04d}-CCCC.svs")
-    rows += [["TCGA-XX-0001", "TCGA-PRAD", "'--", "'--", "Prostate gland"],
-             ["TCGA-XX-0002", "TCGA-PRAD", "Pattern 3", "Pattern 3", "Prostate gland"],
-             ["TCGA-XX-0002", "TCGA-PRAD", "Pattern 5", "Pattern 5", "Prostate gland"]]  # fmt: skip
+    rows += [
+        ["TCGA-XX-0001", "TCGA-PRAD", "'--", "'--", "Prostate gland"],
+        ["TCGA-XX-0002", "TCGA-PRAD", "Pattern 3", "Pattern 3", "Prostate gland"],
+        ["TCGA-XX-0002", "TCGA-PRAD", "Pattern 5", "Pattern 5", "Prostate gland"],
+    ]
     slides += [f"TCGA-XX-000{n}-01Z-00-DX1.FFFF.svs" for n in (1, 2, 3)]
     listed = [["File ID", "File Name", "Data Category", "Data Type", "Project ID", "Case ID", "Sample ID"]]
     for k, name in enumerate(slides):
@@ -185,8 +146,14 @@ CAMELYON = {
     "val": ["normal_010", "normal_013", "tumor_001", "tumor_005"],
     "test": ["test_001", "test_002", "test_003", "test_004", "test_114"],
 }
-CAMELYON_TEST = {"test_001": "Tumor", "test_002": "Tumor", "test_003": "Normal", "test_004": "Normal",
-                 "test_114": "Tumor", "test_049": "Normal"}  # fmt: skip
+CAMELYON_TEST = {
+    "test_001": "Tumor",
+    "test_002": "Tumor",
+    "test_003": "Normal",
+    "test_004": "Normal",
+    "test_114": "Tumor",
+    "test_049": "Normal",
+}
 CAMELYON_COUNTS = {"normal": {"train": 4, "val": 2, "test": 2}, "tumor": {"train": 4, "val": 2, "test": 3}}
 
 
@@ -196,10 +163,14 @@ def asap_xml(groups: list[tuple[str, list[tuple[float, float]]]]) -> str:
     for k, (group, ring) in enumerate(groups):
         points = [f'<Coordinate Order="{i}" X="{x}" Y="{y}"/>' for i, (x, y) in enumerate(ring)]
         body = "".join(points[::2] + points[1::2])
-        parts.append(f'<Annotation Name="Annotation {k}" Type="Polygon" PartOfGroup="{group}" Color="#F4FA58">'
-                     f"<Coordinates>{body}</Coordinates></Annotation>")  # fmt: skip
-    return (f'<?xml version="1.0"?><ASAP_Annotations><Annotations>{"".join(parts)}</Annotations>'
-            '<AnnotationGroups><Group Name="_0"/></AnnotationGroups></ASAP_Annotations>')  # fmt: skip
+        parts.append(
+            f'<Annotation Name="Annotation {k}" Type="Polygon" PartOfGroup="{group}" Color="#F4FA58">'
+            f"<Coordinates>{body}</Coordinates></Annotation>"
+        )
+    return (
+        f'<?xml version="1.0"?><ASAP_Annotations><Annotations>{"".join(parts)}</Annotations>'
+        '<AnnotationGroups><Group Name="_0"/></AnnotationGroups></ASAP_Annotations>'
+    )
 
 
 LESION = asap_xml([("_0", SQUARE), ("_2", [(150, 150), (200, 150), (200, 200), (150, 200)])])
@@ -214,8 +185,10 @@ def camelyon16(data: Path) -> Path:
     tumours = [n for n in names if n.startswith("tumor") and n != "tumor_004"]  # its xml is missing
     for k, name in enumerate(CAMELYON_TEST):
         pyramid(root / "testing" / "images" / f"{name}.tif", 900 + k, 0.25)
-    lines = [f"{n},{label},{'IDC' if label == 'Tumor' else 'None'},{'Macro' if label == 'Tumor' else 'None'}"
-             for n, label in CAMELYON_TEST.items()]  # fmt: skip
+    lines = [
+        f"{n},{label},{'IDC' if label == 'Tumor' else 'None'},{'Macro' if label == 'Tumor' else 'None'}"
+        for n, label in CAMELYON_TEST.items()
+    ]
     (root / "testing" / "reference.csv").write_text("\n".join(lines) + "\n")
     tested = [n for n, label in CAMELYON_TEST.items() if label == "Tumor"]
     for part, some in (("training", tumours), ("testing", tested)):
@@ -250,8 +223,14 @@ def panda(data: Path) -> Path:
             target.parent.mkdir(exist_ok=True)
             with tifffile.TiffWriter(target) as tif:
                 for step in (1, 4, 16):
-                    tif.write(mask[::step, ::step], photometric="rgb", tile=(128, 128), compression="lzw",
-                              subfiletype=int(step > 1), metadata=None)  # fmt: skip
+                    tif.write(
+                        mask[::step, ::step],
+                        photometric="rgb",
+                        tile=(128, 128),
+                        compression="lzw",
+                        subfiletype=int(step > 1),
+                        metadata=None,
+                    )
     (root / "train.csv").write_text("\n".join(lines) + "\n")
     (root / "train_with_noisy_labels.csv").write_text("\n".join(noise) + "\n")
     return data
@@ -284,5 +263,11 @@ def megapixel_mnist(data: Path) -> Path:
     return data
 
 
-LAYOUTS = {"bach": bach, "bach-wsi": bach_wsi, "tcga-prad": tcga_prad, "camelyon16": camelyon16, "panda": panda,
-           "megapixel-mnist": megapixel_mnist}  # fmt: skip
+LAYOUTS = {
+    "bach": bach,
+    "bach-wsi": bach_wsi,
+    "tcga-prad": tcga_prad,
+    "camelyon16": camelyon16,
+    "panda": panda,
+    "megapixel-mnist": megapixel_mnist,
+}

@@ -76,8 +76,14 @@ def large(path, seed=0):
     pixels = np.random.default_rng(seed).integers(0, 255, (2816, 2816, 3)).astype(np.uint8)
     with tifffile.TiffWriter(path) as tif:
         for k in range(2):
-            tif.write(pixels[:: k + 1, :: k + 1], photometric="rgb", tile=(256, 256), compression="zlib",
-                      subfiletype=k, metadata=None)  # fmt: skip
+            tif.write(
+                pixels[:: k + 1, :: k + 1],
+                photometric="rgb",
+                tile=(256, 256),
+                compression="zlib",
+                subfiletype=k,
+                metadata=None,
+            )
     assert path.stat().st_size > WHOLE_BYTES
     return path
 

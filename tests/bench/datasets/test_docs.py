@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.cli.commands.data import data_app
 from bench.datasets import load_dataset
 from bench.datasets.inspect.cards import card_markdown
-from tests.bench.datasets import layouts
+from tests.bench.datasets import images
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "datasets.md").read_text()
 
@@ -26,6 +26,6 @@ def test_the_example_of_a_dataset_works(tmp_path):
     code = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
     (tmp_path / "mine.py").write_text(code)
     for k in range(12):
-        layouts.svs(tmp_path / "slides" / f"{('benign', 'malignant')[k % 2]}_{k}.svs", k)
+        images.svs(tmp_path / "slides" / f"{('benign', 'malignant')[k % 2]}_{k}.svs", k)
     dataset = load_dataset(f"{tmp_path / 'mine.py'}:Mine", None, tmp_path)
     assert (len(dataset.records), dataset.classes) == (12, ("benign", "malignant"))

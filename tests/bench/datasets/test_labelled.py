@@ -40,8 +40,12 @@ def test_what_spreadsheets_write_is_read(how, tmp_path, capsys):
         ("s/b.tif", "y", "p2", 0.25),
     ]
     assert [r.path for r in records] == [str(tmp_path / "s" / "a.tif"), str(tmp_path / "s" / "b.tif")]
-    said = {"other names": "columns taken: Slide as path, case_id as patient", "columns of one's own": "ignored: stain",
-            "patients": "taken: patients as patient", "patient id": "taken: Patient ID as patient"}  # fmt: skip
+    said = {
+        "other names": "columns taken: Slide as path, case_id as patient",
+        "columns of one's own": "ignored: stain",
+        "patients": "taken: patients as patient",
+        "patient id": "taken: Patient ID as patient",
+    }
     err = capsys.readouterr().err
     assert said.get(how, "") in err and len(err.splitlines()) == (how in said)
 

@@ -76,8 +76,20 @@ def test_bach_wsi_takes_the_gravest_class_and_leaves_out_what_is_not_annotated(b
 
 
 # --- TCGA-PRAD -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("gleason, group", [((3, 3), 1), ((2, 3), 1), ((3, 4), 2), ((4, 3), 3), ((4, 4), 4),
-                                            ((3, 5), 4), ((5, 3), 4), ((4, 5), 5), ((5, 5), 5)])  # fmt: skip
+@pytest.mark.parametrize(
+    "gleason, group",
+    [
+        ((3, 3), 1),
+        ((2, 3), 1),
+        ((3, 4), 2),
+        ((4, 3), 3),
+        ((4, 4), 4),
+        ((3, 5), 4),
+        ((5, 3), 4),
+        ((4, 5), 5),
+        ((5, 5), 5),
+    ],
+)
 def test_grade_groups(gleason, group):
     assert grade_group(*gleason) == group
 
@@ -98,7 +110,9 @@ def test_tcga_both_headers_and_with_or_without_sheet(generation, sheet, tmp_path
     }
     assert dataset.problems == {"TCGA-XX-0003-01Z-00-DX1": "case not in clinical.tsv"}
     assert Counter(r.label for r in read("tcga-prad:binary", tmp_path).records) == {
-        "grade group 1-2": 14, "grade group 3-5": 6}  # fmt: skip
+        "grade group 1-2": 14,
+        "grade group 3-5": 6,
+    }
 
 
 def test_tcga_cases_stay_together(built):

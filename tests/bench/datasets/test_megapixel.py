@@ -102,17 +102,45 @@ def test_the_published_encoder():
         build_encoder(EncoderSettings("mnist-conv"))
 
 
-PUBLISHED = ["mpps=[0.5]", "mpp=0.5", "patch_px=50", "overlap_from_mpp=0.5", "overview_mpp=4.1666667", "n_patches=10",
-             "width=8", "entropy_weight=1e-4", "smoothing_eps=1e-5", "name=mnist-conv", "pretrained=null", "stage=null",
-             "frozen=false", "features=fresh", "standardise=false", "learning_rate=1e-3", "weight_decay=0"]  # fmt: skip
+PUBLISHED = [
+    "mpps=[0.5]",
+    "mpp=0.5",
+    "patch_px=50",
+    "overlap_from_mpp=0.5",
+    "overview_mpp=4.1666667",
+    "n_patches=10",
+    "width=8",
+    "entropy_weight=1e-4",
+    "smoothing_eps=1e-5",
+    "name=mnist-conv",
+    "pretrained=null",
+    "stage=null",
+    "frozen=false",
+    "features=fresh",
+    "standardise=false",
+    "learning_rate=1e-3",
+    "weight_decay=0",
+]
 
 
 def test_the_documented_settings_run_end_to_end(digits, command, tmp_path):
     page = (Path(__file__).resolve().parents[3] / "docs" / "datasets.md").read_text()
     assert all(f"--set {text}" in page for text in PUBLISHED), "docs/datasets.md gives another command"
     sets = [part for text in (*PUBLISHED, "slides=30", "epochs=1") for part in ("--set", text)]
-    code, out, err = command("run", "--dataset", "megapixel-mnist", "--data", digits.parent, "--strategies", "jsma",
-                             "--preset", "tiny", "--out", tmp_path, *sets)  # fmt: skip
+    code, out, err = command(
+        "run",
+        "--dataset",
+        "megapixel-mnist",
+        "--data",
+        digits.parent,
+        "--strategies",
+        "jsma",
+        "--preset",
+        "tiny",
+        "--out",
+        tmp_path,
+        *sets,
+    )
     assert code == 0, err
     (folder,) = (s.parent for s in tmp_path.glob("*/status.json"))
     rows = pd.read_parquet(folder / "predictions.parquet")

@@ -10,9 +10,24 @@ import pytest
 from bench.datasets.labelled import load
 
 ROOT = Path(os.environ.get("JSMA_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
-SMALL = ["--preset", "tiny", "--strategies", "jsma", "--set", "name=test_resnet", "--set", "pretrained=null",
-         "--set", "epochs=1", "--set", "mpps=[1,2,4]", "--set", "n_patches=4",
-         "--set", "overview_max_px=128"]  # fmt: skip
+SMALL = [
+    "--preset",
+    "tiny",
+    "--strategies",
+    "jsma",
+    "--set",
+    "name=test_resnet",
+    "--set",
+    "pretrained=null",
+    "--set",
+    "epochs=1",
+    "--set",
+    "mpps=[1,2,4]",
+    "--set",
+    "n_patches=4",
+    "--set",
+    "overview_max_px=128",
+]
 COUNTS = {
     "endometrium": {"EA": 59, "EH": 55, "EP": 12, "NE": 74},
     "osteosarcoma": {"Non-Tumor": 20, "Non-Viable-Tumor": 20, "Viable": 20},
@@ -33,8 +48,9 @@ def with_scale(table, to):
         writer = csv.DictWriter(handle, ["path", "label", "patient", "mpp"])
         writer.writeheader()
         for row in rows:
-            writer.writerow({"path": table.parent / row["path"], "label": row["label"],
-                             "patient": row.get("patient", ""), "mpp": 1})  # fmt: skip
+            writer.writerow(
+                {"path": table.parent / row["path"], "label": row["label"], "patient": row.get("patient", ""), "mpp": 1}
+            )
     return to
 
 
@@ -46,8 +62,9 @@ def test_real_photos_run_through_slides(name, command, tmp_path):
     assert f"{sum(COUNTS[name].values())} converted" in out
     prepared = load(tmp_path / name / "labels.csv")
     assert {c: sum(r.label == c for r in prepared.records) for c in prepared.classes} == COUNTS[name]
-    code, out, err = command("run", "--slides", tmp_path / name / "labels.csv", *SMALL, "--out", tmp_path / "runs",
-                             "--accept-findings")  # fmt: skip  a drawn part of few patients lacks a class
+    code, out, err = command(
+        "run", "--slides", tmp_path / name / "labels.csv", *SMALL, "--out", tmp_path / "runs", "--accept-findings"
+    )  # a drawn part of few patients lacks a class
     assert code == 0, err
     rows = pd.read_parquet(next((tmp_path / "runs").glob("*-jsma-*/predictions.parquet")))
     assert set(rows["slide"]) == {r.id for r in prepared.split(0, 5)["test"]}

@@ -5,10 +5,20 @@ import json
 import pandas as pd
 import pytest
 
-from tests.bench.datasets import layouts
+from tests.bench.datasets import images, layouts
 
-SMALL = ["--preset", "tiny", "--strategies", "jsma,overview", "--set", "name=test_resnet", "--set", "pretrained=null",
-         "--set", "epochs=1"]  # fmt: skip
+SMALL = [
+    "--preset",
+    "tiny",
+    "--strategies",
+    "jsma,overview",
+    "--set",
+    "name=test_resnet",
+    "--set",
+    "pretrained=null",
+    "--set",
+    "epochs=1",
+]
 TESTED = {"bach": 12, "bach-wsi": 2, "tcga-prad": 4, "tcga-prad:binary": 4, "camelyon16": 5, "panda": 4}
 
 
@@ -40,9 +50,15 @@ def test_run_on_the_layout(name, built, command, tmp_path):
 def test_run_on_photos_of_ones_own_with_annotations(command, tmp_path):
     rows = []
     for k in range(12):
-        layouts.pyramid(tmp_path / "slides" / f"{k}.tif", k)
-        rows.append({"path": f"slides/{k}.tif", "label": "ab"[k % 2], "patient": f"p{k // 2 % 5}{k % 2}",
-                     "annotation": f"slides/{k}.geojson"})  # fmt: skip
+        images.pyramid(tmp_path / "slides" / f"{k}.tif", k)
+        rows.append(
+            {
+                "path": f"slides/{k}.tif",
+                "label": "ab"[k % 2],
+                "patient": f"p{k // 2 % 5}{k % 2}",
+                "annotation": f"slides/{k}.geojson",
+            }
+        )
         ring = [*layouts.SQUARE, layouts.SQUARE[0]]
         feature = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {}}
         (tmp_path / "slides" / f"{k}.geojson").write_text(

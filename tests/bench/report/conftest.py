@@ -20,11 +20,24 @@ def runs(tmp_path_factory):
     failed.write_text(json.dumps({"status": "complete", "failed": {"torn.svs": "tile row 1 <is> black"}}))
     (folder / "synthetic-late.partial").mkdir()
     rows = [
-        {"dataset": "synthetic", "strategy": name, "mode": "sample", "budget": budget, "confidence": None,
-         "trainings": 2, "draws": 3, "slides": 20, "accuracy": 0.5 + budget / 40, "accuracy_low": 0.4,
-         "accuracy_high": 0.9, "sd_sampling": 0.05, "patches_per_slide": budget}
-        for name in ("jsma", "random") for budget in (2, 4, 8)
-    ]  # fmt: skip
+        {
+            "dataset": "synthetic",
+            "strategy": name,
+            "mode": "sample",
+            "budget": budget,
+            "confidence": None,
+            "trainings": 2,
+            "draws": 3,
+            "slides": 20,
+            "accuracy": 0.5 + budget / 40,
+            "accuracy_low": 0.4,
+            "accuracy_high": 0.9,
+            "sd_sampling": 0.05,
+            "patches_per_slide": budget,
+        }
+        for name in ("jsma", "random")
+        for budget in (2, 4, 8)
+    ]
     pd.DataFrame(rows).to_csv(folder / "sweep.csv", index=False)
     (folder / "sweep.json").write_text(json.dumps({"data_hash": "synthetic"}))
     return folder

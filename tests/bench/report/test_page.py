@@ -159,10 +159,21 @@ def test_a_browser_opens_it_from_disk(report, tmp_path):
     probed = text.replace("default-src 'none';", "default-src 'none'; script-src 'unsafe-inline';", 1)
     (tmp_path / "probed.html").write_text(probed.replace("</body>", PROBE))
     done = subprocess.run(
-        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--window-size=500,900",
-         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", (tmp_path / "probed.html").as_uri()],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            "--window-size=500,900",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom",
+            (tmp_path / "probed.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     found = dict(re.findall(r'data-(\w+)="(\w+)"', done.stdout[done.stdout.index("<body") :].split(">", 1)[0]))
     assert int(found["images"]) == int(found["loaded"]) > 20
     assert int(found["svgs"]) == int(found["seen"]) >= 14

@@ -14,7 +14,13 @@ def two_colours(folder: Path, slides: int, side_px: int, tile_px: int = 64) -> N
     for i in range(slides):
         pixels = np.full((side_px, side_px, 3), (150 + 20 * (i % 2), 40, 90), np.uint8)
         pixels += rng.integers(0, 20, pixels.shape, dtype=np.uint8)
-        tifffile.imwrite(folder / f"{i}.tif", pixels, photometric="rgb", tile=(tile_px, tile_px),
-                         resolution=(1e4, 1e4), resolutionunit="CENTIMETER")  # fmt: skip
+        tifffile.imwrite(
+            folder / f"{i}.tif",
+            pixels,
+            photometric="rgb",
+            tile=(tile_px, tile_px),
+            resolution=(1e4, 1e4),
+            resolutionunit="CENTIMETER",
+        )
         lines.append(f"{i}.tif,{'ab'[i % 2]}")
     (folder / "labels.csv").write_text("\n".join(lines))

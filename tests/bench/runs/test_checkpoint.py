@@ -23,9 +23,23 @@ from jsma.slides import open_slide
 from tests.bench.runs.slides import two_colours
 
 ROOT = Path(__file__).parents[3]
-SMALL = ("mpps=[1.0,2.0]", "mpp=1.0", "overlap_from_mpp=9", "overview_mpp=4.0", "epochs=4", "patience=3", "n_patches=4",
-         "name=test_resnet", "pretrained=null", "stage=null", "adapter_dim=8", "val_draws=2", "batch=4", "patch_px=32",
-         "chunk=4")  # fmt: skip
+SMALL = (
+    "mpps=[1.0,2.0]",
+    "mpp=1.0",
+    "overlap_from_mpp=9",
+    "overview_mpp=4.0",
+    "epochs=4",
+    "patience=3",
+    "n_patches=4",
+    "name=test_resnet",
+    "pretrained=null",
+    "stage=null",
+    "adapter_dim=8",
+    "val_draws=2",
+    "batch=4",
+    "patch_px=32",
+    "chunk=4",
+)
 TIMES = ("seconds", "rss_bytes")
 
 
@@ -54,8 +68,20 @@ def folder(tmp_path_factory):
 
 
 def runner_of(folder, out, report, regime="frozen", *more):
-    request = Request("demo", folder / "labels.csv", ("mean",), "tiny", 1, 1, "cpu", folder / out, folder, None,
-                      (*SMALL, *more), regime)  # fmt: skip
+    request = Request(
+        "demo",
+        folder / "labels.csv",
+        ("mean",),
+        "tiny",
+        1,
+        1,
+        "cpu",
+        folder / out,
+        folder,
+        None,
+        (*SMALL, *more),
+        regime,
+    )
     runner = planned(request, report)[0]
     runner.open_record = lambda record: open_slide(record.path, mpp=record.mpp, in_process=True)
     return runner

@@ -142,8 +142,11 @@ def test_a_value_error_of_every_slide_is_the_strategys():
     with pytest.raises(ContractError, match="slide a and 2 more: ValueError: overview"):
         ask_without(Says(breaking(ValueError, *"abc")), [Slide(name) for name in "abc"], torch.Generator(), dropped)
     assert dropped == {}
-    assert ask_without(Says(breaking(SlideError, *"abc")), [Slide(name) for name in "abc"], torch.Generator(),
-                       dropped) == [] and len(dropped) == 3  # fmt: skip
+    assert (
+        ask_without(Says(breaking(SlideError, *"abc")), [Slide(name) for name in "abc"], torch.Generator(), dropped)
+        == []
+        and len(dropped) == 3
+    )
 
 
 def test_training_needs_slides_of_two_classes():
@@ -158,13 +161,13 @@ def test_training_needs_slides_of_two_classes():
     assert listed({"/x/a.tif": "/x/a.tif: broken"}) == "1 failed: /x/a.tif: broken"
 
 
-OWN = '''
+OWN = """
 from baselines.contract import Strategy
 class {cls}(Strategy):
     name, source = {name!r}, "here"
     def forward(self, slides, generator):
         return []
-'''
+"""
 
 
 def test_a_strategy_of_ones_own_has_a_name_of_its_own(tmp_path):
@@ -212,7 +215,9 @@ def test_a_training_that_diverges_says_where_and_what_to_lower(root, batch):
     desk = types.SimpleNamespace(device=torch.device("cpu"), encoder=nn.Identity(), meter=Meter(), store=None)
     items = [Labelled(Slide(str(i)), int(i == 3)) for i in range(4)]
     settings = TrainSettings(epochs=5, batch=batch, learning_rate=10.0)
-    words = (r"training of says diverged in epoch [12] of 5: loss [0-9.e+]+, weights up to [0-9.e+na]+; "
-             r"lower learning_rate \(now 10\)$")  # fmt: skip
+    words = (
+        r"training of says diverged in epoch [12] of 5: loss [0-9.e+]+, weights up to [0-9.e+na]+; "
+        r"lower learning_rate \(now 10\)$"
+    )
     with pytest.raises(UsageError, match=words):
         train(lambda chosen, meter: Wild(root), [StrategySettings()], {"train": items, "val": items}, desk, settings, 0)

@@ -36,8 +36,9 @@ def records(tmp_path_factory):
     folder = tmp_path_factory.mktemp("infer")
     pixels = np.full((128, 128, 3), 200, np.uint8)
     pixels[..., 1] = 90
-    tifffile.imwrite(folder / "0.tif", pixels, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4),
-                     resolutionunit="CENTIMETER")  # fmt: skip
+    tifffile.imwrite(
+        folder / "0.tif", pixels, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4), resolutionunit="CENTIMETER"
+    )
     for n in (1, 2):
         shutil.copy(folder / "0.tif", folder / f"{n}.tif")
     return [SlideRecord(str(folder / f"{n}.tif"), "a") for n in range(3)]
@@ -47,8 +48,9 @@ def said(records, seed):
     encoder = build_encoder(EncoderSettings("test_resnet", pretrained=None), seed=0)
     dice = Contestant(Dice(StrategySettings(), encoder.dim, 2, Meter()), encoder, [])
     data = Dataset("d", ("a", "b"), tuple(records))
-    found = infer({"dice": dice}, records, data, VIEW, lambda r: open_slide(r.path, in_process=True), seed,
-                  lambda *_: None)  # fmt: skip
+    found = infer(
+        {"dice": dice}, records, data, VIEW, lambda r: open_slide(r.path, in_process=True), seed, lambda *_: None
+    )
     assert not found.failed and not found.ended
     return {row["slide"]: row["prob_a"] for row in dice.rows}
 

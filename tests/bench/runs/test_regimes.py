@@ -25,10 +25,19 @@ from jsma.metered import Desk, MeteredSlide, ViewSettings
 from jsma.slides import open_slide
 from tests.bench.runs.slides import two_colours
 
-SMALL = ("mpps=[1.0,2.0]", "mpp=1.0", "overlap_from_mpp=9", "overview_mpp=4.0", "epochs=2", "n_patches=4",
-         "name=test_resnet", "pretrained=null", "stage=null", "adapter_dim=8")  # fmt: skip
-FIELDS = ["patches", "unique_patches", "output_px", "tiles", "decoded_px", "compressed_bytes", "calls",
-          "encoder_flops"]  # fmt: skip
+SMALL = (
+    "mpps=[1.0,2.0]",
+    "mpp=1.0",
+    "overlap_from_mpp=9",
+    "overview_mpp=4.0",
+    "epochs=2",
+    "n_patches=4",
+    "name=test_resnet",
+    "pretrained=null",
+    "stage=null",
+    "adapter_dim=8",
+)
+FIELDS = ["patches", "unique_patches", "output_px", "tiles", "decoded_px", "compressed_bytes", "calls", "encoder_flops"]
 
 
 class Silent:
@@ -50,8 +59,20 @@ def folder(tmp_path_factory):
 
 
 def asked(folder, regime, strategies, out, *more):
-    return Request("demo", folder / "labels.csv", strategies, "tiny", 1, 1, "cpu", folder / out, folder, None,
-                   (*SMALL, *more), regime)  # fmt: skip
+    return Request(
+        "demo",
+        folder / "labels.csv",
+        strategies,
+        "tiny",
+        1,
+        1,
+        "cpu",
+        folder / out,
+        folder,
+        None,
+        (*SMALL, *more),
+        regime,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +141,10 @@ def test_finetuned_trains_the_encoder_and_saves_and_restores_it(folder, finetune
         moved = [not torch.equal(a, b) for a, b in zip(weights(path).values(), initial(False).values(), strict=True)]
         assert any(moved)
         restored = runner.restored(name, path / "weights.pt", 0)
-        assert all(torch.equal(a, b) for a, b in zip(weights(path).values(), restored.encoder.state_dict().values(),
-                                                     strict=True))  # fmt: skip
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(weights(path).values(), restored.encoder.state_dict().values(), strict=True)
+        )
         records = runner.dataset.split(0, plan.n_folds)["test"][:1]
         infer({name: restored}, records, runner.dataset, runner.settings.view, runner.open_record, 0, lambda *_: None)
         then = pd.read_parquet(path / "predictions.parquet").set_index("slide").loc[records[0].id]

@@ -1,7 +1,6 @@
 """The sweep over budgets: counted as from the file, spread and flips as computed by hand, one command."""
 
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,10 @@ import tifffile
 import torch
 
 from baselines.contract import StrategySettings
-from bench import files
 from bench.analysis.sweep_rows import sweep_table
 from bench.datasets import SlideRecord
 from bench.report.tables.sweep_tables import equal_markdown
 from bench.runs.infer import Contestant
-from bench.runs.kept.finished import load_all
 from bench.runs.settings.strategies import strategy_class
 from bench.runs.sweep import at_budget, look, predict
 from jsma import JSMASettings
@@ -25,7 +22,6 @@ from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
 from jsma.metered.store import FeatureStore
 from jsma.slides import open_slide
-from tests.bench.runs.kept.test_record import recorded
 
 OWN = str(Path(__file__).parents[2] / "baselines" / "mine.py") + ":Mine"
 VIEW = ViewSettings(mpps=(1.0, 2.0), patch_px=32, overview_mpp=4.0)
@@ -35,9 +31,14 @@ def write_slide(path, level):
     pixels = np.full((192, 256, 3), (150 + level, 40, 90), np.uint8)
     pixels[::2] += 20
     tifffile.imwrite(
-        path, pixels, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4), resolutionunit="CENTIMETER",
+        path,
+        pixels,
+        photometric="rgb",
+        tile=(64, 64),
+        resolution=(1e4, 1e4),
+        resolutionunit="CENTIMETER",
         compression="jpeg",
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +86,36 @@ def test_another_budget_keeps_the_weights(encoder):
 
 def test_the_table_is_what_is_computed_by_hand():
     answers = {  # (training seed, slide) -> prediction of each of three sampling seeds; all labels are "a"
-        (0, "x"): "aab", (0, "y"): "aaa", (0, "z"): "bbb", (1, "x"): "abb", (1, "y"): "aba", (1, "z"): "aaa",
-    }  # fmt: skip
+        (0, "x"): "aab",
+        (0, "y"): "aaa",
+        (0, "z"): "bbb",
+        (1, "x"): "abb",
+        (1, "y"): "aba",
+        (1, "z"): "aaa",
+    }
     rows = [
-        {"dataset": "d", "strategy": "s", "uses_evidence": False, "mode": "sample", "budget": 4, "confidence": None,
-         "fold": 0, "seed": seed,
-         "draw": draw, "slide": slide, "patient": None, "label": "a", "predicted": said, "patches": 2 + draw,
-         "decoded_px": 1_000_000, "compressed_bytes": 500_000, "seconds": 0.1}
+        {
+            "dataset": "d",
+            "strategy": "s",
+            "uses_evidence": False,
+            "mode": "sample",
+            "budget": 4,
+            "confidence": None,
+            "fold": 0,
+            "seed": seed,
+            "draw": draw,
+            "slide": slide,
+            "patient": None,
+            "label": "a",
+            "predicted": said,
+            "patches": 2 + draw,
+            "decoded_px": 1_000_000,
+            "compressed_bytes": 500_000,
+            "seconds": 0.1,
+        }
         for (seed, slide), letters in answers.items()
         for draw, said in enumerate(letters)
-    ]  # fmt: skip
+    ]
     (row,) = sweep_table(pd.DataFrame(rows))
     accuracy = np.array([[2, 2, 1], [3, 1, 2]]) / 3  # [training, draw]
     assert row["accuracy"] == pytest.approx(accuracy.mean())
@@ -109,22 +130,38 @@ def test_the_table_is_what_is_computed_by_hand():
 def prediction(strategy, budget, seed, slide, right, **more):
     """One row of a sweep."""
     return {
-        "dataset": "d", "strategy": strategy, "uses_evidence": False, "mode": "sample", "budget": budget,
-        "confidence": None, "fold": 0, "seed": seed, "draw": 0, "slide": slide, "patient": None, "label": "a",
-        "predicted": "a" if right else "b", "patches": budget, "decoded_px": 1, "compressed_bytes": 1, "seconds": 0.1,
+        "dataset": "d",
+        "strategy": strategy,
+        "uses_evidence": False,
+        "mode": "sample",
+        "budget": budget,
+        "confidence": None,
+        "fold": 0,
+        "seed": seed,
+        "draw": 0,
+        "slide": slide,
+        "patient": None,
+        "label": "a",
+        "predicted": "a" if right else "b",
+        "patches": budget,
+        "decoded_px": 1,
+        "compressed_bytes": 1,
+        "seconds": 0.1,
         **more,
-    }  # fmt: skip
+    }
 
 
 def test_the_second_strategy_is_set_against_the_first_at_as_many_patches():
     rows = [
         prediction("one", n, seed, slide, hard < right, draw=draw)
         for n, draw, right in ((4, 0, 1), (16, 0, 4), (16, 1, 2))
-        for seed in (0, 1) for hard, slide in enumerate("uvwxyz")
+        for seed in (0, 1)
+        for hard, slide in enumerate("uvwxyz")
     ] + [
         prediction("two", 16, seed, slide, hard < 5, confidence=0.9, patches=4 + 2 * (hard // 2) * 2)
-        for seed in (0, 1) for hard, slide in enumerate("uvwxyz")
-    ]  # fmt: skip
+        for seed in (0, 1)
+        for hard, slide in enumerate("uvwxyz")
+    ]
     small, large, two = sweep_table(pd.DataFrame(rows))
     assert small["difference"] is None and large["difference_hard"] is None and small["patches_hard"] == 4
     assert two["reference"] == "one" and two["patches_per_slide"] == 8  # half way from 4 to 16
@@ -152,8 +189,11 @@ def test_one_slide_has_no_interval():
     right = {"u": (1, 1), "v": (1, 0), "w": (0, 0)}  # by draw: easy, middle, hard in both trainings
     rows = [
         prediction(name, 4, seed, slide, said or name == "two", draw=draw)
-        for name in ("one", "two") for seed in (0, 1) for slide, own in right.items() for draw, said in enumerate(own)
-    ]  # fmt: skip
+        for name in ("one", "two")
+        for seed in (0, 1)
+        for slide, own in right.items()
+        for draw, said in enumerate(own)
+    ]
     one, two = sweep_table(pd.DataFrame(rows))
     assert two["difference_hard"] == 1 and two["difference_hard_low"] is two["difference_hard_high"] is None
     json.dumps([one, two], allow_nan=False)
@@ -163,77 +203,3 @@ def test_one_slide_has_no_interval():
 def test_one_strategy_alone_is_set_against_nothing():
     rows = pd.DataFrame([prediction("one", n, 0, slide, True) for n in (4, 16) for slide in "uv"])
     assert equal_markdown(sweep_table(rows)) == ""
-
-
-def test_one_command_trains_and_sweeps(tmp_path, command):
-    lines = ["path,label"]
-    for k in range(20):
-        write_slide(tmp_path / f"{k}.tif", 40 * (k % 2) + k)
-        lines.append(f"{k}.tif,{'ab'[k % 2]}")
-    (tmp_path / "labels.csv").write_text("\n".join(lines))
-    asked = ["sweep", "--slides", tmp_path / "labels.csv", "--strategies", f"jsma,overview,adaptive,{OWN}",
-             "--top", "jsma", "--budgets", "3,1", "--draws", "4", "--confidences", "1,0", "--set", "first_look=2",
-             "--preset", "tiny", "--out", tmp_path / "runs",
-             "--set", "name=test_resnet", "--set", "pretrained=null", "--set", "mpps=[1,2]",
-             "--set", "patch_px=32", "--json", "--save", tmp_path / "made" / "sweep-0.5"]  # fmt: skip
-    code, out, err = command(*asked)
-    assert code == 0, err
-    rows = json.loads(out)
-    assert [(r["strategy"], r["mode"], r["budget"], r["confidence"], r["draws"]) for r in rows] == [
-        ("jsma", "sample", 1, None, 4), ("jsma", "sample", 3, None, 4), ("jsma", "top", 1, None, 1),
-        ("jsma", "top", 3, None, 1), ("overview", "sample", None, None, 1), ("adaptive", "sample", 3, 0, 4),
-        ("adaptive", "sample", 3, 1, 4), ("mine", "sample", 1, None, 4), ("mine", "sample", 3, None, 4)]  # fmt: skip
-    assert [r["patches_per_slide"] for r in rows] == [1, 3, 1, 3, 0, 2, 3, 1, 3]
-    assert set(pd.read_parquet(next((tmp_path / "runs").glob("*-mine-*")) / "sweep.parquet")["strategy"]) == {"mine"}
-    assert rows[0]["flip_rate"] is not None and rows[2]["flip_rate"] is None
-    made = {p.suffix for p in (tmp_path / "made").iterdir()}
-    assert made == {".md", ".csv", ".json", ".png"}
-    assert "--budgets 3,1" in json.loads((tmp_path / "made" / "sweep-0.5.json").read_text())["command"]
-    kept = pd.read_parquet(next((tmp_path / "runs").glob("*-jsma-*")) / "sweep.parquet")
-    assert kept.groupby(["mode", "budget"])["draw"].nunique().to_dict() == {
-        ("sample", 1): 4, ("sample", 3): 4, ("top", 1): 1, ("top", 3): 1}  # fmt: skip
-    trained = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}
-    dead = subprocess.Popen(["true"])
-    dead.wait()
-    left = next((tmp_path / "runs").glob("*-jsma-*")) / f"sweep.parquet.{files.host()}-{dead.pid}.tmp"  # by a kill
-    left.touch()
-    code, again, _ = command(*asked[:-2])
-    assert not left.exists()
-    timeless = [[{k: v for k, v in r.items() if "seconds" not in k} for r in json.loads(text)] for text in (out, again)]
-    assert code == 0 and timeless[0] == timeless[1]
-    again_kept = pd.read_parquet(next((tmp_path / "runs").glob("*-jsma-*")) / "sweep.parquet")
-    assert len(again_kept) == len(kept)
-    assert trained == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}
-    (swept,) = (tmp_path / "runs").glob("*-jsma-*/sweep.parquet")
-    content = bytearray(swept.read_bytes())
-    content[30:34] = b"\xff\xfe\xfd\xfc"
-    swept.write_bytes(content)
-    assert "sweep.parquet was changed" in load_all([tmp_path / "runs"]).damaged[0]
-    code, again, err = command(*asked[:-2])
-    assert code == 0 and len([line for line in err.splitlines() if "set aside as sweep.parquet.damaged" in line]) == 1
-    assert len(pd.read_parquet(swept)) == len(kept) and not load_all([tmp_path / "runs"]).damaged
-    assert trained == {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").glob("*/weights.pt")}, "not trained again"
-    (weights,) = (tmp_path / "runs").glob("*-adaptive-*/weights.pt")
-    state = torch.load(weights, weights_only=True)
-    del state["strategy"]["sharpness"]  # as an earlier version left them
-    torch.save(state, weights)
-    recorded(weights.parent)
-    code, out, err = command(*asked[:-2])
-    (line,) = [line for line in err.splitlines() if "error" in line]
-    assert code == 2 and out == "" and "another version of adaptive" in line and str(weights.parent) in line
-    assert "Traceback" not in err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    (
-        (("--budgets", "2,x"), "give whole numbers"),
-        (("--budgets", "0,2"), "allowed: 1 or more"),
-        (("--confidences", "0.5,2"), "allowed: 0 to 1"),
-        (("--confidences", "high"), "give numbers in 0..1"),
-        (("--top", "fixed"), "not among --strategies"),
-    ),
-)
-def test_a_mistake_gets_one_line(arguments, words, command):
-    code, out, err = command("sweep", *arguments)
-    assert (code, out, len(err.splitlines())) == (2, "", 1) and words in err

@@ -37,8 +37,14 @@ def dataset(tmp_path_factory):
     for i in range(8):
         pixels = np.full((128, 192, 3), (150 + 10 * i, 40, 90), np.uint8)
         pixels[::2] += 20
-        tifffile.imwrite(folder / f"{i}.tif", pixels, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4),
-                         resolutionunit="CENTIMETER")  # fmt: skip
+        tifffile.imwrite(
+            folder / f"{i}.tif",
+            pixels,
+            photometric="rgb",
+            tile=(64, 64),
+            resolution=(1e4, 1e4),
+            resolutionunit="CENTIMETER",
+        )
         split = ("train", "train", "val", "test")[i // 2]
         found.append(SlideRecord(str(folder / f"{i}.tif"), "ab"[i % 2], split=split, name=f"s{i}"))
     return Dataset("x", ("a", "b"), tuple(found))

@@ -29,8 +29,14 @@ def found(tmp_path_factory):
     for k in range(20):
         pixels = np.full((192, 256, 3), (150 + 60 * (k % 2) + k, 40, 90), np.uint8)
         pixels[::2] += 20
-        tifffile.imwrite(folder / f"{k}.tif", pixels, photometric="rgb", tile=(64, 64), resolution=(1e4, 1e4),
-                         resolutionunit="CENTIMETER")  # fmt: skip
+        tifffile.imwrite(
+            folder / f"{k}.tif",
+            pixels,
+            photometric="rgb",
+            tile=(64, 64),
+            resolution=(1e4, 1e4),
+            resolutionunit="CENTIMETER",
+        )
         lines.append(f"{k}.tif,{'ab'[k % 2]}")
     (folder / "labels.csv").write_text("\n".join(lines))
     chosen = ("name=test_resnet", "pretrained=null", "mpps=[1,2]", "patch_px=32")

@@ -41,9 +41,9 @@ def exact(scores):
     x, w = torch.linspace(-8, 8, 4001, dtype=torch.float64), 16 / 4000
     phi = torch.exp(-x * x / 2) / math.sqrt(2 * math.pi)
     above = lambda i, j: 0.5 * torch.erfc((scores[i] + SIGMA * x - scores[j]) / (SIGMA * math.sqrt(2)))  # noqa: E731
-    out = torch.stack([
-        (phi * math.prod((above(i, j) for j in range(3) if j != i), start=torch.ones(()))).sum() * w for i in range(3)
-    ])  # fmt: skip
+    out = torch.stack(
+        [(phi * math.prod((above(i, j) for j in range(3) if j != i), start=torch.ones(()))).sum() * w for i in range(3)]
+    )
     zero = torch.zeros(()).double()
     # rows in the order of the index: without 0 the rows are (1, 2), without 1 (0, 2), without 2 (0, 1)
     return torch.stack([torch.stack([out[1] + out[2], out[0], zero]), torch.stack([zero, out[2], out[0] + out[1]])])

@@ -199,9 +199,14 @@ def test_a_transformer_takes_patches_of_other_sizes_where_they_divide():
 
 
 PARAMETERS = {  # as published, in millions
-    "uni": 303, "uni2-h": 681, "virchow": 631, "virchow2": 631, "h-optimus-0": 1135, "h-optimus-1": 1135,
+    "uni": 303,
+    "uni2-h": 681,
+    "virchow": 631,
+    "virchow2": 631,
+    "h-optimus-0": 1135,
+    "h-optimus-1": 1135,
     "prov-gigapath": 1134.953984,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", FOUNDATIONS)

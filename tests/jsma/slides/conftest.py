@@ -40,10 +40,16 @@ def write(path: Path, levels: list[np.ndarray], compression: str | None, mpp: fl
         for index, level in enumerate(levels):
             scale = None if mpp is None else 1e4 / (mpp * levels[0].shape[1] / level.shape[1])
             tif.write(
-                level, photometric="rgb", tile=(TILE, TILE), compression=compression, subfiletype=int(index > 0),
-                resolution=None if scale is None else (scale, scale), resolutionunit=None if scale is None else 3,
-                metadata=None, **more,
-            )  # fmt: skip
+                level,
+                photometric="rgb",
+                tile=(TILE, TILE),
+                compression=compression,
+                subfiletype=int(index > 0),
+                resolution=None if scale is None else (scale, scale),
+                resolutionunit=None if scale is None else 3,
+                metadata=None,
+                **more,
+            )
     return path
 
 

@@ -39,8 +39,16 @@ def write(path: Path, sizes: list[tuple[int, int]], tile: tuple[int, int], **mor
     with tifffile.TiffWriter(path, bigtiff="bigtiff" in more and more.pop("bigtiff")) as tif:
         for index, image in enumerate(images):
             per_cm = 1e4 / (MPP0 * sizes[0][0] / sizes[index][0])
-            tif.write(image, photometric="rgb", tile=tile, subfiletype=int(index > 0), metadata=None,
-                      resolution=(per_cm, per_cm), resolutionunit=3, **more)  # fmt: skip
+            tif.write(
+                image,
+                photometric="rgb",
+                tile=tile,
+                subfiletype=int(index > 0),
+                metadata=None,
+                resolution=(per_cm, per_cm),
+                resolutionunit=3,
+                **more,
+            )
     return images
 
 

@@ -17,7 +17,8 @@ LEAST_SAMPLES = 3
 @dataclass(frozen=True)
 class Amount:
     """How much is measured. blocks: fresh processes a side; samples: of every operation, in each block;
-    budget_s: an operation gets no further sample in a block once a side has spent so many wall seconds on it."""
+    budget_s: an operation gets no further sample in a block once a side has spent so many wall seconds on it.
+    """
 
     blocks: int = 5
     samples: int = 12

@@ -64,17 +64,32 @@ class Measuring:
 
     def _start(self, rig: Rig, what: str) -> None:
         receive, send = os.pipe()
-        command = [sys.executable, "-P", "-m", "gauge", str(send), str(rig.slides.resolve()), rig.device,
-                   str(rig.workers), what]  # fmt: skip
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "gauge",
+            str(send),
+            str(rig.slides.resolve()),
+            rig.device,
+            str(rig.workers),
+            what,
+        ]
         path = os.pathsep.join([str(self.side.root), str(HERE)])
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(rig.threads)}
         # all that it writes goes with the scratch folder
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": self._scratch.name}
         try:
             self._child = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=self._log, stderr=self._log, pass_fds=[send],
-                cwd=self._scratch.name, env=environment, start_new_session=True,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.PIPE,
+                stdout=self._log,
+                stderr=self._log,
+                pass_fds=[send],
+                cwd=self._scratch.name,
+                env=environment,
+                start_new_session=True,
+            )
         except BaseException:
             os.close(receive)
             raise

@@ -35,10 +35,12 @@ def compare_counters(
 
 def _of_other_slides(operations: int) -> Finding:
     return Finding(
-        "counters", f"all {OF_THE_SLIDES}", "not compared",
+        "counters",
+        f"all {OF_THE_SLIDES}",
+        "not compared",
         f"of {operations} operations: another version of the JPEG library, or of the generator, wrote the slides of "
         "the baseline; compare with --against REV, or save a baseline here: `jsma-bench baseline save --baseline FILE`",
-    )  # fmt: skip
+    )
 
 
 def _one(name: str, old: int | None, new: int | None, counter: str) -> Finding:

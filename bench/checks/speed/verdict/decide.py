@@ -22,7 +22,8 @@ ALPHA = 0.01  # of the one-sided bounds, and the p below which a slowdown counts
 @dataclass(frozen=True)
 class Change:
     """Seconds of the head over seconds of the base: estimate, one-sided 99 % bounds, number of blocks, and p of
-    "not slower"."""
+    "not slower".
+    """
 
     ratio: float
     low: float

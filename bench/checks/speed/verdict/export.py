@@ -21,10 +21,15 @@ def github_action_benchmark(samples: Samples, side: str, clock: str, counters: C
     for operation, sides in samples.seconds.get(clock, {}).items():
         values = [block_seconds(block) for block in sides[side]]
         half = _half_range(values)
-        rows.append({
-            "name": operation, "unit": f"s ({clock})", "value": statistics.median(values), "range": f"± {half:.3g}",
-            "extra": f"{len(values)} blocks of fresh processes",
-        })  # fmt: skip
+        rows.append(
+            {
+                "name": operation,
+                "unit": f"s ({clock})",
+                "value": statistics.median(values),
+                "range": f"± {half:.3g}",
+                "extra": f"{len(values)} blocks of fresh processes",
+            }
+        )
     for operation, own in counters.items():
         rows += [{"name": f"{operation} {name}", "unit": "count", "value": n} for name, n in own.items()]
     return rows
@@ -49,11 +54,17 @@ def pytest_benchmark(
     return {
         "machine_info": {
             "cpu": {"brand_raw": about["machine"]["cpu"], "count": int(about["machine"]["cores"])},
-            "python_version": about["software"]["python"], **about["machine"], "software": about["software"],
+            "python_version": about["software"]["python"],
+            **about["machine"],
+            "software": about["software"],
         },
         "commit_info": {
-            "id": commit, "time": about["made"], "dirty": about["commit"].endswith("-dirty"), "project": "jsma-bench",
-            "branch": "", "author_time": about["made"],
+            "id": commit,
+            "time": about["made"],
+            "dirty": about["commit"].endswith("-dirty"),
+            "project": "jsma-bench",
+            "branch": "",
+            "author_time": about["made"],
         },
         "benchmarks": [
             _benchmark(operation, [s for block in sides[side] for s in block], clock, counters.get(operation, {}))
@@ -61,17 +72,27 @@ def pytest_benchmark(
         ],
         "datetime": about["made"],
         "version": "5.0.0",
-    }  # fmt: skip
+    }
 
 
 def _benchmark(operation: str, data: list[float], clock: str, counters: dict[str, int]) -> dict[str, Any]:
     return {
-        "group": "gate", "name": operation, "fullname": f"gate::{operation}", "params": None, "param": None,
+        "group": "gate",
+        "name": operation,
+        "fullname": f"gate::{operation}",
+        "params": None,
+        "param": None,
         "extra_info": {**counters, "clock": clock, "unit": OPERATIONS[operation].unit},
-        "options": {"disable_gc": False, "timer": clock, "min_rounds": 1, "max_time": 0.0, "min_time": 0.0,
-                    "warmup": True},
+        "options": {
+            "disable_gc": False,
+            "timer": clock,
+            "min_rounds": 1,
+            "max_time": 0.0,
+            "min_time": 0.0,
+            "warmup": True,
+        },
         "stats": {**_statistics(data), "data": data, "iterations": OPERATIONS[operation].executions},
-    }  # fmt: skip
+    }
 
 
 def _statistics(data: list[float]) -> dict[str, Any]:
@@ -81,8 +102,20 @@ def _statistics(data: list[float]) -> dict[str, Any]:
     inside = [v for v in ordered if q1 - 1.5 * (q3 - q1) <= v <= q3 + 1.5 * (q3 - q1)] or ordered
     stray = sum(abs(v - mean) > spread for v in data)
     return {
-        "min": ordered[0], "max": ordered[-1], "mean": mean, "stddev": spread, "rounds": len(data), "median": median,
-        "iqr": q3 - q1, "q1": q1, "q3": q3, "iqr_outliers": len(data) - len(inside), "stddev_outliers": stray,
-        "outliers": f"{stray};{len(data) - len(inside)}", "ld15iqr": inside[0], "hd15iqr": inside[-1],
-        "ops": len(data) / sum(data), "total": sum(data),
-    }  # fmt: skip
+        "min": ordered[0],
+        "max": ordered[-1],
+        "mean": mean,
+        "stddev": spread,
+        "rounds": len(data),
+        "median": median,
+        "iqr": q3 - q1,
+        "q1": q1,
+        "q3": q3,
+        "iqr_outliers": len(data) - len(inside),
+        "stddev_outliers": stray,
+        "outliers": f"{stray};{len(data) - len(inside)}",
+        "ld15iqr": inside[0],
+        "hd15iqr": inside[-1],
+        "ops": len(data) / sum(data),
+        "total": sum(data),
+    }

@@ -16,7 +16,8 @@ Verdict = Literal["ok", "improved", "regression", "failed", "not compared"]
 @dataclass(frozen=True)
 class Finding:
     """One comparison. tier, name: what was compared; text: the reason of a verdict other than ok; base, head: the
-    values (counts, or seconds, or a ratio of seconds); change: with its interval, for timings; tolerance: of it."""
+    values (counts, or seconds, or a ratio of seconds); change: with its interval, for timings; tolerance: of it.
+    """
 
     tier: Tier
     name: str

@@ -89,8 +89,13 @@ def refuse(name: str, findings: Sequence[Finding], options: str = "") -> None:
         )
 
 
-def quick(dataset: Dataset, mpps: tuple[float, ...], folds: tuple[int, ...] = (0,), report: Report | None = None,
-          opener: Opener = open_record) -> Quick:  # fmt: skip
+def quick(
+    dataset: Dataset,
+    mpps: tuple[float, ...],
+    folds: tuple[int, ...] = (0,),
+    report: Report | None = None,
+    opener: Opener = open_record,
+) -> Quick:
     """Open every slide once, in threads, and check what its headers, its annotation and the table tell.
 
     mpps: magnifications that are asked for, um/px; folds: of drawn folds, those that are looked at.
@@ -108,18 +113,22 @@ def quick(dataset: Dataset, mpps: tuple[float, ...], folds: tuple[int, ...] = (0
             raise
     found = [opened[k] for k in range(len(opened))]
     unread = {o.record.id for o in found if o.unread is not None}
-    return Quick(found, [
-        *between_slides.counted(dataset),
-        *between_slides.incomplete(dataset),
-        *between_slides.labelled(dataset),
-        *(o.unread for o in found if o.unread is not None),
-        *(finding for o in found if o.info is not None for finding in _form(o.record, o.info)),
-        *scales(found, mpps, dataset.card),
-        *between_slides.exact_duplicates(dataset.records, between_slides.parts_of(dataset)),
-        *between_slides.patients(dataset, between_slides.parts_of(dataset)),
-        *between_slides.classes_in_parts(dataset, unread, folds),
-        *(o.annotation for o in found if o.annotation is not None),
-    ], dataset.card is not None)  # fmt: skip
+    return Quick(
+        found,
+        [
+            *between_slides.counted(dataset),
+            *between_slides.incomplete(dataset),
+            *between_slides.labelled(dataset),
+            *(o.unread for o in found if o.unread is not None),
+            *(finding for o in found if o.info is not None for finding in _form(o.record, o.info)),
+            *scales(found, mpps, dataset.card),
+            *between_slides.exact_duplicates(dataset.records, between_slides.parts_of(dataset)),
+            *between_slides.patients(dataset, between_slides.parts_of(dataset)),
+            *between_slides.classes_in_parts(dataset, unread, folds),
+            *(o.annotation for o in found if o.annotation is not None),
+        ],
+        dataset.card is not None,
+    )
 
 
 def _open(record: SlideRecord, opener: Opener) -> Opened:
@@ -168,18 +177,22 @@ def scales(opened: Sequence[Opened], mpps: tuple[float, ...], card: Card | None)
             useless.add(record.id)
             asked = ", ".join(f"{mpp:g}" for mpp in mpps)
             yield Finding(
-                "mpp", record.id, f"all of mpps, {asked} um/px, are finer than the slide's {info.mpp:.3g}; set mpps to "
-                f"{info.mpp:.3g} or coarser, or, if that scale is wrong, give the true one in the `mpp` column"
-            )  # fmt: skip
+                "mpp",
+                record.id,
+                f"all of mpps, {asked} um/px, are finer than the slide's {info.mpp:.3g}; set mpps to "
+                f"{info.mpp:.3g} or coarser, or, if that scale is wrong, give the true one in the `mpp` column",
+            )
     rest = [(record, info) for record, info in known if record.id not in useless]
     for asked in mpps:
         coarser = [(record, info) for record, info in rest if not _serves(info, asked)]
         if 0 < len(coarser) < len(rest):
             record, info = coarser[0]
             yield Finding(
-                "mpp", f"{asked:g} um/px", f"{len(coarser)} of {len(rest)} slides are coarser (the first: {record.id}, "
-                f"{info.mpp:.3g} um/px) and cannot be read at it, others can; ask only for what all have (--set mpps)"
-            )  # fmt: skip
+                "mpp",
+                f"{asked:g} um/px",
+                f"{len(coarser)} of {len(rest)} slides are coarser (the first: {record.id}, "
+                f"{info.mpp:.3g} um/px) and cannot be read at it, others can; ask only for what all have (--set mpps)",
+            )
 
 
 def _of_one(record: SlideRecord, info: SlideInfo, card: Card | None) -> Iterator[str]:

@@ -79,10 +79,16 @@ def test_pairs_of_one_cluster_are_resampled_together():
 
 def test_a_control_that_is_handed_the_evidence_is_on_no_front():
     rows = [
-        {"dataset": "x", "strategy": name, "settings": None, "accuracy": accuracy, "patches_per_slide": 10.0,
-         "uses_evidence": told}
+        {
+            "dataset": "x",
+            "strategy": name,
+            "settings": None,
+            "accuracy": accuracy,
+            "patches_per_slide": 10.0,
+            "uses_evidence": told,
+        }
         for name, accuracy, told in (("jsma", 0.7, False), ("random", 0.6, False), ("oracle", 0.9, True))
-    ]  # fmt: skip
+    ]
     mark_fronts(rows)
     assert [row["pareto"] for row in rows] == [["patches"], [], []]
     mark_fronts(alone := [dict(rows[2])])

@@ -9,10 +9,17 @@ from bench.analysis.statistics.equal_patches import equal_patches, thirds
 
 def predictions(right, seed=0, fold=0, draw=0):
     """One prediction a slide; right: whether it is, by slide."""
-    return pd.DataFrame({
-        "fold": fold, "seed": seed, "draw": draw, "slide": [f"s{k}" for k in range(len(right))], "patient": None,
-        "label": "a", "predicted": ["a" if r else "b" for r in right],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "fold": fold,
+            "seed": seed,
+            "draw": draw,
+            "slide": [f"s{k}" for k in range(len(right))],
+            "patient": None,
+            "label": "a",
+            "predicted": ["a" if r else "b" for r in right],
+        }
+    )
 
 
 def test_the_reference_is_taken_between_its_budgets_in_log_patches():

@@ -13,9 +13,14 @@ from bench.analysis.statistics.pairs import corrected_t, difference, holm
 def table(right, patient=None, seed=0):
     n = len(right)
     return pd.DataFrame(
-        {"slide": [f"s{i}" for i in range(n)], "patient": patient, "label": "a",
-         "predicted": ["a" if r else "b" for r in right], "seed": seed}
-    )  # fmt: skip
+        {
+            "slide": [f"s{i}" for i in range(n)],
+            "patient": patient,
+            "label": "a",
+            "predicted": ["a" if r else "b" for r in right],
+            "seed": seed,
+        }
+    )
 
 
 def test_difference_pairs_shared_slides_and_counts_the_discordant():

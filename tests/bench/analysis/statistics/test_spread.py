@@ -11,10 +11,14 @@ from bench.analysis.statistics.spread import SWEEP, components, pooled_sd, swept
 
 def rows(accuracy, slides=10, fold=0):
     """One row a prediction; accuracy [training][draw] in tenths."""
-    return pd.DataFrame([
-        {"fold": fold, "seed": t, "draw": d, "right": i < value * slides}
-        for t, draws in enumerate(accuracy) for d, value in enumerate(draws) for i in range(slides)
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {"fold": fold, "seed": t, "draw": d, "right": i < value * slides}
+            for t, draws in enumerate(accuracy)
+            for d, value in enumerate(draws)
+            for i in range(slides)
+        ]
+    )
 
 
 def test_pooled_sd_by_hand():

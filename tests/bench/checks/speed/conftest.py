@@ -26,6 +26,14 @@ def gate_data(tmp_path_factory) -> Path:
         with tifffile.TiffWriter(folder / f"{name}.tif") as tif:
             for step in (1, 4):
                 level = np.ascontiguousarray(image[::step, ::step])
-                tif.write(level, photometric="rgb", tile=(256, 256), compression="jpeg", subfiletype=int(step > 1),
-                          resolution=(20000 / step,) * 2, resolutionunit=3, metadata=None)  # fmt: skip
+                tif.write(
+                    level,
+                    photometric="rgb",
+                    tile=(256, 256),
+                    compression="jpeg",
+                    subfiletype=int(step > 1),
+                    resolution=(20000 / step,) * 2,
+                    resolutionunit=3,
+                    metadata=None,
+                )
     return data

@@ -22,11 +22,15 @@ from bench.errors import NotComparableError
 
 def jsma_bench(*arguments, root=ROOT, **rest):
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.cli", "baseline", *map(str, arguments)], cwd=rest.pop("cwd", root), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root), **rest},
+        [sys.executable, "-m", "bench.cli", "baseline", *map(str, arguments)],
+        cwd=rest.pop("cwd", root),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(root), **rest},
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
-    )  # fmt: skip
+    )
 
 
 def in_process(arguments, monkeypatch):
@@ -104,9 +108,26 @@ def test_a_revision_is_unpacked_and_removed(clone):
 
 def test_a_fault_between_two_revisions_is_caught_and_exported(gate_data, clone, tmp_path):
     """The command as in CI, small and real. Counters decide: times of a test machine are reported, not asserted."""
-    arguments = ["check", "--against", "HEAD~1", "--operations", "draw,read_scattered", "--blocks", "3", "--samples",
-                 "3", "--tolerance", "9", "--json", "--data", gate_data, "--export-github", tmp_path / "g.json",
-                 "--export-pytest-benchmark", tmp_path / "p.json"]  # fmt: skip
+    arguments = [
+        "check",
+        "--against",
+        "HEAD~1",
+        "--operations",
+        "draw,read_scattered",
+        "--blocks",
+        "3",
+        "--samples",
+        "3",
+        "--tolerance",
+        "9",
+        "--json",
+        "--data",
+        gate_data,
+        "--export-github",
+        tmp_path / "g.json",
+        "--export-pytest-benchmark",
+        tmp_path / "p.json",
+    ]
     code, out, err = ended(jsma_bench(*arguments, root=clone))
     assert code == 1, err
     assert not git("status", "--porcelain", root=clone).strip()
@@ -121,8 +142,10 @@ def test_a_fault_between_two_revisions_is_caught_and_exported(gate_data, clone, 
     assert all(isinstance(row["value"], (int, float)) and isinstance(row["unit"], str) for row in rows)
     read = subprocess.run(
         [sys.executable, "-m", "pytest_benchmark", "compare", str(tmp_path / "p.json"), "--columns=min,median,rounds"],
-        capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
     assert read.returncode == 0 and "draw" in read.stdout and "read_scattered" in read.stdout, read.stderr
     own = {b["name"]: b for b in json.loads((tmp_path / "p.json").read_text())["benchmarks"]}
     assert own["draw"]["stats"]["rounds"] == 9 and own["draw"]["extra_info"]["patches"] == 256

@@ -93,8 +93,9 @@ def test_a_planted_extra_decoding_is_caught_by_counters_alone(counted, rig, tmp_
     before = {name: counted.counters[name] for name in names}
     bad = [f for f in compare_counters(before, planted.counters, True) if f.verdict != "ok"]
     assert [(f.name, f.verdict) for f in bad] == [
-        ("infer_jsma tile_decodings", "regression"), ("read_scattered tile_decodings", "regression"),
-    ]  # fmt: skip
+        ("infer_jsma tile_decodings", "regression"),
+        ("read_scattered tile_decodings", "regression"),
+    ]
     assert bad[1].head == bad[1].base + 1 and exit_code(bad) == 1
 
 
@@ -108,8 +109,16 @@ def test_counters_do_not_depend_on_pixels(counted, rig, tmp_path):
             for step, page in zip((1, 4), tif.pages, strict=True):
                 image = np.full(page.shape, (190, 90, 160), np.uint8)
                 image[::7, ::3] = 60
-                out.write(image, photometric="rgb", tile=(256, 256), compression="jpeg", subfiletype=int(step > 1),
-                          resolution=(20000 / step,) * 2, resolutionunit=3, metadata=None)  # fmt: skip
+                out.write(
+                    image,
+                    photometric="rgb",
+                    tile=(256, 256),
+                    compression="jpeg",
+                    subfiletype=int(step > 1),
+                    resolution=(20000 / step,) * 2,
+                    resolutionunit=3,
+                    metadata=None,
+                )
     names = ["read_scattered", "overview", "infer_jsma", "train_jsma"]
     other = count((Side("here", ROOT),), Rig(tmp_path), names)[0]
     before = {name: counted.counters[name] for name in names}

@@ -167,9 +167,15 @@ def test_files_that_are_no_baseline(stored, tmp_path):
         with pytest.raises(UsageError, match="not a baseline"):
             load(path)
     good = asdict(stored)
-    for content in (b"\x89PNG\r\n\x1a\n\x00\xff", "café".encode("latin-1"), b"[" * 100_000,
-                    *(json.dumps({**good, **harm}).encode() for harm in (
-                        {"counters": "many"}, {"seconds": {"cpu": {"draw": "fast"}}}, {"ratios": {}}))):  # fmt: skip
+    for content in (
+        b"\x89PNG\r\n\x1a\n\x00\xff",
+        "café".encode("latin-1"),
+        b"[" * 100_000,
+        *(
+            json.dumps({**good, **harm}).encode()
+            for harm in ({"counters": "many"}, {"seconds": {"cpu": {"draw": "fast"}}}, {"ratios": {}})
+        ),
+    ):
         path.write_bytes(content)
         with pytest.raises(UsageError, match="not a baseline") as raised:
             load(path)

@@ -62,17 +62,29 @@ def write(tmp_path, kind):
         pixels[..., 0] = raster(1) * 2
         with tifffile.TiffWriter(tmp_path / "a_mask.tiff") as tif:
             for step in (1, 4, 16):
-                tif.write(pixels[::step, ::step], photometric="rgb", tile=(128, 128), compression="lzw",
-                          subfiletype=int(step > 1), metadata=None)  # fmt: skip
+                tif.write(
+                    pixels[::step, ::step],
+                    photometric="rgb",
+                    tile=(128, 128),
+                    compression="lzw",
+                    subfiletype=int(step > 1),
+                    metadata=None,
+                )
         return tmp_path / "a_mask.tiff", "panda-karolinska"
     cv2.imwrite(str(tmp_path / "a.png"), raster(2) * 2)
     return tmp_path / "a.png", "demo"
 
 
 KINDS = {
-    "aperio": "invasive", "aperio, label in the annotation": "invasive", "asap": "tumor", "asap, named groups": "tumor",
-    "asap in its zip": "tumor", "geojson": "invasive", "panda": "cancer", "png of bits": "cytology",
-}  # fmt: skip
+    "aperio": "invasive",
+    "aperio, label in the annotation": "invasive",
+    "asap": "tumor",
+    "asap, named groups": "tumor",
+    "asap in its zip": "tumor",
+    "geojson": "invasive",
+    "panda": "cancer",
+    "png of bits": "cytology",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -141,14 +153,17 @@ def test_annotations_of_another_slide_are_told(tmp_path):
 BROKEN = {
     "a.xml": ("<Annotations><Annotation>", "not readable XML"),
     "b.xml": ("<svg/>", "root element 'svg'"),
-    "c.xml": ("<Annotations><Annotation><Regions><Region><Vertices><Vertex X='1'/></Vertices></Region></Regions>"
-              "</Annotation></Annotations>", "region 1: coordinate nan"),
+    "c.xml": (
+        "<Annotations><Annotation><Regions><Region><Vertices><Vertex X='1'/></Vertices></Region></Regions>"
+        "</Annotation></Annotations>",
+        "region 1: coordinate nan",
+    ),
     "d.geojson": ("[1, 2", "not readable GeoJSON"),
     "e.geojson": ('{"features": [{"geometry": {"type": "Polygon", "coordinates": [[[1]]]}}]}', "feature 1: a point"),
     "f.png": ("not a picture", "of no known format"),
     "g_mask.tiff": ("II*\0not a TIFF", "cannot be read"),
     "h.txt": ("x", "annotations are read from"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)

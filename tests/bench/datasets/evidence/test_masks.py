@@ -87,9 +87,19 @@ def png_of(rows, depth, colour):
 
 @pytest.mark.parametrize(
     "kind",
-    ["grey", "palette", "palette of 2 bits", "1 bit", "4 bits", "16 bits", "RGB", "RGB of 16 bits", "RGBA",
-     "RGBA, background transparent"],
-)  # fmt: skip
+    [
+        "grey",
+        "palette",
+        "palette of 2 bits",
+        "1 bit",
+        "4 bits",
+        "16 bits",
+        "RGB",
+        "RGB of 16 bits",
+        "RGBA",
+        "RGBA, background transparent",
+    ],
+)
 def test_a_png_gives_the_numbers_that_are_stored(kind, tmp_path):
     labels = as_png(tmp_path / "m.png", kind)
     assert np.array_equal(painted(load_evidence(str(tmp_path / "m.png"), *SIZE0), labels), labels)
@@ -154,7 +164,7 @@ BAD = {
     "stack.tif": (np.stack([drawn()] * 3), "3 pages"),
     "wide.png": (np.ones((ROWS, COLUMNS * 2), np.uint8), "80 x 30 px is of other proportions than its slide (160 x"),
     "turned.png": (np.ones((COLUMNS, ROWS), np.uint8), "other proportions"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -56,11 +56,15 @@ GEOJSON = {
     "a bare geometry": PLAIN,
     "several polygons": feature(of_type("MultiPolygon", [[closed(SQUARE), closed(HOLE)], [closed(HOLE)]])),
     "a geometry without": [{"type": "Feature", "geometry": None, "properties": {}}, feature(PLAIN)],
-    "nested collections": feature({"type": "GeometryCollection", "geometries": [
-        of_type("Point", [1, 1]), {"type": "GeometryCollection", "geometries": [PLAIN]}]}),
+    "nested collections": feature(
+        {
+            "type": "GeometryCollection",
+            "geometries": [of_type("Point", [1, 1]), {"type": "GeometryCollection", "geometries": [PLAIN]}],
+        }
+    ),
     "three coordinates": feature(of_type("Polygon", [[[*p, 7] for p in closed(SQUARE)], [[*p, 7] for p in HOLE]])),
     "not closed": feature(of_type("Polygon", [SQUARE, HOLE])),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ["a.geojson", "a.json", "a.geojson.gz", "exported.txt"])
@@ -104,9 +108,13 @@ def test_an_ellipse_is_told_by_two_corners(tag, kind, tmp_path):
 
 @pytest.mark.parametrize(
     ("tag", "kind", "points"),
-    [("V", "Rectangle", [(100, 100), (300, 250)]), ("Vertex", "1", SQUARE), ("V", "Polygon", SQUARE),
-     ("Vertex", "0", SQUARE)],
-)  # fmt: skip
+    [
+        ("V", "Rectangle", [(100, 100), (300, 250)]),
+        ("Vertex", "1", SQUARE),
+        ("V", "Polygon", SQUARE),
+        ("Vertex", "0", SQUARE),
+    ],
+)
 def test_rectangles_and_polygons_of_halo_and_imagescope(tag, kind, points, tmp_path):
     path = vendor(tmp_path, layer((kind, points), ("Ruler", points), ("4", points), tag=tag), name="a.annotations")
     evidence = load_evidence(path, W, H)
@@ -125,8 +133,10 @@ def test_a_negative_region_cuts_its_own_annotation_and_leaves_islands(tmp_path):
 
 def asap(kind, points, number=str):
     inner = "".join(f'<Coordinate Order="{k}" X="{number(x)}" Y="{number(y)}"/>' for k, (x, y) in enumerate(points))
-    return (f'<ASAP_Annotations><Annotations><Annotation Type="{kind}" PartOfGroup="_0"><Coordinates>{inner}'
-            "</Coordinates></Annotation></Annotations></ASAP_Annotations>")  # fmt: skip
+    return (
+        f'<ASAP_Annotations><Annotations><Annotation Type="{kind}" PartOfGroup="_0"><Coordinates>{inner}'
+        "</Coordinates></Annotation></Annotations></ASAP_Annotations>"
+    )
 
 
 def test_asap_with_a_decimal_comma(tmp_path):
@@ -147,23 +157,25 @@ def deep(before, after, times=200_000):
 
 REFUSED = {
     "nan.xml": (asap("Polygon", [("nan", 1), *SQUARE]), "region 1: coordinate nan"),
-    "inf.xml": ("<Annotations>" + layer(("0", SQUARE), ("0", [*SQUARE, ("-inf", 1)])) + "</Annotations>",
-                "region 2: coordinate -inf"),
-    "far.geojson": (json.dumps([feature(PLAIN), feature(of_type("Polygon", [[[0, 0], [1e30, 0], [1, 1]]]))]),
-                    "feature 2: coordinate 1e+30"),
+    "inf.xml": (
+        "<Annotations>" + layer(("0", SQUARE), ("0", [*SQUARE, ("-inf", 1)])) + "</Annotations>",
+        "region 2: coordinate -inf",
+    ),
+    "far.geojson": (
+        json.dumps([feature(PLAIN), feature(of_type("Polygon", [[[0, 0], [1e30, 0], [1, 1]]]))]),
+        "feature 2: coordinate 1e+30",
+    ),
     "nan.geojson": ('{"type": "Polygon", "coordinates": [[[0, 0], [NaN, 0], [1, 1]]]}', "feature 1: coordinate nan"),
     "words.geojson": ('{"type": "Polygon", "coordinates": [[["a", 0], [1, 0], [1, 1]]]}', "feature 1: coordinates"),
     "number.geojson": ("[1]", "feature 1"),
     "deep.geojson": (deep("[", "]"), "nested too deeply"),
-    "nested.geojson": (
-        deep('{"type": "GeometryCollection", "geometries": [', "]}", 900),
-        "nested too deeply"),
+    "nested.geojson": (deep('{"type": "GeometryCollection", "geometries": [', "]}", 900), "nested too deeply"),
     "coco.json": ('{"images": [], "annotations": []}', "no GeoJSON (it holds images, annotations)"),
     "entity.xml": ('<!DOCTYPE a [<!ENTITY b "c">]><Annotations/>', "entities"),
     "other.xml": ("<annotation/>", "root element 'annotation'"),
     "objects.db": ("SQLite format 3\0", "an SQLite database; annotations are read from GeoJSON"),
     "empty.geojson": ("", "an empty file"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -59,8 +59,11 @@ def test_evidence_goes_to_those_that_declare_its_use(tmp_path):
     assert evidence_for(Joint, annotated) is None
     find = evidence_for(Oracle, annotated)
     assert find is not None and find(GRID).shape == (GRID.n_cells,)
-    for record in (SlideRecord("s.tif", "a"), SlideRecord("s.tif", "a", mask=str(tmp_path / "gone.geojson")),
-                   SlideRecord("s.tif", "a", mask=outline(tmp_path / "empty.geojson"))):  # fmt: skip
+    for record in (
+        SlideRecord("s.tif", "a"),
+        SlideRecord("s.tif", "a", mask=str(tmp_path / "gone.geojson")),
+        SlideRecord("s.tif", "a", mask=outline(tmp_path / "empty.geojson")),
+    ):
         assert evidence_for(Oracle, record)(GRID) is None
     need_annotation([Joint, Oracle], "d", [annotated, SlideRecord("s.tif", "a")])
     need_annotation([Joint], "d", [SlideRecord("s.tif", "a")])

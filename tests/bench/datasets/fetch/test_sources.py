@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bench.datasets.fetch import download as downloading
-from tests.bench.datasets import layouts
+from tests.bench.datasets import images, layouts
 
 RECORD, ARCHIVE = 3632035, "ICIAR2018_BACH_Challenge.zip"
 QUICK = ["--accept-licence", "--wait-s", "0"]
@@ -17,7 +17,7 @@ def test_bucket_of_camelyon16(server, command, tmp_path, tmp_path_factory):
     names = [*layouts.CAMELYON["train"], *layouts.CAMELYON["val"], *layouts.CAMELYON_TEST]
     objects = {"README.md": b"about", "masks/tumor_001_mask.tif": b"not wanted"}
     for k, name in enumerate(names):
-        layouts.pyramid(source / f"{name}.tif", 2000 + k, 0.25, size=(256, 256))
+        images.pyramid(source / f"{name}.tif", 2000 + k, 0.25, size=(256, 256))
         objects[f"images/{name}.tif"] = (source / f"{name}.tif").read_bytes()
         if name.startswith("tumor"):
             objects[f"annotations/{name}.xml"] = layouts.LESION.encode()
@@ -49,10 +49,18 @@ def gdc(server, slides):
     asked = []
     server.listings["/files"] = lambda body: asked.append(body) or "\n".join(rows) + "\n"
     hits = [
-        {"submitter_id": case, "diagnoses": [{"primary_gleason_grade": f"Pattern {layouts.GLEASON[g][0]}",
-         "secondary_gleason_grade": f"Pattern {layouts.GLEASON[g][1]}", "tissue_or_organ_of_origin": "Prostate gland"}]}
+        {
+            "submitter_id": case,
+            "diagnoses": [
+                {
+                    "primary_gleason_grade": f"Pattern {layouts.GLEASON[g][0]}",
+                    "secondary_gleason_grade": f"Pattern {layouts.GLEASON[g][1]}",
+                    "tissue_or_organ_of_origin": "Prostate gland",
+                }
+            ],
+        }
         for case, g in layouts.TCGA_GROUPS.items()
-    ]  # fmt: skip
+    ]
     server.listings["/cases"] = {"data": {"hits": [*hits, {"submitter_id": "TCGA-XX-9999"}]}}
     return asked
 
@@ -62,7 +70,7 @@ def test_manifest_of_tcga_prad(server, command, tmp_path, tmp_path_factory):
     slides = {}
     for k, case in enumerate(layouts.TCGA_GROUPS):
         name = f"{case}-01Z-00-DX1.AAAA.svs"
-        layouts.svs(source / name, 3000 + k)
+        images.svs(source / name, 3000 + k)
         slides[f"{k:08x}-0000-4000-8000-000000000000"] = (name, (source / name).read_bytes())
     asked = gdc(server, slides)
     code, out, err = command("data", "fetch", "tcga-prad", "--data", tmp_path, "--from", server.url, *QUICK)
@@ -72,7 +80,10 @@ def test_manifest_of_tcga_prad(server, command, tmp_path, tmp_path_factory):
         assert words in filters
     code, out, _ = command("data", "info", "tcga-prad", "--data", tmp_path, "--json")
     assert {c: n["all"] for c, n in json.loads(out)["here"]["counts"].items()} == {
-        "grade group 1": 6, "grade group 2": 6, "grade group 3": 6}  # fmt: skip
+        "grade group 1": 6,
+        "grade group 2": 6,
+        "grade group 3": 6,
+    }
     some = sorted(slides)[:2]
     (tmp_path / "part" / "tcga-prad").mkdir(parents=True)
     rows = ["id\tfilename\tmd5\tsize\tstate"]

@@ -59,8 +59,14 @@ def test_a_full_disk_ends_it_in_one_line(tmp_path, monkeypatch, capsys, workers)
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="semaphores have no files here")
 def test_semaphores_of_a_group_that_was_killed_are_removed_and_no_others():
-    lines = ("import time", "from bench.workers import pool", "if __name__ == '__main__':", "    running = pool(1)",
-             "    print(flush=True)", "    time.sleep(60)")  # fmt: skip
+    lines = (
+        "import time",
+        "from bench.workers import pool",
+        "if __name__ == '__main__':",
+        "    running = pool(1)",
+        "    print(flush=True)",
+        "    time.sleep(60)",
+    )
     parent = subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE, start_new_session=True)
     assert parent.stdout is not None
     parent.stdout.readline()
@@ -75,8 +81,14 @@ def test_semaphores_of_a_group_that_was_killed_are_removed_and_no_others():
 
 
 def test_workers_end_with_a_parent_that_was_killed():
-    lines = ("import os, time", "from bench.workers import pool", "if __name__ == '__main__':", "    running = pool(1)",
-             "    print(running.submit(os.getpid).result(), flush=True)", "    time.sleep(60)")  # fmt: skip
+    lines = (
+        "import os, time",
+        "from bench.workers import pool",
+        "if __name__ == '__main__':",
+        "    running = pool(1)",
+        "    print(running.submit(os.getpid).result(), flush=True)",
+        "    time.sleep(60)",
+    )
     parent = subprocess.Popen([sys.executable, "-c", "\n".join(lines)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
     worker = psutil.Process(int(parent.stdout.readline()))

@@ -11,13 +11,13 @@ from bench.datasets.photos.convert import Job, convert, provenance_of
 from bench.datasets.photos.prepare import PrepareSettings, prepare, pyramid_path
 from bench.errors import UsageError
 from jsma.slides import Regions, open_slide
-from tests.bench.datasets import layouts
+from tests.bench.datasets import images, layouts
 
 
 def dataset(tmp_path, kinds, mpp=0.42):
     records = []
     for k, kind in enumerate(kinds):
-        layouts.photo(tmp_path / "photos" / f"{k}.tif", k, kind)
+        images.photo(tmp_path / "photos" / f"{k}.tif", k, kind)
         path = tmp_path / "photos" / f"{k}.tif"
         records.append(SlideRecord(str(path), "ab"[k % 2], mpp=mpp, name=str(k)))
     return Dataset("photos", ("a", "b"), tuple(records))
@@ -30,14 +30,14 @@ def dataset(tmp_path, kinds, mpp=0.42):
 def test_pixels_scale_and_provenance(kind, samples, pages, tmp_path):
     photos = dataset(tmp_path, [kind])
     done = prepare(photos, tmp_path / "out", PrepareSettings(workers=1, quality=95))
-    assert (done.converted, done.kept, done.failed, done.pixels) == (1, 0, {}, layouts.SIDE_W * layouts.SIDE_H)
+    assert (done.converted, done.kept, done.failed, done.pixels) == (1, 0, {}, images.SIDE_W * images.SIDE_H)
     path = pyramid_path(photos.records[0], tmp_path / "out")
     with open_slide(path) as slide:
         assert slide.info.reader == "cucim" and slide.info.mpp == pytest.approx(0.42, rel=1e-6)
         assert [(lv.width_px, lv.height_px) for lv in slide.info.levels] == [(384, 288), (192, 144)]
         middle = Regions(np.array([[192.0, 144.0]]), np.array([0.42]), 384, 288)
         pixels = slide.read(middle)[0][0].astype(int)
-    truth = layouts.tissue(0).astype(int)
+    truth = images.tissue(0).astype(int)
     assert np.abs(pixels - truth).mean() < 6 and abs(pixels.mean() - truth.mean()) < 1, "JPEG's loss, no other"
     made = provenance_of(str(path))
     source = tmp_path / "photos" / "0.tif"
@@ -52,7 +52,7 @@ def test_again_keeps_what_is_current_and_redoes_what_is_not(tmp_path):
     before = {p.name: p.stat().st_mtime_ns for p in out.iterdir()}
     assert prepare(photos, out, PrepareSettings(workers=2)).kept == 4
     assert {p.name: p.stat().st_mtime_ns for p in out.iterdir()} == before
-    layouts.photo(tmp_path / "photos" / "1.tif", 77, "8 bit")  # the source changes
+    images.photo(tmp_path / "photos" / "1.tif", 77, "8 bit")  # the source changes
     (out / "2.tif").write_bytes((out / "2.tif").read_bytes()[:-900])  # ours, and no longer whole
     again = prepare(photos, out, PrepareSettings(workers=2))
     assert (again.converted, again.kept) == (2, 2)
@@ -70,7 +70,7 @@ def test_a_photo_that_fails_does_not_stop_the_others(tmp_path):
 
 
 def test_interrupted_writing_leaves_no_file_under_its_name(tmp_path, monkeypatch):
-    layouts.photo(tmp_path / "p.tif", 0, "8 bit")
+    images.photo(tmp_path / "p.tif", 0, "8 bit")
     replaced = "bench.datasets.photos.convert.os.replace"
     monkeypatch.setattr(replaced, lambda a, b: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from bench import cli
 from bench.files import host
-from tests.bench.datasets import layouts
+from tests.bench.datasets import images, layouts
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def prepare(command):
 def photos(folder, names=("a.tif", "b.tif"), kind="8 bit"):
     """Photos, and a labels.csv beside them."""
     for k, name in enumerate(names):
-        layouts.photo(folder / name, k, kind)
+        images.photo(folder / name, k, kind)
     return layouts.labelled(folder, [{"path": n, "label": "ab"[k % 2]} for k, n in enumerate(names)])
 
 
@@ -63,7 +63,7 @@ def test_a_folder_reached_through_a_link(tmp_path, prepare):
 
 def test_foreign_files_in_the_way(tmp_path, prepare):
     csv = photos(tmp_path / "in")
-    layouts.pyramid(tmp_path / "to" / "a.tif", 9)
+    images.pyramid(tmp_path / "to" / "a.tif", 9)
     (tmp_path / "to" / "b.tif").write_text("mine")
     err = refused(prepare, tmp_path, csv, "--to", tmp_path / "to", "--mpp", 0.5)
     assert "a.tif was not made by" in err and "1 more" in err
@@ -92,7 +92,7 @@ def test_a_list_of_the_user_and_one_that_was_edited(tmp_path, prepare):
 
 def test_names_that_would_become_one_are_named(tmp_path, prepare):
     for name in ("x.png", "x.bmp"):
-        Image.fromarray(layouts.tissue(1)).save(tmp_path / name)
+        Image.fromarray(images.tissue(1)).save(tmp_path / name)
     csv = layouts.labelled(tmp_path, [{"path": "x.png", "label": "a"}, {"path": "x.bmp", "label": "b"}])
     err = refused(prepare, tmp_path, csv, "--to", tmp_path / "to", "--mpp", 0.5)
     assert "x.png" in err and "x.bmp" in err and "rename" in err
@@ -100,8 +100,8 @@ def test_names_that_would_become_one_are_named(tmp_path, prepare):
 
 def test_pyramids_stay_where_they_are_with_their_own_scale(tmp_path, prepare):
     for k in range(2):
-        layouts.pyramid(tmp_path / f"{k}.tif", k, mpp=0.5)
-    layouts.photo(tmp_path / "p.tif", 5, "8 bit")
+        images.pyramid(tmp_path / f"{k}.tif", k, mpp=0.5)
+    images.photo(tmp_path / "p.tif", 5, "8 bit")
     names, to = ("0.tif", "1.tif", "p.tif"), tmp_path / "to"
     (tmp_path / "pair").mkdir()
     pair = layouts.labelled(tmp_path / "pair", [{"path": f"../{n}", "label": n} for n in names[:2]])
@@ -162,8 +162,11 @@ def test_a_dataset_by_name_is_told_of_its_data_folder(tmp_path, prepare, monkeyp
     (prepared / "labels.csv").unlink()
     (prepared / "b001.tif").write_text("mine")
     in_the_way = refused(prepare, tmp_path, "bach", "--data", tmp_path)
-    monkeypatch.setattr(sys, "argv", ["jsma-bench", "run", "--dataset", "bach", "--data", str(tmp_path), "--out",
-                                      str(tmp_path / "runs")])  # fmt: skip
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["jsma-bench", "run", "--dataset", "bach", "--data", str(tmp_path), "--out", str(tmp_path / "runs")],
+    )
     with pytest.raises(SystemExit):
         cli.main()
     for line in (in_the_way, capsys.readouterr().err.splitlines()[-1]):

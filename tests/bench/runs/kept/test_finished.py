@@ -22,8 +22,15 @@ def write(out, strategy, fold=0, seed=0, n_patches=16, code="", mpps=(0.5, 1.0),
     settings = {"strategy": {"method": method}, "view": {"mpps": list(mpps)}, "split": f"s{fold}", **more}
     folder = out / f"x-{strategy}-{fold}-{seed}-{n_patches}-{code}-{len(mpps)}-{len(more)}"
     folder.mkdir(parents=True)
-    key = {"dataset": "x", "data_hash": "d", "strategy": strategy, "fold": fold, "seed": seed, "settings": settings,
-           "code": code}  # fmt: skip
+    key = {
+        "dataset": "x",
+        "data_hash": "d",
+        "strategy": strategy,
+        "fold": fold,
+        "seed": seed,
+        "settings": settings,
+        "code": code,
+    }
     rng = np.random.default_rng(len(strategy) + 10 * fold + 100 * seed + n_patches)
     (folder / "settings.json").write_text(json.dumps(key))
     (folder / "train.json").write_text(json.dumps({"train_s": rng.uniform(1, 9), "charged_s": 0.5, "n_train": 20}))
@@ -31,14 +38,22 @@ def write(out, strategy, fold=0, seed=0, n_patches=16, code="", mpps=(0.5, 1.0),
     (folder / "status.json").write_text(json.dumps({"status": "complete"}))
     n = 8
     score = rng.dirichlet(np.ones(3), n)
-    rows = pd.DataFrame({
-        "slide": [f"f{fold}-{i}" for i in range(n)], "patient": [f"p{i // 2}" for i in range(n)] if fold else None,
-        "label": [("a", "b", "c")[i % 3] for i in range(n)], "predicted": np.array(["a", "b", "c"])[score.argmax(1)],
-        **{f"prob_{c}": score[:, k] for k, c in enumerate("abc")},
-        "patches": rng.integers(1, 9, n), "decoded_px": rng.integers(1, 10**7, n), "compressed_bytes": 10**5,
-        "seconds": rng.uniform(0.1, 2, n), "read_s": 0.3, "encode_s": 0.1,
-        "in_evidence": rng.random(n) if seed else None,
-    })  # fmt: skip
+    rows = pd.DataFrame(
+        {
+            "slide": [f"f{fold}-{i}" for i in range(n)],
+            "patient": [f"p{i // 2}" for i in range(n)] if fold else None,
+            "label": [("a", "b", "c")[i % 3] for i in range(n)],
+            "predicted": np.array(["a", "b", "c"])[score.argmax(1)],
+            **{f"prob_{c}": score[:, k] for k, c in enumerate("abc")},
+            "patches": rng.integers(1, 9, n),
+            "decoded_px": rng.integers(1, 10**7, n),
+            "compressed_bytes": 10**5,
+            "seconds": rng.uniform(0.1, 2, n),
+            "read_s": 0.3,
+            "encode_s": 0.1,
+            "in_evidence": rng.random(n) if seed else None,
+        }
+    )
     rows.to_parquet(folder / "predictions.parquet", index=False)
 
 
@@ -91,8 +106,13 @@ def naive(out, strategy, n_patches):
     train_s = {(k["fold"], k["seed"]): t["train_s"] for k, t, _ in found}
     evidence = [r.in_evidence for _, _, rows in found for r in rows.itertuples() if r.in_evidence is not None]
     patches = [r.patches for _, _, rows in found for r in rows.itertuples()]
-    return {"right": right, "seconds": seconds, "train_s": train_s, "patches": patches,
-            "evidence": [v for v in evidence if not np.isnan(v)]}  # fmt: skip
+    return {
+        "right": right,
+        "seconds": seconds,
+        "train_s": train_s,
+        "patches": patches,
+        "evidence": [v for v in evidence if not np.isnan(v)],
+    }
 
 
 def geometric(over, under):

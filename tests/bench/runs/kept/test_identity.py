@@ -53,9 +53,11 @@ def test_a_new_setting_at_its_default_renames_nothing():
     one, two, three = (
         RunKey("x", "d", "jsma", 0, 0, plain(settings), "", defaults_of(settings, defaults)).name
         for settings, defaults in (
-            (own, own), (now, now), ({**now, "train": {**now["train"], "warm_up": 3}}, now),
+            (own, own),
+            (now, now),
+            ({**now, "train": {**now["train"], "warm_up": 3}}, now),
         )
-    )  # fmt: skip
+    )
     assert one == two != three
 
 
@@ -77,11 +79,24 @@ def test_what_decides_a_run_renames_it(change):
 
 
 DEFAULTS = {
-    "encoder.stage": 3, "encoder.frozen": True, "train.epochs": 100, "train.batch": 16, "train.learning_rate": 0.003,
-    "train.weight_decay": 0.0001, "train.patience": 30, "train.features": "store", "train.standardise": True,
-    "strategy.mpp": 0.5, "strategy.method.n_patches": 32, "strategy.method.estimator": "des-raj",
-    "view.patch_px": 64, "view.overview_mpp": 32.0, "view.min_tissue": 0.25, "device": "cpu", "cache": "warm",
-}  # fmt: skip
+    "encoder.stage": 3,
+    "encoder.frozen": True,
+    "train.epochs": 100,
+    "train.batch": 16,
+    "train.learning_rate": 0.003,
+    "train.weight_decay": 0.0001,
+    "train.patience": 30,
+    "train.features": "store",
+    "train.standardise": True,
+    "strategy.mpp": 0.5,
+    "strategy.method.n_patches": 32,
+    "strategy.method.estimator": "des-raj",
+    "view.patch_px": 64,
+    "view.overview_mpp": 32.0,
+    "view.min_tissue": 0.25,
+    "device": "cpu",
+    "cache": "warm",
+}
 
 
 def test_defaults_enter_no_name_so_that_changing_one_is_another_matter():

@@ -31,9 +31,14 @@ def out(tmp_path):
         folder = next(tmp_path.glob(f"x-{strategy}-*"))
         (folder / "weights.pt").write_bytes(b"weights" * 100)
         pd.DataFrame({"seconds": np.arange(1.0, 41), "val_accuracy": np.linspace(0, 1, 40)}).to_parquet(folder / CURVE)
-        snapshots.save(_looks(strategy, [{"slide": "s0", "label": "a", "predicted": "a", "prob_benign": 0.5,
-                                      "prob_tumour": 0.5, "patches": 8}], np.random.default_rng(0)),
-                   folder / LOOKS)  # fmt: skip
+        snapshots.save(
+            _looks(
+                strategy,
+                [{"slide": "s0", "label": "a", "predicted": "a", "prob_benign": 0.5, "prob_tumour": 0.5, "patches": 8}],
+                np.random.default_rng(0),
+            ),
+            folder / LOOKS,
+        )
         recorded(folder)
         swept = {"mode": "sample", "slide": list("abcd"), "label": "a", "predicted": "b", "budget": 4, "draw": 0}
         write_sweep(folder, pd.DataFrame({**swept, "confidence": None}))
@@ -79,16 +84,21 @@ PLAIN = {  # noticed in runs that were made before there were checksums too
     "no rows": ("predictions.parquet", parquet(lambda f: f[:0]), "no rows"),
     "no columns": ("predictions.parquet", parquet(lambda f: pd.DataFrame()), "no rows"),
     "a slide twice": ("predictions.parquet", parquet(lambda f: pd.concat([f, f[:1]])), "twice"),
-}  # fmt: skip
+}
 RECORDED = {
     "one row of predictions": ("predictions.parquet", parquet(lambda f: f[:1]), "predictions.parquet"),
     "another label": ("predictions.parquet", parquet(lambda f: f.assign(predicted="b")), "predictions.parquet"),
     "weights cut short": ("weights.pt", cut, "697 bytes, 700 were written"),
     "weights gone": ("weights.pt", lambda file: file.unlink(), "weights.pt is missing"),
     "other seconds": ("train.json", text('{"train_s": 0.1, "charged_s": 0, "n_train": 20}'), "train.json"),
-    "failures taken away": ("status.json", lambda f: f.write_text(f.read_text().replace('"complete"', '"complete" ')
-                            .replace('"failed": {}', '"failed": {"a": "b"}')), "status.json was changed"),
-}  # fmt: skip
+    "failures taken away": (
+        "status.json",
+        lambda f: f.write_text(
+            f.read_text().replace('"complete"', '"complete" ').replace('"failed": {}', '"failed": {"a": "b"}')
+        ),
+        "status.json was changed",
+    ),
+}
 
 
 for _name, _texts, _numbers in ((n, *columns) for n, columns in BESIDE.items()):
@@ -151,8 +161,10 @@ def test_content_is_checked_when_it_is_read(out):
 
 
 @pytest.mark.parametrize("file", ("train.json", CURVE, LOOKS, SWEEP))
-@pytest.mark.parametrize("command", (["compare"], ["compare", "--to-accuracy", "0.5"], ["report"], ["list", "runs"],
-                                     ["list", "runs", "--json"]))  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    (["compare"], ["compare", "--to-accuracy", "0.5"], ["report"], ["list", "runs"], ["list", "runs", "--json"]),
+)
 def test_commands_name_a_damaged_run_and_end_with_3(command, file, out, monkeypatch, capsys):
     next(out.glob(f"x-jsma-*/{file}")).write_text("null")
     to = ["--to", str(out / "page")] if command == ["report"] else []

@@ -12,8 +12,12 @@ NO_NVML = {"load": lambda name: (_ for _ in ()).throw(ImportError(name))}
 @pytest.fixture
 def powercap(tmp_path):
     """Two packages, a domain inside the first, and a controller without counter."""
-    for folder, name, joules in (("intel-rapl:0", "package-0", 5), ("intel-rapl:1", "package-1", 90),
-                                 ("intel-rapl:0:0", "core", 3), ("intel-rapl:2", "psys", 1)):  # fmt: skip
+    for folder, name, joules in (
+        ("intel-rapl:0", "package-0", 5),
+        ("intel-rapl:1", "package-1", 90),
+        ("intel-rapl:0:0", "core", 3),
+        ("intel-rapl:2", "psys", 1),
+    ):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "name").write_text(name + "\n")
         (tmp_path / folder / "max_energy_range_uj").write_text("100000000\n")

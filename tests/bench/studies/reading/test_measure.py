@@ -22,16 +22,39 @@ def slide(tmp_path_factory) -> Path:
     with tifffile.TiffWriter(path) as tif:
         for index in range(3):
             level = np.ascontiguousarray(image[:: 2**index, :: 2**index])
-            tif.write(level, photometric="rgb", tile=(256, 256), compression="jpeg", subfiletype=int(index > 0),
-                      resolution=(20000 / 2**index,) * 2, resolutionunit=3, metadata=None)  # fmt: skip
+            tif.write(
+                level,
+                photometric="rgb",
+                tile=(256, 256),
+                compression="jpeg",
+                subfiletype=int(index > 0),
+                resolution=(20000 / 2**index,) * 2,
+                resolutionunit=3,
+                metadata=None,
+            )
     return path
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_benchmark(slide, processes):
-    command = [sys.executable, "-m", "bench.cli", "study", "reading",
-               "--slide", str(slide), "--patches", "30", "--rounds", "2",
-               "--processes", str(processes), "--threads", "2", "--json"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "bench.cli",
+        "study",
+        "reading",
+        "--slide",
+        str(slide),
+        "--patches",
+        "30",
+        "--rounds",
+        "2",
+        "--processes",
+        str(processes),
+        "--threads",
+        "2",
+        "--json",
+    ]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
@@ -53,14 +76,26 @@ def test_ratio_is_taken_within_each_round():
 
 def test_floor_is_decoding_and_copying_of_the_same_round():
     assert floor({"libjpeg-turbo": [(1.0, 2.0), (3.0, 4.0)], "copies alone": [(0.5, 0.25), (1.0, 1.0)], "x": []}) == [
-        (1.5, 2.25), (4.0, 5.0)]  # fmt: skip
+        (1.5, 2.25),
+        (4.0, 5.0),
+    ]
 
 
 def test_bad_input_is_told(slide, tmp_path, capsys, monkeypatch):
-    tifffile.imwrite(tmp_path / "raw.tif", np.full((512, 512, 3), 9, np.uint8), photometric="rgb", tile=(256, 256),
-                     resolution=(20000, 20000), resolutionunit=3)  # fmt: skip
-    for arguments in (["--slide", str(tmp_path / "none.tif")], ["--rounds", "0"], ["--side", "1000"],
-                      ["--slide", str(tmp_path / "raw.tif"), "--patches", "3"]):  # fmt: skip
+    tifffile.imwrite(
+        tmp_path / "raw.tif",
+        np.full((512, 512, 3), 9, np.uint8),
+        photometric="rgb",
+        tile=(256, 256),
+        resolution=(20000, 20000),
+        resolutionunit=3,
+    )
+    for arguments in (
+        ["--slide", str(tmp_path / "none.tif")],
+        ["--rounds", "0"],
+        ["--side", "1000"],
+        ["--slide", str(tmp_path / "raw.tif"), "--patches", "3"],
+    ):
         monkeypatch.setattr(sys, "argv", ["jsma-bench", "study", "reading", *arguments, "--processes", "1"])
         with pytest.raises(SystemExit) as left:
             cli.main()

@@ -45,8 +45,15 @@ def write(path, size0, factors, *, padded, tile=TILE, **more):
             inside = [max(1, side // factor) for side in size0]
             up = [-(side // -(factor * tile)) * tile for side in size0]
             first = {"description": xml, "software": "Philips DP v1.0"} if xml and not k else {}
-            tif.write(painted(*inside, up if padded else inside), photometric="rgb", tile=(tile, tile), metadata=None,
-                      subfiletype=int(k > 0), **{"compression": "deflate", **more}, **first)  # fmt: skip
+            tif.write(
+                painted(*inside, up if padded else inside),
+                photometric="rgb",
+                tile=(tile, tile),
+                metadata=None,
+                subfiletype=int(k > 0),
+                **{"compression": "deflate", **more},
+                **first,
+            )
     return path
 
 
@@ -88,8 +95,15 @@ def test_padding_is_outside_of_the_slide(tmp_path, xml):
         for k, side in enumerate((size0[0], TILE * 9, TILE * 5)):
             image = np.full((side, side, 3), 90, np.uint8)
             image[size0[0] >> k :] = image[:, size0[0] >> k :] = 10
-            tif.write(image, photometric="rgb", tile=(TILE, TILE), subfiletype=int(k > 0), metadata=None,
-                      compression="deflate", description=philips_xml(3) if xml and not k else None)  # fmt: skip
+            tif.write(
+                image,
+                photometric="rgb",
+                tile=(TILE, TILE),
+                subfiletype=int(k > 0),
+                metadata=None,
+                compression="deflate",
+                description=philips_xml(3) if xml and not k else None,
+            )
     for reader in (None, "tifffile", "openslide"):
         opened = open_slide(path, mpp=0.25, reader=reader)
         for factor in (2, 4):

@@ -56,19 +56,30 @@ KINDS = {
     "tiles not square": (picture(), RGB | {"tile": (32, 128)}, picture(), "cucim"),
     "strips": (picture(), RGB | {"tile": None, "rowsperstrip": 16}, picture(), "array"),
     "planar strips": (
-        np.moveaxis(picture(), 2, 0).copy(), RGB | {"tile": None, "planarconfig": "separate"}, picture(), "array",
+        np.moveaxis(picture(), 2, 0).copy(),
+        RGB | {"tile": None, "planarconfig": "separate"},
+        picture(),
+        "array",
     ),
     "grey": (picture()[..., 0], {"photometric": "minisblack", "metadata": None}, grey(picture()), "tifffile"),
-    "white is zero": (picture()[..., 0], {"photometric": "miniswhite", "metadata": None}, 255 - grey(picture()),
-                      "tifffile"),
+    "white is zero": (
+        picture()[..., 0],
+        {"photometric": "miniswhite", "metadata": None},
+        255 - grey(picture()),
+        "tifffile",
+    ),
     "ycbcr": (to_ycbcr(picture()), RGB | {"photometric": "ycbcr"}, picture(), "tifffile"),
-    "grey and alpha": (RGBA[..., 2:], {"photometric": "minisblack", "extrasamples": ["unassalpha"], "metadata": None},
-                       ON_WHITE[..., 2:].repeat(3, axis=2), "tifffile"),
+    "grey and alpha": (
+        RGBA[..., 2:],
+        {"photometric": "minisblack", "extrasamples": ["unassalpha"], "metadata": None},
+        ON_WHITE[..., 2:].repeat(3, axis=2),
+        "tifffile",
+    ),
     "rgba": (RGBA, RGB | {"extrasamples": ["unassalpha"]}, ON_WHITE, "tifffile"),
     "rgba, multiplied": (PREMULTIPLIED, RGB | {"extrasamples": ["assocalpha"]}, ON_WHITE, "tifffile"),
     "rgb and something": (RGBA, RGB | {"extrasamples": ["unspecified"]}, picture(), "tifffile"),
     "grey strips": (picture()[..., 0], {"tile": None, "metadata": None}, grey(picture()), "array"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,8 +98,9 @@ def test_read_right(tmp_path, kind):
 @pytest.mark.parametrize("subsampling", [(1, 1), (2, 2), (2, 1)])
 @pytest.mark.parametrize("reader", ["cucim", "tifffile", "openslide"])
 def test_jpeg_colours(tmp_path, reader, subsampling):
-    path = save(tmp_path / "s.tif", picture(), **RGB, compression="jpeg", subsampling=subsampling,
-                compressionargs={"level": 95})  # fmt: skip
+    path = save(
+        tmp_path / "s.tif", picture(), **RGB, compression="jpeg", subsampling=subsampling, compressionargs={"level": 95}
+    )
     got = open_slide(path, reader=reader).read(ALL)[0][0].astype(int)
     assert np.abs(got - picture()).mean() < 2
 
@@ -113,8 +125,17 @@ def unmarked_rgb_tiles(pixels: np.ndarray, side: int):
 def test_jpeg_that_holds_rgb_without_saying_so(tmp_path, reader):
     """As Aperio writes: components are R, G, B, and only the TIFF tag tells."""
     path = tmp_path / "s.svs"
-    tifffile.imwrite(path, unmarked_rgb_tiles(picture(), 64), shape=(200, 300, 3), dtype=np.uint8, tile=(64, 64),
-                     photometric="rgb", compression="jpeg", metadata=None, description=APERIO)  # fmt: skip
+    tifffile.imwrite(
+        path,
+        unmarked_rgb_tiles(picture(), 64),
+        shape=(200, 300, 3),
+        dtype=np.uint8,
+        tile=(64, 64),
+        photometric="rgb",
+        compression="jpeg",
+        metadata=None,
+        description=APERIO,
+    )
     with tifffile.TiffFile(path, mode="r+b") as tif:
         tif.pages[0].tags["PhotometricInterpretation"].overwrite(2)  # tifffile writes 6 with any JPEG
     got = open_slide(path, reader=reader).read(ALL)[0][0].astype(int)
@@ -122,8 +143,14 @@ def test_jpeg_that_holds_rgb_without_saying_so(tmp_path, reader):
 
 
 def test_aperio_jpeg_2000_ycbcr_goes_to_openslide(tmp_path):
-    path = save(tmp_path / "s.svs", to_ycbcr(picture()), **RGB, compression=33003,
-                compressionargs={"mct": False}, description=APERIO)  # fmt: skip
+    path = save(
+        tmp_path / "s.svs",
+        to_ycbcr(picture()),
+        **RGB,
+        compression=33003,
+        compressionargs={"mct": False},
+        description=APERIO,
+    )
     opened = open_slide(path)
     assert opened.info.reader == "openslide" and "colours" in opened.info.reader_reason
     assert np.abs(opened.read(ALL)[0][0].astype(int) - picture()).mean() < 2
@@ -152,10 +179,13 @@ def test_tiles_of_other_colours_are_read_as_pillow_reads_them(tmp_path, kind):
     assert np.abs(opened.read(ALL)[0][0] - want).max() <= 1
 
 
-@pytest.mark.parametrize("vendor, more", [
-    ("Trestle", {"software": "MedScan 4.1"}),
-    ("Ventana", {"extratags": [(700, 1, 30, b'<Metadata><iScan AOI0="1"/></M>', True)]}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "vendor, more",
+    [
+        ("Trestle", {"software": "MedScan 4.1"}),
+        ("Ventana", {"extratags": [(700, 1, 30, b'<Metadata><iScan AOI0="1"/></M>', True)]}),
+    ],
+)
 def test_tiles_that_overlap_are_left_to_openslide(tmp_path, vendor, more):
     """Laid side by side their pixels would lie further and further from where they belong."""
     path = save(tmp_path / "s.tif", picture(), **RGB, description="x=1", **more)
@@ -176,7 +206,7 @@ REFUSED = {
     "cmyk in jpeg": (RGBA, {"photometric": "separated", "compression": "jpeg"}, "photometric"),
     "turned": (picture(), RGB | {"extratags": [(274, 3, 1, 6, True)]}, "Orientation"),
     "huge tiles": (np.zeros((16, 16, 3), np.uint8), RGB | {"tile": (8192, 4096), "compression": "deflate"}, "8192"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", REFUSED)
@@ -199,8 +229,13 @@ def test_subifd_pyramid_is_whole(tmp_path, levels):
     path = tmp_path / "s.ome.tif"
     with tifffile.TiffWriter(path, ome=True) as tif:
         common = {"photometric": "rgb", "tile": (128, 128), "compression": "deflate"}
-        metadata = {"axes": "YXS", "PhysicalSizeX": 500.0, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 500.0,
-                    "PhysicalSizeYUnit": "nm"}  # fmt: skip
+        metadata = {
+            "axes": "YXS",
+            "PhysicalSizeX": 500.0,
+            "PhysicalSizeXUnit": "nm",
+            "PhysicalSizeY": 500.0,
+            "PhysicalSizeYUnit": "nm",
+        }
         tif.write(levels[0], subifds=2, metadata=metadata, **common)
         for level in levels[1:]:
             tif.write(level, subfiletype=1, **common)

@@ -44,8 +44,12 @@ def wide(pixels: np.ndarray, times: int = 257) -> np.ndarray:
 # pixels, how tifffile writes them, the rule, what is right where Pillow does not read the file so
 TIFF = {
     "rgb": (picture(), {"photometric": "rgb"}, EIGHT, None),
-    "rgb, planes": (np.moveaxis(picture(), 2, 0).copy(), {"photometric": "rgb", "planarconfig": "separate"}, EIGHT,
-                    None),
+    "rgb, planes": (
+        np.moveaxis(picture(), 2, 0).copy(),
+        {"photometric": "rgb", "planarconfig": "separate"},
+        EIGHT,
+        None,
+    ),
     "rgb, jpeg": (picture(), {"photometric": "rgb", "compression": "jpeg"}, EIGHT, None),
     "rgb, lzw and predictor": (picture(), {"photometric": "rgb", "compression": "lzw", "predictor": True}, EIGHT, None),
     "rgba": (RGBA, {"photometric": "rgb", "extrasamples": ["unassalpha"]}, "on white", None),
@@ -53,28 +57,44 @@ TIFF = {
     "grey": (GREY, {"photometric": "minisblack"}, EIGHT, None),
     "grey, jpeg": (GREY, {"photometric": "minisblack", "compression": "jpeg"}, EIGHT, None),
     "grey, white is zero": (GREY, {"photometric": "miniswhite"}, "inverted", None),
-    "grey and alpha": (np.dstack([GREY, ALPHA]), {"photometric": "minisblack", "extrasamples": ["unassalpha"]},
-                       "on white", on_white(np.repeat(GREY[..., None], 3, 2), ALPHA)),
+    "grey and alpha": (
+        np.dstack([GREY, ALPHA]),
+        {"photometric": "minisblack", "extrasamples": ["unassalpha"]},
+        "on white",
+        on_white(np.repeat(GREY[..., None], 3, 2), ALPHA),
+    ),
     "1 bit": (GREY > 100, {"photometric": "minisblack"}, "1 bit", None),
     "1 bit, white is zero": (GREY > 100, {"photometric": "miniswhite"}, "inverted", None),
     "4 bits": (GREY // 16, {"photometric": "minisblack", "bitspersample": 4, "compression": None}, "4 bits", None),
     "palette": (GREY, {"photometric": "palette", "colormap": PALETTE}, "palette", None),
-    "palette of 8 bits": (GREY, {"photometric": "palette", "colormap": PALETTE >> 8}, "palette",
-                          (PALETTE >> 8).T[GREY]),
+    "palette of 8 bits": (
+        GREY,
+        {"photometric": "palette", "colormap": PALETTE >> 8},
+        "palette",
+        (PALETTE >> 8).T[GREY],
+    ),
     "cmyk": (np.dstack([picture(), GREY]), {"photometric": "separated"}, "CMYK", None),
-    "cmyk, jpeg": (np.dstack([picture(), GREY // 2]), {"photometric": "separated", "compression": "jpeg"}, "CMYK",
-                   None),
+    "cmyk, jpeg": (
+        np.dstack([picture(), GREY // 2]),
+        {"photometric": "separated", "compression": "jpeg"},
+        "CMYK",
+        None,
+    ),
     "ycbcr": (picture(), {"photometric": "ycbcr"}, "BT.601", None),
     "ycbcr, jpeg": (picture(), {"photometric": "rgb", "compression": "jpeg", "subsampling": (2, 2)}, EIGHT, None),
     "16 bits": (wide(picture()), {"photometric": "rgb"}, "16 bits, /65535", picture()),
     "16 bits, grey": (wide(GREY), {"photometric": "minisblack"}, "16 bits", np.repeat(GREY[..., None], 3, 2)),
-    "16 bits, alpha": (wide(RGBA), {"photometric": "rgb", "extrasamples": ["unassalpha"]}, "16 bits",
-                       on_white(picture(), ALPHA)),
+    "16 bits, alpha": (
+        wide(RGBA),
+        {"photometric": "rgb", "extrasamples": ["unassalpha"]},
+        "16 bits",
+        on_white(picture(), ALPHA),
+    ),
     "12 bits in 16": (wide(picture(), 16), {"photometric": "rgb"}, "12 bits in 16", picture() * (16 * 255 / 4095)),
     "8 bits in 16": (wide(picture(), 1), {"photometric": "rgb"}, "8 bits in 16", picture()),
     "big endian": (wide(picture()), {"photometric": "rgb", "byteorder": ">"}, "16 bits", picture()),
     "one level in tiles": (GREY, {"photometric": "palette", "colormap": PALETTE, "tile": (64, 64)}, "palette", None),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", TIFF)
@@ -166,8 +186,9 @@ def test_png_of_16_bits_keeps_its_range(tmp_path, shape):
     assert load_photo(str(path)).rule == "12 bits in 16, /4095"
 
 
-@pytest.mark.parametrize("mode, more", [("RGB", {}), ("RGB", {"progressive": True}), ("RGB", {"subsampling": 0}),
-                                        ("L", {}), ("CMYK", {})])  # fmt: skip
+@pytest.mark.parametrize(
+    "mode, more", [("RGB", {}), ("RGB", {"progressive": True}), ("RGB", {"subsampling": 0}), ("L", {}), ("CMYK", {})]
+)
 def test_jpeg(tmp_path, mode, more):
     path = tmp_path / "p.jpg"
     Image.fromarray(picture()).convert(mode).save(path, **more)
@@ -199,8 +220,18 @@ def written(path, kind):
     return path
 
 
-FILES = [("p.jpg", None), ("p.png", None), ("p.bmp", None), ("p.tif", None), ("p.tif", "jpeg"), ("p.tif", "deflate"),
-         ("p.tif", "lzw"), ("p.tif", "packbits"), ("p.tif", "zstd"), ("p.tif", "jpeg2000")]  # fmt: skip
+FILES = [
+    ("p.jpg", None),
+    ("p.png", None),
+    ("p.bmp", None),
+    ("p.tif", None),
+    ("p.tif", "jpeg"),
+    ("p.tif", "deflate"),
+    ("p.tif", "lzw"),
+    ("p.tif", "packbits"),
+    ("p.tif", "zstd"),
+    ("p.tif", "jpeg2000"),
+]
 
 
 @pytest.mark.parametrize("name, kind", FILES)

@@ -81,8 +81,11 @@ def unwrite(path: Path, tiles: range, names: tuple[str, ...] = ("TileOffsets", "
     """Make the file say that nothing is stored for tiles of level 0."""
     with tifffile.TiffFile(path) as tif:
         found = [(tif.pages[0].tags[name], name) for name in names]
-        places = [(tag.valueoffset + n * {3: 2, 4: 4, 16: 8}[int(tag.dtype)], int(tag.dtype)) for tag, _ in found
-                  for n in tiles]  # fmt: skip
+        places = [
+            (tag.valueoffset + n * {3: 2, 4: 4, 16: 8}[int(tag.dtype)], int(tag.dtype))
+            for tag, _ in found
+            for n in tiles
+        ]
     for offset, dtype in places:
         patch(path, offset, bytes({3: 2, 4: 4, 16: 8}[dtype]))
 
@@ -129,8 +132,9 @@ def test_chain_of_pages_that_loops(tmp_path, paint, last, back_to, big):
     with tifffile.TiffFile(path) as tif:
         pages, form = [page.offset for page in tif.pages], tif.tiff
         number = len(tif.pages[last].tags)
-    patch(path, pages[last] + form.tagnosize + number * form.tagsize,
-          pages[back_to].to_bytes(form.offsetsize, "little"))  # fmt: skip
+    patch(
+        path, pages[last] + form.tagnosize + number * form.tagsize, pages[back_to].to_bytes(form.offsetsize, "little")
+    )
     with pytest.raises(DamagedSlideError, match="comes back"):
         open_slide(path, mpp=0.5)
 

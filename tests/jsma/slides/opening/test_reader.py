@@ -46,8 +46,9 @@ def test_auto_takes_the_faster_one(gpu_s, chosen):
 
 def test_auto_stays_on_the_cpu_where_pixels_differ_or_the_gpu_fails():
     assert Probe(FLAT + 9, 0.1).settle("auto") == (
-        "cpu", "GPU and CPU pixels differ by 9.0 grey levels, at most 3 allowed",
-    )  # fmt: skip
+        "cpu",
+        "GPU and CPU pixels differ by 9.0 grey levels, at most 3 allowed",
+    )
     decoder, reason = Probe(SlideError("no CUDA device"), 0.1).settle("auto")
     assert decoder == "cpu" and "no CUDA device" in reason
     assert Probe(FLAT, 0.1).settle("auto", "tifffile") == ("cpu", "reader 'tifffile' decodes on the CPU only")
@@ -55,8 +56,11 @@ def test_auto_stays_on_the_cpu_where_pixels_differ_or_the_gpu_fails():
 
 def test_gpu_asked_for_is_taken_or_an_error():
     assert Probe(FLAT + 1, 9.0).settle("gpu")[0] == "gpu"  # slower, but asked for
-    for probe, reader in ((Probe(FLAT + 9, 0.1), "cucim"), (Probe(SlideError("x"), 0.1), "cucim"),
-                          (Probe(FLAT, 0.1), "openslide")):  # fmt: skip
+    for probe, reader in (
+        (Probe(FLAT + 9, 0.1), "cucim"),
+        (Probe(SlideError("x"), 0.1), "cucim"),
+        (Probe(FLAT, 0.1), "openslide"),
+    ):
         with pytest.raises(SlideError):
             probe.settle("gpu", reader)
 
@@ -79,9 +83,14 @@ def test_decoder_of_a_real_slide_without_gpu(jpeg):
 
 def test_first_rule_with_a_believable_value_wins():
     assert RULES == (
-        "Aperio MPP", "OME PhysicalSizeX", "Philips pixel spacing", "openslide.mpp-x", "ImageJ unit",
-        "TIFF XResolution", "objective power",
-    )  # fmt: skip
+        "Aperio MPP",
+        "OME PhysicalSizeX",
+        "Philips pixel spacing",
+        "openslide.mpp-x",
+        "ImageJ unit",
+        "TIFF XResolution",
+        "objective power",
+    )
     all_of_them = {rule: (0.1 * (n + 1),) * 2 for n, rule in enumerate(RULES)}
     for n, rule in enumerate(RULES):
         assert choose_mpp("s", None, all_of_them) == (pytest.approx(0.1 * (n + 1)), rule)
@@ -96,8 +105,15 @@ def test_pixels_that_are_not_square_are_refused(levels, tmp_path):
 
     path = tmp_path / "s.tif"
     for y, fine in ((0.505, True), (0.6, False), (0.4, False)):
-        tifffile.imwrite(path, levels[0], photometric="rgb", tile=(128, 128), resolution=(1e4 / 0.5, 1e4 / y),
-                         resolutionunit=3, metadata=None)  # fmt: skip
+        tifffile.imwrite(
+            path,
+            levels[0],
+            photometric="rgb",
+            tile=(128, 128),
+            resolution=(1e4 / 0.5, 1e4 / y),
+            resolutionunit=3,
+            metadata=None,
+        )
         if fine:
             assert open_slide(path).info.mpp == pytest.approx(0.5)
             continue

@@ -52,8 +52,10 @@ def test_decoder_that_dies_twice(jpeg, monkeypatch):
     """A kill is not the file's fault; a crash in both processes is."""
     opened = open_slide(jpeg)
     regions = Regions(np.array([[300.0, 300.0]]), 0.5, 64, 64)
-    for number, kind, words in ((signal.SIGKILL, SlideError, "SIGKILL.*lack of memory"),
-                                (signal.SIGSEGV, DamagedSlideError, "SIGSEGV.*probably damaged")):  # fmt: skip
+    for number, kind, words in (
+        (signal.SIGKILL, SlideError, "SIGKILL.*lack of memory"),
+        (signal.SIGSEGV, DamagedSlideError, "SIGSEGV.*probably damaged"),
+    ):
         opened._decoder = mine = dying(monkeypatch, number, 2)
         with pytest.raises(SlideError, match=words) as caught:
             opened.read(regions)

@@ -37,10 +37,14 @@ def start(code: str, path: Path, scratch: Path) -> tuple[subprocess.Popen[str], 
     """Python running `code` after a first read; its temporary folders are in `scratch`. Its process, the child's id."""
     parent = subprocess.Popen(
         [sys.executable, "-c", START + code, str(path)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        env={**os.environ, "TMPDIR": str(scratch)}, start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
-    )  # fmt: skip
+    )
     assert parent.stdout is not None
     return parent, int(parent.stdout.readline())
 

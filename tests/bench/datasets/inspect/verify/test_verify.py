@@ -15,7 +15,7 @@ from bench.datasets.inspect.verify import VerifySettings, verify
 from bench.datasets.inspect.verify.quick import quick
 from bench.datasets.inspect.verify.verdict import CHECKS
 from bench.datasets.labelled import load
-from tests.bench.datasets import layouts
+from tests.bench.datasets import images, layouts
 from tests.bench.datasets.layouts import SQUARE, asap_xml
 
 
@@ -28,19 +28,36 @@ def tiles(path, image, spoil=None, compression="jpeg"):
     extra = {"compressionargs": {"level": 90}} if compression == "jpeg" else {}
     with tifffile.TiffWriter(path) as tif:
         for k, level in enumerate((level0, small)):
-            tif.write(level, photometric="rgb", tile=(128, 128), compression=compression, subfiletype=k, metadata=None,
-                      resolution=(1e4 / 0.5 / 4**k,) * 2, resolutionunit=3, **extra)  # fmt: skip
+            tif.write(
+                level,
+                photometric="rgb",
+                tile=(128, 128),
+                compression=compression,
+                subfiletype=k,
+                metadata=None,
+                resolution=(1e4 / 0.5 / 4**k,) * 2,
+                resolutionunit=3,
+                **extra,
+            )
 
 
 def clean(folder, n=12):
     """n slides of two classes, patients apart, each with an annotation."""
     rows = []
     for k in range(n):
-        tiles(folder / f"s{k:02d}.tif", layouts.tissue(4000 + k, 512, 384))
+        tiles(folder / f"s{k:02d}.tif", images.tissue(4000 + k, 512, 384))
         (folder / f"s{k:02d}.xml").write_text(asap_xml([("tumor", SQUARE)]))
         split = ("train", "train", "val", "test")[k // 2 % 4]
-        rows.append({"path": f"s{k:02d}.tif", "label": "ab"[k % 2], "patient": f"p{k}", "split": split, "mpp": "",
-                     "annotation": f"s{k:02d}.xml"})  # fmt: skip
+        rows.append(
+            {
+                "path": f"s{k:02d}.tif",
+                "label": "ab"[k % 2],
+                "patient": f"p{k}",
+                "split": split,
+                "mpp": "",
+                "annotation": f"s{k:02d}.xml",
+            }
+        )
     return rows
 
 
@@ -59,19 +76,19 @@ def plant(folder):
     expected = {}
     (folder / "s00.tif").write_bytes((folder / "s00.tif").read_bytes()[:5000])
     expected["unreadable"] = {"s00.tif"}
-    tifffile.imwrite(folder / "s01.tif", layouts.tissue(1, 512, 384), photometric="rgb", tile=(128, 128))
+    tifffile.imwrite(folder / "s01.tif", images.tissue(1, 512, 384), photometric="rgb", tile=(128, 128))
     expected["no mpp"] = {"s01.tif"}
     by["s02.tif"]["mpp"] = "9"
     expected["mpp"] = {"s02.tif"}
     tiles(folder / "s03.tif", np.full((384, 512, 3), 244, np.uint8))
     expected["no tissue"] = {"s03.tif"}
-    tiles(folder / "s04.tif", layouts.tissue(4004, 512, 384), black)
+    tiles(folder / "s04.tif", images.tissue(4004, 512, 384), black)
     expected["black tiles"] = {"s04.tif"}
-    tiles(folder / "s05.tif", layouts.tissue(4005, 512, 384), white)
+    tiles(folder / "s05.tif", images.tissue(4005, 512, 384), white)
     expected["white tiles"] = {"s05.tif"}
     (folder / "s07.tif").write_bytes((folder / "s06.tif").read_bytes())
     expected["exact duplicates"] = {"s07.tif"}
-    tiles(folder / "s09.tif", np.ascontiguousarray(np.rot90(layouts.tissue(4008, 512, 384), 2)))  # turned, saved anew
+    tiles(folder / "s09.tif", np.ascontiguousarray(np.rot90(images.tissue(4008, 512, 384), 2)))  # turned, saved anew
     expected["near duplicates"] = {"s09.tif"}
     by["s10.tif"]["patient"], by["s10.tif"]["split"] = "p8", "test"
     expected["patients"] = {"patient p8"}
@@ -129,7 +146,7 @@ def test_counts_problems_and_masks_of_a_published_dataset(tmp_path):
 
 
 def test_slides_that_a_run_would_refuse_and_tiles_that_are_not_there(tmp_path):
-    image = layouts.tissue(0, 512, 384)
+    image = images.tissue(0, 512, 384)
     tiles(tmp_path / "thin.tif", np.full((40, 5200, 3), (150, 40, 90), np.uint8))
     tifffile.imwrite(tmp_path / "dot.tif", np.full((1, 1, 3), 90, np.uint8), photometric="rgb", tile=(16, 16))
     tiles(tmp_path / "sparse.tif", image)
@@ -144,8 +161,8 @@ def test_slides_that_a_run_would_refuse_and_tiles_that_are_not_there(tmp_path):
 
 
 def test_deep_looks_at_every_tile(tmp_path):
-    tiles(tmp_path / "a.tif", layouts.tissue(1, 512, 384), lambda level0: level0[256:, 384:].fill(0))
-    tiles(tmp_path / "b.tif", layouts.tissue(2, 512, 384))
+    tiles(tmp_path / "a.tif", images.tissue(1, 512, 384), lambda level0: level0[256:, 384:].fill(0))
+    tiles(tmp_path / "b.tif", images.tissue(2, 512, 384))
     csv = layouts.labelled(tmp_path, [{"path": "a.tif", "label": "a"}, {"path": "b.tif", "label": "b"}])
     some = verify(load(csv), VerifySettings(tiles_per_level=3))
     every = verify(load(csv), VerifySettings(tiles_per_level=None))
@@ -170,16 +187,23 @@ def test_show_writes_over_its_own_pictures_only(command, tmp_path):
     csv, png = layouts.labelled(tmp_path, clean(tmp_path, 2)), tmp_path / "sheet.png"
     for _ in range(2):  # its own
         assert command("data", "show", csv, "--png", png)[0] == 0
-    Image.fromarray(layouts.tissue(1)).save(tmp_path / "mine.png")
+    Image.fromarray(images.tissue(1)).save(tmp_path / "mine.png")
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "text.png").write_text("notes")
     (tmp_path / "folder.png").mkdir()
     os.symlink(tmp_path / "mine.png", tmp_path / "link.png")
     os.symlink(tmp_path / "gone.png", tmp_path / "nowhere.png")
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
-    cases = {"mine.png": "was not written by", "pipe.png": "was not written by", "text.png": "was not written by",
-             "folder.png": "is a folder", "link.png": "was not written by", "nowhere.png": "was not written by",
-             "sheet.jpg": "ends in .png", csv.name: "ends in .png"}  # fmt: skip
+    cases = {
+        "mine.png": "was not written by",
+        "pipe.png": "was not written by",
+        "text.png": "was not written by",
+        "folder.png": "is a folder",
+        "link.png": "was not written by",
+        "nowhere.png": "was not written by",
+        "sheet.jpg": "ends in .png",
+        csv.name: "ends in .png",
+    }
     for name, words in cases.items():
         code, _, err = command("data", "show", csv, "--png", tmp_path / name)
         assert code == 2 and words in err and f"--png {tmp_path / name}" in err and len(err.splitlines()) == 1, name

@@ -19,8 +19,18 @@ from bench.runs.settings.settings import RunSettings
 from tests.bench.datasets import layouts
 from tests.bench.datasets.inspect.verify.test_verify import clean
 
-SMALL = ["--preset", "tiny", "--strategies", "overview", "--set", "name=test_resnet", "--set", "pretrained=null",
-         "--set", "epochs=1"]  # fmt: skip
+SMALL = [
+    "--preset",
+    "tiny",
+    "--strategies",
+    "overview",
+    "--set",
+    "name=test_resnet",
+    "--set",
+    "pretrained=null",
+    "--set",
+    "epochs=1",
+]
 COMMON = ("name=test_resnet", "pretrained=null", "epochs=1")
 
 
@@ -96,8 +106,16 @@ def tiles_at(path, mpp):
     with tifffile.TiffFile(path) as tif:
         image = tif.asarray()
     with tifffile.TiffWriter(path) as tif:
-        tif.write(image, photometric="rgb", tile=(128, 128), compression="jpeg", metadata=None,
-                  resolution=(1e4 / mpp,) * 2, resolutionunit=3, compressionargs={"level": 90})  # fmt: skip
+        tif.write(
+            image,
+            photometric="rgb",
+            tile=(128, 128),
+            compression="jpeg",
+            metadata=None,
+            resolution=(1e4 / mpp,) * 2,
+            resolutionunit=3,
+            compressionargs={"level": 90},
+        )
 
 
 def cut_short(rows, folder):
@@ -152,8 +170,9 @@ STOP = {
 
 
 def runner_of(csv, folder, accept=False):
-    request = Request("demo", csv, ("overview",), "tiny", 1, 1, "cpu", folder / "runs", folder, None, COMMON,
-                      accept_findings=accept)  # fmt: skip
+    request = Request(
+        "demo", csv, ("overview",), "tiny", 1, 1, "cpu", folder / "runs", folder, None, COMMON, accept_findings=accept
+    )
     return planned(request, Bars())[0]
 
 
