@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,17 +16,14 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import tifffile
 
 from bench.datasets.generated.demo.render import Box, render
 from bench.datasets.generated.demo.scene import SITE_RADIUS0, Scene, make_scene
 from bench.datasets.generated.demo.settings import CLASSES, DemoSettings
+from bench.datasets.generated.streamed_pyramid import BAND_PX, Frame, write_bands
 from bench.files import aside, remove_leftovers, replacing, write_bytes
 from bench.workers import mapped, pool
 
-TILE_PX = 256
-STEP = 4  # between stored levels
-BAND_PX = 512  # rows rendered at a time
 CHUNK_PX = 2048  # columns rendered at a time
 MASK_STEP = 16
 
@@ -100,49 +96,10 @@ def write_slide(settings: DemoSettings, folder: Path, index: int, workers: int =
     scratch.mkdir(exist_ok=True)
     try:
         with replacing(target) as temporary:
-            write_pyramid(_rendered(scene, workers), settings, temporary, scratch)
+            frame = Frame(settings.side0_px, settings.side0_px, settings.mpp, settings.jpeg_quality)
+            write_bands(_rendered(scene, workers), frame, temporary, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def write_pyramid(rendered: Iterator[np.ndarray], settings: DemoSettings, target: Path, scratch: Path) -> None:
-    """Tiled JPEG levels 1, 1/4, 1/16 ... from bands of level 0.
-
-    The lower levels are block means of the light, kept in scratch files.
-    """
-    side = settings.side0_px
-    sides = [side]
-    while sides[-1] > TILE_PX and sides[-1] // STEP >= 64:
-        sides.append(sides[-1] // STEP)
-    with tifffile.TiffWriter(target, bigtiff=side > 40_000) as writer:
-        below: np.ndarray | None = None
-        for k, level_side in enumerate(sides):
-            lower = None
-            if k + 1 < len(sides):
-                lower = _reserved(scratch / f"{k}.raw", (sides[k + 1], sides[k + 1], 3))
-            bands = rendered if below is None else _stored(below)
-            per_um = 1e4 / (settings.mpp * side / level_side)
-            writer.write(
-                _tiles(bands, level_side, lower),
-                shape=(level_side, level_side, 3),
-                dtype=np.uint8,
-                photometric="rgb",
-                tile=(TILE_PX, TILE_PX),
-                compression="jpeg",
-                compressionargs={"level": settings.jpeg_quality},
-                subfiletype=int(k > 0),
-                resolution=(per_um, per_um),
-                resolutionunit="CENTIMETER",
-                metadata=None,
-            )
-            below = lower
-
-
-def _reserved(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """uint8 in a file whose room on the disk is taken now: a full disk met later, in memory, would end the process."""
-    with path.open("wb") as handle:
-        os.posix_fallocate(handle.fileno(), 0, int(np.prod(shape)))
-    return np.memmap(path, np.uint8, "r+", shape=shape)
 
 
 def _band(scene: Scene, y0: int) -> np.ndarray:
@@ -178,41 +135,6 @@ def _hold(scene: Scene) -> None:
 
 def _held_band(y0: int) -> np.ndarray:
     return _band(_held[0], y0)
-
-
-def _stored(level: np.ndarray) -> Iterator[np.ndarray]:
-    for y0 in range(0, len(level), BAND_PX):
-        yield np.asarray(level[y0 : y0 + BAND_PX])
-
-
-def _tiles(bands: Iterator[np.ndarray], side: int, lower: np.ndarray | None) -> Iterator[np.ndarray]:
-    """Tiles of the level in file order; fills `lower` with block means on the way."""
-    row = 0
-    for band in bands:
-        if lower is not None:
-            size = len(lower)
-            rows = len(band) // STEP
-            end = min(row + rows, size)
-            lower[row:end] = block_mean(band[: rows * STEP, : size * STEP])[: end - row]
-            row += rows
-        for y in range(0, len(band), TILE_PX):
-            for x in range(0, side, TILE_PX):
-                tile = np.full((TILE_PX, TILE_PX, 3), 255, np.uint8)
-                part = band[y : y + TILE_PX, x : x + TILE_PX]
-                tile[: part.shape[0], : part.shape[1]] = part
-                yield tile
-
-
-def block_mean(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [h / STEP, w / STEP, 3]: means of blocks of STEP x STEP pixels, halves rounded to even; integers only."""
-    height, width = pixels.shape[:2]
-    rows = pixels.reshape(height // STEP, STEP, width, 3)
-    total = sum((rows[:, k] for k in range(1, STEP)), rows[:, 0].astype(np.uint16))
-    columns = total.reshape(height // STEP, width // STEP, STEP, 3)
-    total = sum((columns[:, :, k] for k in range(1, STEP)), columns[:, :, 0].copy())
-    whole, rest = np.divmod(total, STEP * STEP)
-    half = STEP * STEP // 2
-    return (whole + ((rest > half) | ((rest == half) & (whole % 2 == 1)))).astype(np.uint8)
 
 
 def site_mask(scene: Scene, of: Literal["evidence", "candidates"]) -> np.ndarray:

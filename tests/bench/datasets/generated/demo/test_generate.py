@@ -12,7 +12,8 @@ from bench.datasets.generated.demo import CLASSES, DemoSettings, generate
 from bench.datasets.generated.demo.render import Box, render
 from bench.datasets.generated.demo.scene import SITE_RADIUS0, make_scene
 from bench.datasets.generated.demo.stamps import NUCLEUS_PX, VARIANTS, gland_outline, nuclei, transmitted
-from bench.datasets.generated.demo.write import MASK_STEP, block_mean, site_mask, sites_file, slide_name
+from bench.datasets.generated.demo.write import MASK_STEP, site_mask, sites_file, slide_name
+from bench.datasets.generated.streamed_pyramid import block_mean
 from jsma.slides import Regions, open_slide
 
 SMALL = DemoSettings(slides=4, side0_px=1024)
