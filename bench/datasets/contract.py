@@ -59,7 +59,8 @@ class Card:
     """What is declared about a dataset.
 
     mpp: um per level-0 pixel as published, None where it varies; counts: published slides per class;
-    size_bytes: of the download; metric: the one that results are published in.
+    size_bytes: of the download; metric: the one that results are published in; ordered: the classes are grades, from
+    the lowest to the highest, so that a near miss counts less than a far one (quadratic kappa).
     """
 
     name: str
@@ -74,6 +75,7 @@ class Card:
     mpp: float | None
     metric: str
     note: str = ""
+    ordered: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,17 @@ class Dataset:
     card: Card | None = None
     problems: Mapping[str, str] = field(default_factory=dict)
     split_seed: int = 0
+
+    @property
+    def class_order(self) -> tuple[str, ...]:
+        """The classes from the lowest to the highest grade; empty where they have no order.
+
+        The card's classes count, also those without a slide here: the distance of two grades must not depend on the
+        copy. A task with classes of its own has its own order.
+        """
+        if self.card is None or not self.card.ordered:
+            return ()
+        return self.card.classes if set(self.classes) <= set(self.card.classes) else self.classes
 
     @cached_property
     def fingerprint(self) -> str:

@@ -185,6 +185,7 @@ class Work:
                 "slides": len(runner.dataset.records),
                 "failed": runner.failed,
                 "findings": list(runner.findings),
+                "class_order": list(runner.dataset.class_order),
             }
         )
 

@@ -31,6 +31,7 @@ class BachWsi(DatasetSource):
         mpp=None,
         metric="share of patches in annotated regions",
         note="10 annotated slides (A01-A10): a check of where strategies look, too few for an accuracy",
+        ordered=True,
     )
     markers = ("ICIAR2018_BACH_Challenge/WSI/*.svs",)
     tasks = {"": "the gravest annotated class of the slide"}

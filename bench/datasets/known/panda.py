@@ -31,6 +31,7 @@ class Panda(DatasetSource):
         mpp=None,
         metric="quadratic weighted kappa",
         note="10616 biopsies, 0.45-0.50 um/px; patients are not published, so biopsies of one may fall in two parts",
+        ordered=True,
     )
     markers = ("train.csv",)
     tasks = {"": "ISUP grade 0 to 5", "binary": "ISUP 0-2 against 3-5, as for tcga-prad"}

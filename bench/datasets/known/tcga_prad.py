@@ -39,6 +39,7 @@ class TcgaPrad(DatasetSource):
         mpp=None,
         metric="AUC",
         note="the label belongs to the case; about 449 diagnostic slides of 403 cases",
+        ordered=True,
     )
     markers = ("clinical.tsv",)
     tasks = {"": "grade group 1 to 5 (ISUP 2014)", "binary": "grade group 1-2 against 3-5"}

@@ -20,6 +20,8 @@ from bench.runs.kept.record import Stored, made, readable
 from bench.runs.layout import DAMAGED, PARTIAL, PREDICTIONS, SETTINGS, STATUS
 
 THREADS = 8  # reading many small files waits more than it computes
+OLDER_CLASS_ORDER = {"panda": tuple(f"ISUP {grade}" for grade in range(6))}
+"""Dataset -> order of its classes, for runs that were made before the order was recorded."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class FinishedRun:
     """A complete run directory, read back.
 
     table: its predictions as they were stored; failed: slide -> why no run of its time could read it; findings: what
-    was found wrong with the data, and accepted.
+    was found wrong with the data, and accepted; class_order: the classes from the lowest to the highest grade, empty
+    where they have no order.
     """
 
     path: Path
@@ -45,6 +48,7 @@ class FinishedRun:
     failed: dict[str, str] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
     made: float = 0.0  # when it was finished, in seconds since 1970
+    class_order: tuple[str, ...] = ()
 
     @property
     def tuned(self) -> dict[str, Any]:
@@ -128,6 +132,7 @@ def _run(stored: Stored, defaults: dict[tuple[str, ...], Any]) -> FinishedRun:
         status.get("failed", {}),
         tuple(status.get("findings", ())),
         made(stored),
+        tuple(status.get("class_order", OLDER_CLASS_ORDER.get(key["dataset"], ()))),
     )
 
 

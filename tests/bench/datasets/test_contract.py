@@ -67,6 +67,15 @@ def test_records_are_whole(name, load):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_an_order_of_the_classes_is_that_of_the_logits(name, load):
+    dataset = load(name)
+    assert dataset.card is not None
+    assert bool(dataset.class_order) == dataset.card.ordered
+    if dataset.card.ordered:
+        assert [c for c in dataset.class_order if c in dataset.classes] == list(dataset.classes)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_parts_are_disjoint_and_keep_patients_together(name, load):
     dataset = load(name)
     folds = 1 if all(r.split for r in dataset.records) else 2

@@ -173,6 +173,14 @@ def test_panda_counts_noise_list_and_blank_slide(built):
     assert {r.scheme for r in dataset.records} == {"panda-karolinska", "panda-radboud"}
 
 
+def test_panda_grades_keep_their_distances_where_some_have_no_slide(built):
+    dataset = read("panda", built("panda"))
+    assert dataset.classes == ("ISUP 0", "ISUP 2", "ISUP 4")
+    assert dataset.class_order == tuple(f"ISUP {grade}" for grade in range(6))
+    assert read("panda:binary", built("panda")).class_order == ("ISUP 0-2", "ISUP 3-5")
+    assert read("camelyon16", built("camelyon16")).class_order == (), "normal and tumor are no grades"
+
+
 def test_panda_suspicious_list(built, tmp_path):
     root = tmp_path / "panda"
     root.mkdir()

@@ -12,7 +12,7 @@ import tifffile
 
 from baselines.contract import ask
 from bench.claims import Claims
-from bench.datasets import Dataset, SlideRecord
+from bench.datasets import Card, Dataset, SlideRecord
 from bench.errors import UsageError
 from bench.runs import infer, work
 from bench.runs.checkpoint import Checkpoint
@@ -126,6 +126,14 @@ def test_a_run_without_a_prediction_is_not_kept_and_is_tried_again(dataset, tmp_
     assert not list(tmp_path.glob("*/status.json"))
     mended = Quiet(dataset, tmp_path).run(plan)
     assert mended.whole and len(load_all(mended.runs).runs[0].predictions) == 2
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_run_records_whether_its_classes_are_ordered(ordered, dataset, tmp_path):
+    card = Card("x", "x", "1", "-", "-", "-", ("a", "b", "c"), {}, 0, None, "kappa", ordered=ordered)
+    made = Quiet(replace(dataset, card=card), tmp_path).run(Plan(("random",), (0,)))
+    (run,) = load_all(made.runs).runs
+    assert run.class_order == (("a", "b", "c") if ordered else ())
 
 
 def test_what_failed_is_told_by_every_later_run(dataset, tmp_path):

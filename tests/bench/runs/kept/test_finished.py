@@ -87,6 +87,17 @@ def test_what_failed_and_what_was_found_wrong_come_back(tmp_path):
     assert run.failed == {"a.svs": "damaged"} and run.findings == ("a.svs and b.svs are one file",)
 
 
+def test_the_order_of_the_classes_comes_back_and_is_known_of_older_runs_of_panda(tmp_path):
+    write(tmp_path, "jsma")
+    (key_file,) = tmp_path.glob("*/settings.json")
+    assert load_runs(tmp_path)[0].class_order == ()
+    key_file.write_text(json.dumps({**json.loads(key_file.read_text()), "dataset": "panda"}))
+    assert load_runs(tmp_path)[0].class_order == tuple(f"ISUP {grade}" for grade in range(6))
+    status = {"status": "complete", "class_order": ["low", "high"]}
+    key_file.with_name("status.json").write_text(json.dumps(status))
+    assert load_runs(tmp_path)[0].class_order == ("low", "high")
+
+
 def test_columns_of_other_types_are_stacked_all_the_same(tmp_path):
     for seed, patient in ((0, "p"), (1, 7)):
         write(tmp_path, "jsma", seed=seed)
