@@ -100,7 +100,7 @@ def test_tcga_both_headers_and_with_or_without_sheet(generation, sheet, tmp_path
     layouts.tcga_prad(tmp_path, generation, sheet)
     dataset = read("tcga-prad", tmp_path)
     assert Counter(r.label for r in dataset.records) == {"grade group 1": 7, "grade group 2": 7, "grade group 3": 6}
-    assert all(r.label == f"grade group {layouts.TCGA_GROUPS[r.patient]}" for r in dataset.records)
+    assert all(r.label == f"grade group {layouts.TCGA_GROUPS[str(r.patient)]}" for r in dataset.records)
     assert Counter(r.site for r in dataset.records) == {"HC": 10, "EJ": 10}
     reasons = Counter(dataset.left_out.values())
     assert reasons == {

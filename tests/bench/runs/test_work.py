@@ -77,7 +77,7 @@ class Quiet(Runner):
             def torn(_):
                 raise DamagedSlideError("tile row 1 is all black")
 
-            slide.read = torn
+            slide.read = torn  # pyright: ignore[reportAttributeAccessIssue]
         return slide
 
 
