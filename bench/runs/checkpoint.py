@@ -29,7 +29,6 @@ from jsma.metered.store import UnitCost
 from jsma.slides import SlideError
 
 FORMAT = 1
-NAME = "training.checkpoint"
 EVERY_S = 30.0  # at the ends of epochs, and so that writing takes at most a share of 1/20
 _LOG = logging.getLogger(__name__)
 

@@ -17,6 +17,22 @@ from bench.datasets import Dataset, SlideRecord
 from bench.datasets.evidence.shares import evidence_for
 from bench.errors import UsageError
 from bench.runs.failing import Failure, of_a_slide
+from bench.runs.layout import (
+    AREA0_PX,
+    CACHE,
+    JOULES,
+    LABEL,
+    PATIENT,
+    PREDICTED,
+    SECONDS,
+    SITE,
+    SLIDE,
+    TISSUE_CELLS,
+    TURN,
+    magnification_column,
+    probability_column,
+    stage_column,
+)
 from bench.runs.observed.energy import meter_of
 from bench.runs.observed.page_cache import WARM, prepare
 from bench.runs.observed.snapshots import Album, keep, wanted
@@ -107,7 +123,7 @@ def infer(
                 turns.asked += 1
                 try:
                     row = _one(contestants[name], record, dataset, view, open_record, seed)
-                    turns.rows[name] = {**row, "turn": len(turns.rows), "cache": state}
+                    turns.rows[name] = {**row, TURN: len(turns.rows), CACHE: state}
                 except OF_ONE as error:
                     (turns.doubtful if of_a_slide(error) else found.ended)[name] = error
         except (SlideError, OSError) as error:
@@ -148,7 +164,7 @@ def _settle(withheld: list[_Turns], contestants: dict[str, Contestant], found: I
             _add(turns, contestants)
     place = {slide: number for number, slide in enumerate(order)}
     for contestant in contestants.values():
-        contestant.rows.sort(key=lambda row: place[row["slide"]])
+        contestant.rows.sort(key=lambda row: place[row[SLIDE]])
 
 
 def _keep_looks(contestants: list[Contestant], record: SlideRecord, open_record: Open) -> None:
@@ -199,26 +215,26 @@ def _one(
     outcome, meter, slide = _predict(contestant, record, view, open_record, seed)
     stages, joules = meter.seconds(), energy.stop()
     row: dict[str, Any] = {
-        "slide": record.id,
-        "patient": record.patient,
-        "site": record.site,
-        "label": record.label,
-        "predicted": dataset.classes[int(outcome.logits.argmax())],
+        SLIDE: record.id,
+        PATIENT: record.patient,
+        SITE: record.site,
+        LABEL: record.label,
+        PREDICTED: dataset.classes[int(outcome.logits.argmax())],
     }
     probabilities = outcome.logits.double().softmax(0).tolist()
-    row.update({f"prob_{name}": p for name, p in zip(dataset.classes, probabilities, strict=True)})
+    row.update({probability_column(name): p for name, p in zip(dataset.classes, probabilities, strict=True)})
     row.update(asdict(meter.total()))
-    row.update({"seconds": sum(stages.values()), **{f"{name}_s": s for name, s in stages.items()}})
-    row["joules"] = joules
+    row.update({SECONDS: sum(stages.values()), **{stage_column(name): s for name, s in stages.items()}})
+    row[JOULES] = joules
     row.update(
         {
-            "area0_px": slide.view.grid.width0_px * slide.view.grid.height0_px,
-            "tissue_cells": int(slide.view.mask.sum()),
+            AREA0_PX: slide.view.grid.width0_px * slide.view.grid.height0_px,
+            TISSUE_CELLS: int(slide.view.mask.sum()),
             **where_looked(slide.view, outcome, evidence_of(record, slide.view.grid)),
         }
     )
     if outcome.p_magnification is not None:
-        row.update({f"p_m{m}": float(p) for m, p in enumerate(outcome.p_magnification)})
+        row.update({magnification_column(m): float(p) for m, p in enumerate(outcome.p_magnification)})
     if contestant.album is not None:
         contestant.album.note(slide.view, outcome, row)
     return row

@@ -13,6 +13,7 @@ from torch import Generator, nn
 
 from baselines.contract import Strategy
 from bench.runs.checkpoint import Checkpoint, bring_back, bring_back_randomness, on_device, shared_state
+from bench.runs.layout import CANDIDATE, EPOCH, RSS_BYTES, SECONDS, VAL_LOSS
 from jsma.metered import Desk, MeteredSlide
 
 _PLAIN = ("epoch", "best_loss", "best_epoch", "best_s", "curve")
@@ -44,9 +45,9 @@ class Fit:
         """One epoch is over; row: losses and the rest."""
         now_s = desk.meter.wall_s + desk.meter.charged_s
         rss = psutil.Process().memory_info().rss
-        self.curve.append({"epoch": self.epoch, "seconds": now_s, "rss_bytes": rss, **row})
-        if row["val_loss"] < self.best_loss:
-            self.best_loss, self.best_epoch, self.best_s = row["val_loss"], self.epoch, now_s
+        self.curve.append({EPOCH: self.epoch, SECONDS: now_s, RSS_BYTES: rss, **row})
+        if row[VAL_LOSS] < self.best_loss:
+            self.best_loss, self.best_epoch, self.best_s = row[VAL_LOSS], self.epoch, now_s
             self.best_state = copy.deepcopy(self.strategy.state_dict())
             self.best_encoder = None if self.encoder is None else copy.deepcopy(self.encoder.state_dict())
         self.epoch += 1
@@ -150,7 +151,7 @@ class Search:
 
     def finish(self, fit: Fit, encoder: dict[str, Any] | None, more: bool) -> None:
         """The candidate at work is trained; encoder: its state dict where it is trained; more: whether one follows."""
-        self.curve += [{"candidate": self.candidate, **row} for row in fit.curve]
+        self.curve += [{CANDIDATE: self.candidate, **row} for row in fit.curve]
         if self.best is None or fit.best_loss < self.best.val_loss:
             self.best = Best(self.candidate, fit.strategy, encoder, fit.best_loss, fit.best_s)
         self.candidate += 1

@@ -17,7 +17,6 @@ from bench.datasets.evidence.shares import evidence_for, need_annotation
 from bench.datasets.inspect.verify.quick import quick, refuse
 from bench.errors import UsageError, listed
 from bench.own_code import source_of
-from bench.runs.checkpoint import NAME as CHECKPOINT
 from bench.runs.checkpoint import NOTHING, Checkpoint
 from bench.runs.failing import enough, unseen
 from bench.runs.feature_scale import Calibration, calibrate
@@ -25,7 +24,7 @@ from bench.runs.infer import Contestant
 from bench.runs.kept.code_digest import code_digest
 from bench.runs.kept.directory import RunDirectory
 from bench.runs.kept.identity import RunKey, defaults_of, plain, set_for_one
-from bench.runs.layout import CURVE
+from bench.runs.layout import CHECKPOINT, CURVE, TRAIN, WEIGHTS
 from bench.runs.observed.energy import meter_of
 from bench.runs.settings.settings import RunSettings
 from bench.runs.settings.strategies import one_of_each, strategy_class
@@ -40,7 +39,6 @@ from jsma.slides import Slide, open_slide
 
 Report = Callable[[str, int, int], None]  # (what, done, total)
 RESUMED = "training was broken off and gone on with: the joules before that are not known"
-WEIGHTS = "weights.pt"
 SHARED = "features are shared by a store and charged in seconds: joules of training need --set features=fresh"
 
 
@@ -168,7 +166,7 @@ class Runner:
     def trained(self, name: str, directory: RunDirectory, parts: dict[str, list[SlideRecord]], seed: int) -> Contestant:
         """The strategy called `name`, trained, or as its unfinished run in `directory` holds it."""
         cls, device = strategy_class(name), torch.device(self.settings.device)
-        begun, checkpoint = directory.read_json("train.json"), self.checkpoint(directory)
+        begun, checkpoint = directory.read_json(TRAIN), self.checkpoint(directory)
         if begun is not None and begun.get("code") == code_digest() and directory.read(WEIGHTS) is not None:
             self.failed.update(begun.get("dropped", {}))
             checkpoint.remove()  # a kill came before it was
@@ -184,7 +182,7 @@ class Runner:
         kept["dropped"] = trained.dropped
         kept["code"] = code_digest()  # a training that was broken off is gone on with by the same code only
         kept["energy"] = energy.record(energy.stop(), shared)
-        directory.write_json("train.json", {**settings_record(trained), **kept})
+        directory.write_json(TRAIN, {**settings_record(trained), **kept})
         directory.write_table(CURVE, trained.curve)
         candidate = cls.candidates(self.settings.of(name).strategy).index(trained.settings)
         state = {

@@ -25,8 +25,25 @@ from bench.errors import DamagedRunError, UsageError
 from bench.files import alone_in, remove_leftovers
 from bench.runs.infer import Contestant
 from bench.runs.kept.record import Record, checked, write_sweep
-from bench.runs.layout import SWEEP
-from bench.runs.runner import WEIGHTS, Plan, Report, Runner
+from bench.runs.layout import (
+    BUDGET,
+    CONFIDENCE,
+    DAMAGED,
+    DATASET,
+    DRAW,
+    FOLD,
+    LABEL,
+    MODE,
+    PATIENT,
+    PREDICTED,
+    SECONDS,
+    SEED,
+    SLIDE,
+    STRATEGY,
+    SWEEP,
+    WEIGHTS,
+)
+from bench.runs.runner import Plan, Report, Runner
 from bench.runs.settings.strategies import strategy_class
 from jsma.meter import Counters, Meter
 from jsma.metered import Desk, MeteredSlide, SlideView, ViewSettings
@@ -135,24 +152,24 @@ class Sweep:
             for seed in self.plan.seeds:
                 rows = self._one(fold, seed)
                 self._keep(rows, fold, seed)
-                found += [{"fold": fold, "seed": seed, **row} for row in rows]
+                found += [{FOLD: fold, SEED: seed, **row} for row in rows]
         if not found:
             raise SlideError(f"no test slide can be read; the first: {next(iter(self.failed.values()), 'none there')}")
-        return pd.DataFrame(found).assign(dataset=self.runner.dataset.name)
+        return pd.DataFrame(found).assign(**{DATASET: self.runner.dataset.name})
 
     def _keep(self, rows: list[dict[str, Any]], fold: int, seed: int) -> None:
         """Predictions beside the run whose weights they are of; those of earlier sweeps stay, unless made anew."""
         for name in self.plan.strategies:
             folder = self.runner.directory(name, fold, seed, self.plan).final
-            own = pd.DataFrame([row for row in rows if row["strategy"] == strategy_class(name).name])
+            own = pd.DataFrame([row for row in rows if row[STRATEGY] == strategy_class(name).name])
             if own.empty:
                 continue
-            own["confidence"] = own["confidence"].astype(float)
+            own[CONFIDENCE] = own[CONFIDENCE].astype(float)
             remove_leftovers(folder)
             with alone_in(folder):  # another sweep of the same run adds its own rows
                 if (before := self._swept(folder)) is not None:
                     own = pd.concat([before, own], ignore_index=True)
-                own = own.drop_duplicates(["mode", "budget", "confidence", "draw", "slide"], keep="last")
+                own = own.drop_duplicates([MODE, BUDGET, CONFIDENCE, DRAW, SLIDE], keep="last")
                 write_sweep(folder, own)
 
     def _swept(self, folder: Path) -> pd.DataFrame | None:
@@ -163,7 +180,7 @@ class Sweep:
         try:
             Record.of(folder).check_beside()
         except DamagedRunError as error:
-            aside = path.with_name(f"{SWEEP}.damaged")
+            aside = path.with_name(f"{SWEEP}{DAMAGED}")
             os.replace(path, aside)
             self.runner.say(f"{str(error).rpartition(';')[0]}; set aside as {aside.name} and made anew")
             return None
@@ -240,18 +257,18 @@ class Sweep:
             outcome, meter = self._predict(arm, seen, draw * 1_000_003 + number)
             rows.append(
                 {
-                    "strategy": arm.strategy.name,
+                    STRATEGY: arm.strategy.name,
                     "uses_evidence": arm.strategy.uses_evidence,
                     "told": arm.strategy.told(),
-                    "mode": arm.mode,
-                    "budget": arm.budget,
-                    "confidence": arm.confidence,
-                    "draw": draw,
-                    "slide": record.id,
-                    "patient": record.patient,
-                    "label": record.label,
-                    "predicted": classes[int(outcome.logits.argmax())],
-                    "seconds": sum(meter.seconds().values()),
+                    MODE: arm.mode,
+                    BUDGET: arm.budget,
+                    CONFIDENCE: arm.confidence,
+                    DRAW: draw,
+                    SLIDE: record.id,
+                    PATIENT: record.patient,
+                    LABEL: record.label,
+                    PREDICTED: classes[int(outcome.logits.argmax())],
+                    SECONDS: sum(meter.seconds().values()),
                     **asdict(meter.total()),
                 }
             )

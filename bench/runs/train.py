@@ -15,6 +15,7 @@ from baselines.contract import Outcome, Purpose, Strategy, StrategySettings
 from baselines.parts.loss import training_loss
 from bench.runs.checkpoint import NOTHING, Checkpoint
 from bench.runs.failing import ask_without, enough, watched
+from bench.runs.layout import ENTROPY_P_M, RSS_BYTES, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, magnification_column
 from bench.runs.resume import Fit, Search
 from bench.runs.settings.settings import TrainSettings
 from jsma.meter import Meter
@@ -103,7 +104,7 @@ def train(
         charged_s=desk.meter.charged_s,
         curve=search.curve,
         stages=desk.meter.seconds(),
-        peak_rss_bytes=max(row["rss_bytes"] for row in search.curve),
+        peak_rss_bytes=max(row[RSS_BYTES] for row in search.curve),
         dropped=search.dropped,
         resumed_s=checkpoint.resumed_s,
     )
@@ -182,11 +183,11 @@ def _epoch(
             step = torch.stack(drawn).sum(0)
             p_sum, p_count = (step if p_sum is None else p_sum + step), p_count + len(drawn)
     enough("training", labels_of_all, dropped)
-    row = {"train_loss": total / n}
+    row = {TRAIN_LOSS: total / n}
     if p_sum is not None:
         share = p_sum / p_count
-        row.update({f"p_m{m}": float(v) for m, v in enumerate(share)})
-        row["entropy_p_m"] = float(torch.special.entr(share).sum())  # nats; 0 where one magnification is left
+        row.update({magnification_column(m): float(v) for m, v in enumerate(share)})
+        row[ENTROPY_P_M] = float(torch.special.entr(share).sum())  # nats; 0 where one magnification is left
     return row
 
 
@@ -222,7 +223,7 @@ class Validation:
             logits = torch.stack([o.logits for o in outcomes])
             losses.append(float(cross_entropy(logits, labels)))
             shares.append(float((logits.argmax(1) == labels).float().mean()))
-        return {"val_loss": sum(losses) / len(losses), "val_accuracy": sum(shares) / len(shares)}
+        return {VAL_LOSS: sum(losses) / len(losses), VAL_ACCURACY: sum(shares) / len(shares)}
 
     @torch.no_grad()
     def said(self, strategy: Strategy, dropped: dict[str, str], purpose: Purpose) -> list[tuple[list[Outcome], Tensor]]:

@@ -14,7 +14,8 @@ from bench.errors import DamagedRunError, UsageError
 from bench.runs.infer import Contestant, infer
 from bench.runs.kept.directory import RunDirectory
 from bench.runs.kept.record import Record
-from bench.runs.observed.snapshots import FILE, album, dump
+from bench.runs.layout import COMPLETE, PREDICTIONS, SNAPSHOTS
+from bench.runs.observed.snapshots import album, dump
 from jsma.errors import ContractError, EvidenceRefusedError
 from jsma.slides import SlideError
 
@@ -176,12 +177,12 @@ class Work:
         if not self.claims.mine(name):
             runner.say(f"run {name}: this process was stopped for so long that another one took the run over")
             return
-        directory.write_table("predictions.parquet", contestant.rows)
+        directory.write_table(PREDICTIONS, contestant.rows)
         if (kept := contestant.album) is not None and kept.looks:
-            directory.write_with(FILE, lambda handle: dump(kept.looks, handle))
+            directory.write_with(SNAPSHOTS, lambda handle: dump(kept.looks, handle))
         directory.finish(
             {
-                "status": "complete",
+                "status": COMPLETE,
                 "slides": len(runner.dataset.records),
                 "failed": runner.failed,
                 "findings": list(runner.findings),

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from bench.runs.layout import ENVIRONMENT
+
 ROOT = Path(__file__).resolve().parents[3]
 DECIDES = ("jsma", "baselines", "bench/datasets", "bench/runs")
 """What makes slides, trains, infers and measures; not what reads finished runs (tables, reports, the gate)."""
@@ -31,7 +33,7 @@ def of_other_code(folders: Sequence[Path]) -> list[Path]:
     """Those complete runs that other code made, or code that did not yet say which it was."""
     found = []
     for folder in folders:
-        file = folder / "environment.json"
+        file = folder / ENVIRONMENT
         if file.is_file() and json.loads(file.read_bytes()).get("code") != code_digest():
             found.append(folder)
     return found

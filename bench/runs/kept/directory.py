@@ -19,12 +19,10 @@ from bench.files import named, remove_leftovers, sync, writable, write_bytes, wr
 from bench.runs.kept.environment import environment, gpus, versions
 from bench.runs.kept.identity import RunKey, flat, plain
 from bench.runs.kept.record import Record, damaged, digest, readable, sealed
-from bench.runs.layout import DAMAGED, ENVIRONMENT, PARTIAL, SETTINGS, STATUS
+from bench.runs.layout import DAMAGED, ENVIRONMENT, FILES, PARTIAL, SETTINGS, STATUS
 from bench.runs.observed.energy import meter_of
 
 __all__ = ["RunDirectory", "RunKey", "environment", "gpus", "named", "versions", "writable"]
-
-FILES = "files.json"
 
 
 class RunDirectory:

@@ -21,27 +21,24 @@ from bench.runs.layout import (
     COMPLETE,
     CURVE,
     ENVIRONMENT,
-    LOOKS,
     NEEDED,
     PREDICTIONS,
+    READ_AGAIN,
     SETTINGS,
+    SLIDE,
+    SNAPSHOTS,
     STATUS,
     SWEEP,
     SWEPT,
     TRAIN,
+    class_of_column,
+    is_stage_column,
+    probability_column,
 )
 from bench.runs.observed.snapshots import loaded
 
 KEY = {"dataset": str, "data_hash": str, "strategy": str, "fold": int, "seed": int, "settings": dict}
 SECONDS = {"train_s": int | float, "charged_s": int | float}
-TEXTS = ("slide", "label", "predicted")
-NUMBERS = ("patches", "decoded_px", "compressed_bytes", "seconds")
-"""Columns that every table of predictions has; `prob_CLASS` and `STAGE_s` are numbers too."""
-BESIDE = {
-    CURVE: ((), ("seconds", "val_accuracy")),
-    SWEEP: (("mode", "slide", "label", "predicted"), ("budget", "draw")),
-}
-"""Table -> its columns of text, and of numbers, that are read again."""
 
 
 def digest(content: bytes) -> dict[str, Any]:
@@ -116,7 +113,7 @@ class Record:
 
         Each is compared with its checksum; where a run is too old to have one, it is read. swept: SWEEP is checked too.
         """
-        for name in (CURVE, LOOKS, *([SWEEP] if swept else [])):
+        for name in (CURVE, SNAPSHOTS, *([SWEEP] if swept else [])):
             if not (self.path / name).exists():
                 continue
             content = self.content(name)
@@ -209,7 +206,7 @@ def _swept(path: Path) -> list[dict[str, Any]]:
 
 def _unreadable(name: str, content: bytes) -> str | None:
     """Why a file of a run cannot be used, or None."""
-    if name == LOOKS:
+    if name == SNAPSHOTS:
         try:
             loaded(content)
         except Exception as error:  # of zip, zlib, NumPy and JSON, each of its own kind
@@ -219,7 +216,7 @@ def _unreadable(name: str, content: bytes) -> str | None:
         table = pq.read_table(io.BytesIO(content), use_threads=False)
     except (OSError, ValueError, pa.ArrowException) as error:
         return str(error)
-    texts, numbers = BESIDE[name]
+    texts, numbers = READ_AGAIN[name]
     return next((wrong for column in (*texts, *numbers) if (wrong := _of_kind(table, column, column in texts))), None)
 
 
@@ -239,15 +236,16 @@ def _wrong(table: pa.Table) -> str | None:
     """What is wrong with a table of predictions, or None."""
     if not table.num_rows:
         return "no rows"
-    numbers = [name for name in table.column_names if name.startswith("prob_") or name.endswith("_s")]
-    if not any(name.startswith("prob_") for name in numbers):
-        return "no column prob_CLASS"
-    for name in (*TEXTS, *NUMBERS, *numbers):
-        if wrong := _of_kind(table, name, name in TEXTS):
+    texts, numbers = READ_AGAIN[PREDICTIONS]
+    probabilities = [name for name in table.column_names if class_of_column(name) is not None]
+    if not probabilities:
+        return f"no column {probability_column('CLASS')}"
+    for name in (*texts, *numbers, *probabilities, *filter(is_stage_column, table.column_names)):
+        if wrong := _of_kind(table, name, name in texts):
             return wrong
-        if table.column(name).null_count and (name in TEXTS or name in NUMBERS):
+        if table.column(name).null_count and (name in texts or name in numbers):
             return f"column {name} has empty values"
-    slides: Any = table.column("slide")
+    slides: Any = table.column(SLIDE)
     if pc.count_distinct(slides).as_py() < table.num_rows:  # pyright: ignore[reportAttributeAccessIssue]
         return "a slide occurs twice"
     return None

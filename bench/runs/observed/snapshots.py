@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from bench.files import write_with
-from bench.runs.layout import LOOKS
+from bench.runs.layout import LABEL, PREDICTED, SLIDE, SNAPSHOTS, class_of_column
 from jsma.slides import Regions, Slide
 
 if TYPE_CHECKING:  # whoever draws a report from what was kept needs neither
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # whoever draws a report from what was kept needs neither
 
 SLIDES, SEED = 3, 0  # how many slides of a run, and of which training seed
 MOST_PATCHES, MOST_CELLS, MAP_SIDE, THUMBNAIL_PX = 32, 1024, 256, 384
-FILE = LOOKS
+FILE = SNAPSHOTS
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Album:
 
     def note(self, view: SlideView, outcome: Outcome, row: dict[str, Any]) -> None:
         """Remember an inference; row: its prediction. Nothing is read."""
-        self.pending = (view, outcome, row) if row["slide"] in self.slides else None
+        self.pending = (view, outcome, row) if row[SLIDE] in self.slides else None
 
 
 def album(records: Sequence[SlideRecord], seed: int) -> Album:
@@ -115,10 +115,10 @@ def _look(view: SlideView, outcome: Outcome, row: dict[str, Any], thumbnail: np.
         patches = np.array(slide.read(regions)[0])
     maps = [] if outcome.attention is None else _maps(outcome.attention.cpu().numpy(), view)
     return Look(
-        row["slide"],
-        row["label"],
-        row["predicted"],
-        {key[5:]: float(value) for key, value in row.items() if key.startswith("prob_")},
+        row[SLIDE],
+        row[LABEL],
+        row[PREDICTED],
+        {name: float(value) for key, value in row.items() if (name := class_of_column(key)) is not None},
         grid.mpps,
         len(cells),
         (grid.width0_px, grid.height0_px),

@@ -13,22 +13,13 @@ import numpy as np
 
 from bench.datasets import SlideRecord
 from bench.datasets.evidence import Evidence, annotation_exists, load_evidence
+from bench.runs.layout import LOOKED
 from jsma.cells.grid import CellGrid
 from jsma.cells.tissue import tissue_mask
 
 if TYPE_CHECKING:
     from baselines.contract import Outcome
     from jsma.metered import SlideView
-
-LOOKED = (
-    "in_evidence",
-    "attention_in_evidence",
-    "hit_evidence",
-    "attention_slide_edge",
-    "attention_tissue_edge",
-    "attention_background",
-)
-"""Keys of `where_looked`."""
 
 
 def evidence_of(record: SlideRecord, grid: CellGrid) -> Evidence | None:

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from bench import files
-from bench.runs.checkpoint import NAME, Checkpoint
+from bench.runs.checkpoint import Checkpoint
+from bench.runs.layout import CHECKPOINT
 from bench.runs.plan import Request, planned
 from bench.runs.runner import Plan
 from jsma.encoders.encoder import build_encoder
@@ -152,7 +153,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_was_not(folder, u
     assert kills >= 2
     for path, wanted in zip(runs, undisturbed[regime], strict=True):
         assert_same(kept(path), wanted)
-        assert not list(path.glob(f"{NAME}*"))
+        assert not list(path.glob(f"{CHECKPOINT}*"))
     assert not list((folder / out).glob("*.partial"))
     assert json.loads((runs[-1] / "train.json").read_text())["resumed_s"] > 0
 
@@ -177,7 +178,7 @@ def test_kill_9_in_a_process_of_its_own(folder, undisturbed, always):
     child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         deadline = time.monotonic() + 300
-        while not (found := list((folder / "sigkill").glob(f"*/{NAME}"))) or epochs_in(found[0]) < 2:
+        while not (found := list((folder / "sigkill").glob(f"*/{CHECKPOINT}"))) or epochs_in(found[0]) < 2:
             assert child.poll() is None and time.monotonic() < deadline
             time.sleep(0.1)
     finally:
@@ -212,14 +213,14 @@ STATE = {"candidate": 0, "values": torch.arange(5), "best": None, "loss": 0.25}
     ),
 )
 def test_what_is_damaged_or_of_another_run_is_ignored_with_a_line(tmp_path, caplog, harm, word):
-    path = tmp_path / "x.partial" / NAME
+    path = tmp_path / "x.partial" / CHECKPOINT
     checkpoint = Checkpoint(path, {"run": "r", "code": "new"})
     assert checkpoint.read() is None and not caplog.records  # nothing there, nothing to say
     checkpoint.write(STATE)
     found = checkpoint.read()
     assert found is not None and torch.equal(found.pop("values"), STATE["values"])
     assert found == {key: value for key, value in STATE.items() if key != "values"}
-    assert [file.name for file in path.parent.iterdir()] == [NAME]
+    assert [file.name for file in path.parent.iterdir()] == [CHECKPOINT]
     path.write_bytes(harm(path.read_bytes()))
     assert checkpoint.read() is None
     (said,) = caplog.messages
@@ -230,25 +231,25 @@ def test_what_is_damaged_or_of_another_run_is_ignored_with_a_line(tmp_path, capl
 
 def test_what_a_killed_process_was_writing_goes_and_another_s_stays(tmp_path, monkeypatch):
     """Names hold machine and process: two that write one checkpoint never share a file."""
-    checkpoint = Checkpoint(tmp_path / NAME, {}, every_s=0)
-    dead, living = (tmp_path / f"{NAME}.{files.host()}-{pid}.tmp" for pid in (999_999_999, os.getppid()))
+    checkpoint = Checkpoint(tmp_path / CHECKPOINT, {}, every_s=0)
+    dead, living = (tmp_path / f"{CHECKPOINT}.{files.host()}-{pid}.tmp" for pid in (999_999_999, os.getppid()))
     for path in (dead, living):
         path.write_text("half")
     written = []
     monkeypatch.setattr(files.os, "replace", lambda a, b: written.append(Path(a).name))
     checkpoint.write(STATE)
-    assert written == [f"{NAME}.{files.host()}-{os.getpid()}.tmp"] and living.read_text() == "half"
+    assert written == [f"{CHECKPOINT}.{files.host()}-{os.getpid()}.tmp"] and living.read_text() == "half"
     assert checkpoint.read() is None and not dead.exists() and living.exists()
 
 
 def test_a_full_disk_is_told_and_training_goes_on(tmp_path, caplog):
     (tmp_path / "file").write_text("")
-    checkpoint = Checkpoint(tmp_path / "file" / NAME, {}, every_s=0)
+    checkpoint = Checkpoint(tmp_path / "file" / CHECKPOINT, {}, every_s=0)
     assert checkpoint.due
     checkpoint.write(STATE)
     (said,) = caplog.messages
     assert "cannot be written" in said and "training goes on" in said
-    checkpoint = Checkpoint(tmp_path / NAME, {}, every_s=30)
+    checkpoint = Checkpoint(tmp_path / CHECKPOINT, {}, every_s=30)
     assert not checkpoint.due and not Checkpoint(None, {}, every_s=0).due
 
 

@@ -10,8 +10,8 @@ import pytest
 from bench.cli import main
 from bench.errors import DamagedRunError
 from bench.runs.kept.finished import load_all
-from bench.runs.kept.record import BESIDE, Record, checked, digest, sealed, write_sweep
-from bench.runs.layout import CURVE, LOOKS, SWEEP, SWEPT
+from bench.runs.kept.record import Record, checked, digest, sealed, write_sweep
+from bench.runs.layout import CURVE, READ_AGAIN, SNAPSHOTS, SWEEP, SWEPT
 from bench.runs.observed import snapshots
 from bench.studies.made_up_runs import _looks
 from tests.bench.runs.kept.test_finished import write
@@ -37,7 +37,7 @@ def out(tmp_path):
                 [{"slide": "s0", "label": "a", "predicted": "a", "prob_benign": 0.5, "prob_tumour": 0.5, "patches": 8}],
                 np.random.default_rng(0),
             ),
-            folder / LOOKS,
+            folder / SNAPSHOTS,
         )
         recorded(folder)
         swept = {"mode": "sample", "slide": list("abcd"), "label": "a", "predicted": "b", "budget": 4, "draw": 0}
@@ -101,7 +101,7 @@ RECORDED = {
 }
 
 
-for _name, _texts, _numbers in ((n, *columns) for n, columns in BESIDE.items()):
+for _name, _texts, _numbers in ((n, *columns) for n, columns in READ_AGAIN.items()):
     PLAIN[f"{_name} cut short"] = (_name, cut, _name)
     PLAIN[f"{_name} no parquet"] = (_name, text("PAR1 no more"), _name)
     PLAIN[f"{_name} a column less"] = (
@@ -115,10 +115,10 @@ for _name, _texts, _numbers in ((n, *columns) for n, columns in BESIDE.items()):
         f"{_numbers[0]} is of type",
     )
     RECORDED[f"{_name} 4 bytes"] = (_name, overwritten, "checksum")
-PLAIN["looks cut short"] = (LOOKS, cut, LOOKS)
-PLAIN["looks no zip"] = (LOOKS, text("PK"), LOOKS)
-PLAIN["looks of something else"] = (LOOKS, lambda file: np.savez(file, x=np.zeros(3)), LOOKS)
-RECORDED["looks 4 bytes"] = (LOOKS, overwritten, "checksum")
+PLAIN["looks cut short"] = (SNAPSHOTS, cut, SNAPSHOTS)
+PLAIN["looks no zip"] = (SNAPSHOTS, text("PK"), SNAPSHOTS)
+PLAIN["looks of something else"] = (SNAPSHOTS, lambda file: np.savez(file, x=np.zeros(3)), SNAPSHOTS)
+RECORDED["looks 4 bytes"] = (SNAPSHOTS, overwritten, "checksum")
 
 
 @pytest.mark.parametrize("case", [*PLAIN, *RECORDED])
@@ -160,7 +160,7 @@ def test_content_is_checked_when_it_is_read(out):
         checked(file)
 
 
-@pytest.mark.parametrize("file", ("train.json", CURVE, LOOKS, SWEEP))
+@pytest.mark.parametrize("file", ("train.json", CURVE, SNAPSHOTS, SWEEP))
 @pytest.mark.parametrize(
     "command",
     (["compare"], ["compare", "--to-accuracy", "0.5"], ["report"], ["list", "runs"], ["list", "runs", "--json"]),
