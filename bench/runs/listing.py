@@ -35,9 +35,9 @@ def _known(what: str) -> list[dict[str, Any]]:
 
         return [{"name": name, "title": source_named(name)[0].card.title} for name in DATASETS]
     if what == "readers":
-        from jsma.slides import READERS
+        from jsma.slides.readers import READERS, reader_named
 
-        return [{"name": name, "description": text} for name, text in READERS.items()]
+        return [{"name": name, "description": reader_named(name).description} for name in READERS]
     raise UsageError(f"list {what!r}; allowed: {', '.join(WHAT)}")
 
 

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 
 from jsma.slides.formats.colours import to_rgb8
-from jsma.slides.formats.descriptions import number
-from jsma.slides.formats.geometry import agreed
-from jsma.slides.formats.tiff_headers import TiffFacts, inspect_tiff, open_pyramid
+from jsma.slides.formats.tiff_headers import TIFF_EXTENSIONS, inspect_tiff
 from jsma.slides.opening.decoder import settle_decoder
 from jsma.slides.opening.mpp import choose_mpp, stated_mpp
 from jsma.slides.opening.preflight import check_tiles, compare_readers
-from jsma.slides.opening.reader import OVERLAPPING, TIFF_EXTENSIONS, check_request, choose_reader
+from jsma.slides.opening.reader import check_request, choose_reader
 from jsma.slides.process.client import client
+from jsma.slides.readers import reader_named
 from jsma.slides.readers.array import ArraySource
-from jsma.slides.readers.base import SourceSpec
-from jsma.slides.reading.plan import cost_of, make_plan, pick_levels
-from jsma.slides.types import Level, ReadCost, Regions, SlideError, SlideInfo
+from jsma.slides.readers.base import SlideFile, SourceSpec
+from jsma.slides.reading.plan import cost_of, make_plan
+from jsma.slides.types import ReadCost, Regions, SlideError, SlideInfo
 
 MAX_READ_BYTES = 2 << 30  # of one call: the pixels returned, and the sums of regions that are resampled
 _passed: dict[tuple[str, tuple[int, int], str], str] = {}  # pre-flights done: path, stamp, reader -> why to fall back
@@ -34,12 +33,8 @@ class Slide:
         self._spec, self._decoder, self._tile_bytes = spec, decoder, tile_bytes
         self._counted = self._closed = False
 
-    def level_for(self, mpp: float) -> int:
-        """Index of the stored level that serves `mpp` micrometres per pixel."""
-        return int(pick_levels(self.info.levels, np.array([mpp / self.info.mpp]), self.info.mpp)[0])
-
     def _cost(self, plan: Any) -> ReadCost:
-        if self.info.reader == "array" and self._counted:
+        if self._counted and reader_named(self.info.reader).whole:
             return ReadCost()  # the one image was decoded, and counted, before
         return cost_of(plan, self.info.levels, self._tile_bytes)
 
@@ -133,45 +128,49 @@ def open_slide(
     workers: decoding threads. preflight: check the file's structure
     and compare readers. What was chosen, and why, is in `Slide.info`. Raises SlideError.
     """
-    name = os.fspath(path)
-    extension = check_request(name, reader, mpp, decoder)
-    status = os.stat(name)
-    name = os.path.abspath(name)
+    extension = check_request(os.fspath(path), reader, mpp, decoder)
+    status, name = os.stat(path), os.path.abspath(path)
     facts = inspect_tiff(name) if extension in TIFF_EXTENSIONS else None
-    chosen, reason = choose_reader(name, extension, facts, reader, in_process)
+    file = SlideFile(name, extension, facts, in_process)
+    chosen, reason = choose_reader(file, reader)
     if preflight and facts is not None:
         check_tiles(name, facts)
     decoding = client(in_process, workers)
     spec = SourceSpec(name, chosen, (), (status.st_mtime_ns, status.st_size))
-    levels, scales = _describe(spec, facts, decoding)
-    if chosen == "array":  # the photo is held by now
-        reason = f"{reason}; {decoding.describe(spec)['properties']['notes']}"
-    value, rule = choose_mpp(name, mpp, scales)
-    spec = replace(spec, levels=levels)
-    if preflight and chosen == "cucim":
-        key = (name, spec.stamp, chosen)
-        if key not in _passed:
-            _passed[key] = compare_readers(spec, decoding, value, reader is None)
-        if _passed[key]:
-            chosen, reason = "tifffile", f"cuCIM fails on it ({_passed[key]})"
-            spec = replace(spec, reader=chosen)
-    ran, why = settle_decoder(name, decoder, chosen, lambda which: _probe(replace(spec, decoder=which), decoding))
+    geometry = reader_named(chosen).geometry(file, lambda: decoding.describe(spec))
+    reason = f"{reason}; {geometry.note}" if geometry.note else reason
+    value, rule = choose_mpp(name, mpp, geometry.scales)
+    spec = replace(spec, levels=geometry.levels)
+    if preflight and (failing := _why_replaced(spec, decoding, value, reader is None)):
+        reason = f"{chosen} fails on it ({failing})"
+        spec = replace(spec, reader=reader_named(chosen).compared_with)
+    ran, why = settle_decoder(name, decoder, spec.reader, lambda which: _probe(replace(spec, decoder=which), decoding))
     info = SlideInfo(
         name,
-        chosen,
+        spec.reader,
         reason,
-        levels[0].width_px,
-        levels[0].height_px,
+        spec.levels[0].width_px,
+        spec.levels[0].height_px,
         value,
         rule,
-        levels,
+        spec.levels,
         ran,
         why,
         facts.missing if facts is not None else (),
-        *((value, rule) if mpp is None else stated_mpp(name, scales)),
+        *((value, rule) if mpp is None else stated_mpp(name, geometry.scales)),
     )
-    same = facts is not None and facts.tiled and facts.levels == levels and chosen != "array"
-    return Slide(info, replace(spec, decoder=ran), decoding, facts.tile_bytes if facts is not None and same else None)
+    known = facts is not None and facts.tiled and facts.levels == spec.levels and not reader_named(spec.reader).whole
+    return Slide(info, replace(spec, decoder=ran), decoding, facts.tile_bytes if facts is not None and known else None)
+
+
+def _why_replaced(spec: SourceSpec, decoding: Any, mpp: float, may_fall_back: bool) -> str:
+    """Say why the reader that `spec` is compared with must take over, or "". Each file is compared once."""
+    if reader_named(spec.reader).compared_with is None:
+        return ""
+    key = (spec.path, spec.stamp, spec.reader)
+    if key not in _passed:
+        _passed[key] = compare_readers(spec, decoding, mpp, may_fall_back)
+    return _passed[key]
 
 
 def _probe(spec: SourceSpec, decoding: Any) -> np.ndarray:
@@ -180,24 +179,3 @@ def _probe(spec: SourceSpec, decoding: Any) -> np.ndarray:
     size0 = np.array([spec.levels[0].width_px, spec.levels[0].height_px])
     regions = Regions(np.stack([across.ravel(), down.ravel()], axis=1) * size0, np.ones(32), 256, 256)
     return decoding.read(spec, make_plan(spec.levels, 1.0, regions), (len(regions), 256, 256, 3))
-
-
-def _describe(
-    spec: SourceSpec, facts: TiffFacts | None, decoding: Any
-) -> tuple[tuple[Level, ...], dict[str, tuple[float, float]]]:
-    """Levels, and mpp in x and y by rule."""
-    if facts is not None and spec.reader in ("cucim", "tifffile"):
-        return facts.levels, facts.mpp
-    found = decoding.describe(spec)
-    texts, scales = found["properties"], dict(facts.mpp) if facts is not None else {}
-    if "openslide.mpp-x" in texts:
-        scales["openslide.mpp-x"] = (
-            number(texts["openslide.mpp-x"]),
-            number(texts.get("openslide.mpp-y", texts["openslide.mpp-x"])),
-        )
-    if (power := number(texts.get("openslide.objective-power", 0))) > 0:
-        scales["objective power"] = (10 / power, 10 / power)
-    if facts is not None and facts.tiled and facts.vendor not in OVERLAPPING and spec.reader == "openslide":
-        with open_pyramid(spec.path) as headers:
-            return agreed(spec.path, found["levels"], headers), scales
-    return found["levels"], scales

@@ -6,13 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-READERS: dict[str, str] = {
-    "cucim": "cuCIM: tiled 8-bit RGB TIFF and SVS (JPEG, raw, LZW, Deflate, Aperio JPEG 2000 RGB), default on Linux",
-    "tifffile": "tifffile + imagecodecs: every tiled 8-bit RGB TIFF, any platform",
-    "openslide": "OpenSlide: vendor formats (.ndpi, .mrxs, .scn, .vms, .bif, .dcm, ...)",
-    "array": "Pillow or tifffile: a photo or a TIFF without tiles, decoded whole at the first read",
-}
-
 DECODERS: dict[str, str] = {
     "cpu": "JPEG tiles by libjpeg-turbo, strictly; any other by the reader's own library on the CPU",
     "cucim": "every tile by cuCIM on the CPU",

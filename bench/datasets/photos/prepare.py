@@ -16,9 +16,9 @@ from bench.datasets.photos.convert import Job, Provenance, provenance_of
 from bench.errors import UsageError
 from bench.files import remove_leftovers, writable
 from jsma.slides import SlideError
-from jsma.slides.formats.tiff_headers import inspect_tiff
+from jsma.slides.formats.tiff_headers import TIFF_EXTENSIONS, inspect_tiff
 from jsma.slides.opening.mpp import choose_mpp
-from jsma.slides.opening.reader import TIFF_EXTENSIONS, VENDOR_EXTENSIONS
+from jsma.slides.readers.openslide import OpenslideReader
 
 LEAST_PYRAMID_PX = 2048  # a tiled file of one level is converted above this side: its overview would cost all of it
 Report = Callable[[int, int], None]
@@ -126,7 +126,7 @@ def _plans(dataset: Dataset, folder: Path, settings: PrepareSettings) -> list[Pl
 
 def _plan(record: SlideRecord, folder: Path) -> Plan:
     target, extension = pyramid_path(record, folder), os.path.splitext(record.path)[1].lower()
-    if extension in VENDOR_EXTENSIONS:
+    if extension in OpenslideReader.extensions:
         return Plan(record, target, None, True)
     if extension not in TIFF_EXTENSIONS or not os.path.isfile(record.path):
         return Plan(record, target, None, False)
@@ -145,7 +145,10 @@ def _plan(record: SlideRecord, folder: Path) -> Plan:
 def _check_scales(plans: list[Plan], settings: PrepareSettings) -> None:
     own = [p for p in plans if p.record.mpp is None]
     for plan in own:
-        if plan.mpp(settings) is None and os.path.splitext(plan.record.path)[1].lower() not in VENDOR_EXTENSIONS:
+        if (
+            plan.mpp(settings) is None
+            and os.path.splitext(plan.record.path)[1].lower() not in OpenslideReader.extensions
+        ):
             raise UsageError(f"{plan.record.id}: um per pixel unknown; give --mpp, or an mpp column")
     against = _against(plans, settings)
     if against and len(against) == len(own):

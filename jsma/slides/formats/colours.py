@@ -10,7 +10,8 @@ from jsma.slides.types import SlideError
 
 COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3}  # photometric interpretation of TIFF -> samples that are colours
 JPEG = (6, 7)  # compressions of TIFF; their decoders give RGB for YCbCr
-JPEG2000 = (33003, 33004, 33005, 34712)
+APERIO_YCBCR = 33003  # JPEG 2000 whose decoders do not give RGB
+JPEG2000 = (APERIO_YCBCR, 33004, 33005, 34712)
 _AS_THEY_ARE = "8 bits, as they are"
 _BLOCK_ROWS = 512  # converted at a time where it takes wider numbers
 

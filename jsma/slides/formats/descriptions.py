@@ -24,6 +24,7 @@ _OTHER_UM = {
     "thou": 25.4,
     "mil": 25.4,
 }
+OVERLAPPING = ("Trestle", "Ventana")  # scanners whose TIFFs have tiles that overlap
 
 
 @dataclass(frozen=True)

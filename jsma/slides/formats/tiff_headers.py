@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from jsma.slides.formats.colours import COLOURS, JPEG, JPEG2000
-from jsma.slides.formats.descriptions import Scale, describe, per_unit
+from jsma.slides.formats.colours import APERIO_YCBCR, COLOURS, JPEG, JPEG2000
+from jsma.slides.formats.descriptions import OVERLAPPING, Scale, describe, per_unit
 from jsma.slides.formats.geometry import Pyramid, pyramid, size_of, tile_of
 from jsma.slides.types import DamagedSlideError, Level, SlideError
 
+TIFF_EXTENSIONS = (".svs", ".tif", ".tiff")
 MAX_TILE_PX = 1 << 24  # every thread holds one
 _mute, _muted = threading.Lock(), list[bool]()
 _BROKEN_CHAIN = re.compile(r"corrupted (tag|page) list|invalid (page )?offset")
@@ -28,7 +29,7 @@ COMPRESSION_NAMES = {
     7: "JPEG",
     8: "Deflate",
     32946: "Deflate",
-    33003: "Aperio JPEG 2000 YCbCr",
+    APERIO_YCBCR: "Aperio JPEG 2000 YCbCr",
     33005: "Aperio JPEG 2000 RGB",
     34712: "JPEG 2000",
     50000: "Zstandard",
@@ -39,13 +40,31 @@ COMPRESSION_NAMES = {
 
 @dataclass(frozen=True)
 class TiffFacts:
-    """Header facts of the main pyramid; offsets and bytes are per level, tile by tile, row by row (0: not stored)."""
+    """What the headers say of the main pyramid.
+
+    Attributes:
+        tiled: Whether it is stored in tiles.
+        rgb8: Whether its pixels are 8-bit RGB, or become that in any JPEG decoder.
+        subifd: Whether its levels are SubIFDs of the first page.
+        padded: Whether its levels are filled up to whole tiles, which only their sizes tell.
+        left_out: Number of pictures that are not marked as levels.
+        compression: TIFF compression of every level.
+        predictor: Whether a level has a predictor.
+        levels: The levels, the finest first.
+        tile_offsets: Per level, where each tile starts in the file, row by row; 0 for a tile that is not stored.
+        tile_bytes: Per level, compressed bytes of each tile in the same order; 0 for a tile that is not stored.
+        width0_px: Width of level 0.
+        height0_px: Height of level 0.
+        mpp: Rule -> micrometres per level-0 pixel in x and y.
+        overlapping: Scanner whose tiles overlap, "" for any other.
+        unserved: What is wrong with the kind of pixels, "" if there is a rule that makes them RGB.
+    """
 
     tiled: bool
     rgb8: bool
     subifd: bool
-    padded: bool  # levels filled up to whole tiles, which only the sizes tell
-    left_out: int  # pictures that are not marked as levels
+    padded: bool
+    left_out: int
     compression: tuple[int, ...]
     predictor: bool
     levels: tuple[Level, ...]
@@ -53,14 +72,19 @@ class TiffFacts:
     tile_bytes: tuple[np.ndarray, ...]
     width0_px: int
     height0_px: int
-    mpp: dict[str, Scale]  # rule -> micrometres per pixel in x and y
-    vendor: str
-    unserved: str  # what is wrong with the kind of pixels, "" if they are 8-bit grey or RGB
+    mpp: dict[str, Scale]
+    overlapping: str
+    unserved: str
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """Tiles of every level for which nothing is stored: background."""
+        """Per level, number of tiles for which nothing is stored: they are background."""
         return tuple(int((counts == 0).sum()) for counts in self.tile_bytes)
+
+    @property
+    def compressions(self) -> str:
+        """Names of the compressions, each once."""
+        return "/".join(dict.fromkeys(COMPRESSION_NAMES.get(c, f"compression {c}") for c in self.compression))
 
 
 @contextmanager
@@ -155,7 +179,7 @@ def _facts(tif: Any) -> TiffFacts:
         width0_px=size_of(first)[0],
         height0_px=size_of(first)[1],
         mpp=said.mpp | _resolution(first),
-        vendor=said.vendor,
+        overlapping=said.vendor if said.vendor in OVERLAPPING else "",
         unserved=_unserved(first) or other_pictures(tif, said.stack),
     )
 

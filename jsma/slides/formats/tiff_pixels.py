@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from jsma.slides.formats.colours import JPEG2000
+from jsma.slides.formats.colours import APERIO_YCBCR, JPEG2000
 from jsma.slides.formats.jpeg import EOI, SOI, JpegPage
 from jsma.slides.types import DamagedSlideError, SlideError
 
-OLD_JPEG, NEW_JPEG, APERIO_YCBCR = 6, 7, 33003
+OLD_JPEG, NEW_JPEG = 6, 7
 
 
 def jpeg_rgb(page: Any, path: str) -> np.ndarray | None:

@@ -21,7 +21,7 @@ def choose_mpp(name: str, override: float | None, scales: dict[str, tuple[float,
     """mpp and the rule it comes from, out of (x, y) by rule; SlideError if none fits, naming the override."""
     if override is not None:
         return float(override), "explicit"
-    for rule in RULES:
+    for rule in (*RULES, *(own for own in scales if own not in RULES)):  # a reader may bring a rule of its own
         x, y = scales.get(rule, (0.0, 0.0))
         if not MPP_RANGE[0] <= x <= MPP_RANGE[1]:
             continue

@@ -10,6 +10,7 @@ import numpy as np
 
 from jsma.slides.formats.colours import JPEG
 from jsma.slides.formats.tiff_headers import TiffFacts
+from jsma.slides.readers import reader_named
 from jsma.slides.readers.base import SourceSpec
 from jsma.slides.reading.plan import make_plan
 from jsma.slides.types import MAX_DIFFERENCE, DamagedSlideError, GeometryError, Regions, SlideError
@@ -57,23 +58,32 @@ def _check_jpeg_heads(path: str, index: int, offsets: np.ndarray) -> None:
 
 
 def compare_readers(spec: SourceSpec, decoder: Any, mpp: float, may_fall_back: bool) -> str:
-    """Three regions through cuCIM, which `spec` names, and through tifffile must agree within 3 grey levels.
+    """Compare three regions by the reader of `spec` with the same by the reader that it names in `compared_with`.
 
-    Returns "", or, if `may_fall_back`, why the chosen reader fails where tifffile does not. Raises
-    GeometryError when cuCIM sees levels of other sizes, DamagedSlideError when tifffile fails too, or when the two
-    return different pixels.
+    Args:
+        spec: The slide, its levels known.
+        decoder: Decodes for both, as `jsma.slides.process.client.client` gives it.
+        mpp: Micrometres per level-0 pixel.
+        may_fall_back: Whether the other reader may take over.
+
+    Returns:
+        "", or, if `may_fall_back`, why this reader fails where the other does not.
+
+    Raises:
+        GeometryError: The reader sees levels of other sizes.
+        DamagedSlideError: The other reader fails, or the pixels of the two are more than 3 grey levels apart.
     """
-    level0 = spec.levels[0]
+    level0, own = spec.levels[0], reader_named(spec.reader)
     side = min(64, level0.width_px, level0.height_px)
     size0 = np.array([level0.width_px, level0.height_px])
     coarse = [mpp, mpp, mpp * spec.levels[-1].downsample]
     regions = Regions(np.array([[0.5, 0.5], [0.3, 0.6], [0.5, 0.5]]) * size0, np.array(coarse), side, side)
     plan = make_plan(spec.levels, mpp, regions)
     shape = (len(regions), side, side, 3)
-    theirs = decoder.read(replace(spec, reader="tifffile"), plan, shape)
+    theirs = decoder.read(replace(spec, reader=own.compared_with), plan, shape)
     try:
-        # cuCIM's own pixels, of JPEG tiles too; signed, for a difference below 0
-        ours = decoder.read(replace(spec, decoder="cucim"), plan, shape).astype(np.int16)
+        # the reader's own pixels, of JPEG tiles too; signed, for a difference below 0
+        ours = decoder.read(replace(spec, decoder=own.own_decoder), plan, shape).astype(np.int16)
     except SlideError as error:
         if not may_fall_back or isinstance(error, GeometryError):
             raise
@@ -81,7 +91,7 @@ def compare_readers(spec: SourceSpec, decoder: Any, mpp: float, may_fall_back: b
     difference = float(np.abs(ours - theirs).mean(axis=(1, 2, 3)).max())
     if difference > MAX_DIFFERENCE:
         raise DamagedSlideError(
-            f"{spec.path}: readers disagree ({spec.reader} and tifffile differ by {difference:.1f} grey levels, at "
-            f"most {MAX_DIFFERENCE:g} allowed); name the right one with reader= and preflight=False"
+            f"{spec.path}: readers disagree ({spec.reader} and {own.compared_with} differ by {difference:.1f} grey "
+            f"levels, at most {MAX_DIFFERENCE:g} allowed); name the right one with reader= and preflight=False"
         )
     return ""

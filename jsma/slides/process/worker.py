@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from jsma.slides.readers import reader_named
 from jsma.slides.readers.base import SourceSpec, TileSource
-from jsma.slides.readers.by_name import open_source
 from jsma.slides.reading.execute import execute
 from jsma.slides.types import SlideError
 
@@ -68,11 +68,12 @@ class Decoder:
 
     def source(self, spec: SourceSpec) -> TileSource:
         """The open source of a spec, opened when needed."""
-        if spec.reader == "array":  # its levels are found by decoding it: one copy serves before and after
+        reader = reader_named(spec.reader)
+        if reader.whole:  # its levels are found by decoding it: one copy serves before and after
             spec = replace(spec, levels=())
         key = replace(spec, decoder="cpu") if spec.decoder == "cucim" else spec  # one open file serves both
         if key not in self.sources:
-            self.sources[key] = open_source(key, self.chatter)
+            self.sources[key] = reader.open(key, self.chatter)
             while len(self.sources) > 1 and (len(self.sources) > OPEN_HANDLES or self.held_bytes > MAX_HELD_BYTES):
                 self.sources.popitem(last=False)[1].close()
         self.sources.move_to_end(key)

@@ -1,12 +1,46 @@
-"""A tile source over one array: a photo decoded whole."""
+"""A photo, or a TIFF without tiles, decoded whole: one tile over one array."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
+from jsma.slides.readers.base import Geometry, Reader, SlideFile, SourceSpec
 from jsma.slides.types import Level
+
+
+class ArrayReader(Reader):
+    """Photos, and TIFFs without tiles."""
+
+    name: ClassVar[str] = "array"
+    description: ClassVar[str] = "Pillow or tifffile: a photo or a TIFF without tiles, decoded whole at the first read"
+    extensions: ClassVar[tuple[str, ...]] = (".png", ".jpg", ".jpeg", ".bmp")
+    whole: ClassVar[bool] = True
+
+    def suits(self, file: SlideFile) -> str:
+        """See `Reader`."""
+        if file.facts is not None:
+            return "" if file.facts.tiled else "TIFF without tiles: decoded whole"
+        return f"{file.extension} is a photo: decoded whole" if file.extension in self.extensions else ""
+
+    def against(self, file: SlideFile) -> list[str]:
+        """See `Reader`; what cannot be decoded whole is found out by decoding it."""
+        return []
+
+    def geometry(self, file: SlideFile, describe: Callable[[], dict[str, Any]]) -> Geometry:
+        """See `Reader`; the note says how the pixels became RGB."""
+        found = super().geometry(file, describe)
+        return Geometry(found.levels, found.scales, describe()["properties"]["notes"])
+
+    def open(self, spec: SourceSpec, chatter: str | None) -> ArraySource:
+        """See `Reader`."""
+        from jsma.slides.formats.photo import load_photo
+
+        photo = load_photo(spec.path)
+        return ArraySource(photo.pixels, spec.path, properties={"notes": "; ".join((photo.rule, *photo.notes))})
 
 
 @dataclass
@@ -35,5 +69,4 @@ class ArraySource:
         """Nothing is left to check."""
 
     def close(self) -> None:
-        """Nothing is held."""
-        return None
+        """There is no file to close."""

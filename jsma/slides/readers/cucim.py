@@ -1,29 +1,89 @@
-"""Tile sources over native libraries that can crash (cuCIM, OpenSlide); decoding process only."""
+"""cuCIM: tiled 8-bit RGB TIFF. It can crash, so its sources are used in the decoding process only."""
 
 from __future__ import annotations
 
 import math
 import os
+import sys
 import tempfile
 from collections.abc import Callable
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, ClassVar
 
 import numpy as np
 
 from jsma.slides.formats.jpeg import is_whole
+from jsma.slides.formats.tiff_headers import TiffFacts
 from jsma.slides.process.folders import Folder
-from jsma.slides.readers.base import SourceSpec, TileSource, damaged, read_checked, tile_box
-from jsma.slides.readers.tiff import TifffileSource
+from jsma.slides.readers.base import SlideFile, SourceSpec, TileSource, damaged, read_checked, tile_box
+from jsma.slides.readers.tiff import TifffileSource, TiledTiffReader
 from jsma.slides.types import MAX_DIFFERENCE, GeometryError, SlideError
+
+COMPRESSIONS = (1, 5, 7, 8, 32946, 33005)  # of TIFF: those that it decodes rightly
+
+
+class CucimReader(TiledTiffReader):
+    """Tiled 8-bit RGB TIFF and SVS of the common compressions."""
+
+    name: ClassVar[str] = "cucim"
+    description: ClassVar[str] = (
+        "cuCIM: tiled 8-bit RGB TIFF and SVS (JPEG, raw, LZW, Deflate, Aperio JPEG 2000 RGB), default on Linux"
+    )
+    compared_with: ClassVar[str | None] = "tifffile"
+    own_decoder: ClassVar[str] = "cucim"
+
+    def suits(self, file: SlideFile) -> str:
+        """See `Reader`."""
+        facts = file.facts
+        return f"tiled 8-bit RGB TIFF, {facts.compressions}" if facts is not None and facts.tiled else ""
+
+    def against(self, file: SlideFile) -> list[str]:
+        """See `Reader`."""
+        found = super().against(file)
+        if file.facts is not None and file.facts.tiled:
+            found += _against_kind(file.facts) + _against_levels(file.facts)
+        if find_spec("cucim") is None:
+            found.append("cuCIM not installed")
+        if file.in_process and "torch" in sys.modules and "cucim" not in sys.modules:
+            found.append("torch imported first in this process, after which cuCIM can hang")
+        return found
+
+    def open(self, spec: SourceSpec, chatter: str | None) -> CucimSource | DirectSource:
+        """See `Reader`."""
+        return CucimSource(spec, chatter) if spec.decoder == "gpu" else DirectSource(spec, chatter)
+
+
+def _against_kind(facts: TiffFacts) -> list[str]:
+    """List what cuCIM gets wrong in the kind of pixels."""
+    found = [] if facts.rgb8 else ["pixels other than 8-bit RGB"]
+    if facts.predictor:
+        found.append("a predictor, which crashes cuCIM")
+    if any(compression not in COMPRESSIONS for compression in facts.compression):
+        found.append(f"{facts.compressions}, which cuCIM gets wrong")
+    return found
+
+
+def _against_levels(facts: TiffFacts) -> list[str]:
+    """List what cuCIM gets wrong in the levels and their tiles."""
+    found = []
+    if facts.left_out:
+        found.append(f"{facts.left_out} more pictures that are not marked as levels: they are left out")
+    if any(facts.missing):
+        found.append(f"{sum(facts.missing)} tiles that are not stored, read as background")
+    if facts.padded:
+        found.append("levels filled up to whole tiles, of which cuCIM gets the scale wrong")
+    if facts.subifd:
+        found.append("a SubIFD pyramid, of which cuCIM sees level 0 only")
+    return found
 
 
 class CucimSource:
-    """Single `read_region` calls, which release the GIL; each asks for exactly one stored tile.
+    """Tiles by single calls of `read_region`, which release the GIL; each asks for exactly one stored tile.
 
-    cuCIM returns whatever lay in its buffer for a JPEG or LZW tile that it could not decode, and prints a
-    line. So where the prints are caught (`chatter`, the log of the decoding process) any line makes all
-    tiles of the read be compared with a strict decoder; where they are not, the JPEG markers of every
-    tile are checked. With `spec.decoder` "gpu" cuCIM decodes on the GPU (not run on one yet).
+    For a JPEG or LZW tile that it cannot decode, cuCIM prints a line and returns whatever lay in its buffer. `chatter`,
+    the log of the decoding process, catches such lines: after any line, all tiles of the read are compared with a
+    strict decoder. Where nothing catches them, the JPEG markers of every tile are checked instead.
+    If `spec.decoder` is "gpu", cuCIM decodes on the GPU (not run on one yet).
     """
 
     held_bytes = 0
@@ -68,7 +128,7 @@ class CucimSource:
         return os.path.getsize(self._chatter) if self._chatter else 0
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
-        """The tile of a level as RGB pixels, [height, width, 3] uint8."""
+        """See `TileSource`."""
         if self._chatter is None and self.strict.jpeg[level] is not None:
             if not is_whole(self.strict.read_bytes(level, row, col)):
                 raise ValueError("its JPEG markers are broken")
@@ -98,7 +158,7 @@ class CucimSource:
         self._heard = self._printed()
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         image, self._image = getattr(self, "_image", None), None
         if image is not None:
             image.close()
@@ -107,10 +167,11 @@ class CucimSource:
 
 
 class DirectSource:
-    """A `CucimSource` whose JPEG tiles go to libjpeg-turbo without it: the decoder that cuCIM holds, called strictly.
+    """A `CucimSource` whose JPEG tiles go straight to libjpeg-turbo.
 
-    cuCIM decodes a tile into memory of its own, copies it into an image and hands that out, which costs a tenth of
-    the decoding (`jsma-bench study reading` times both), and it says nothing in its answer of damage.
+    That is the decoder that cuCIM itself uses, called strictly here. cuCIM decodes a tile into its own memory, copies
+    it into an image and hands that out. The copy costs a tenth of the decoding (`jsma-bench study reading` times both),
+    and the answer of cuCIM does not tell of damage.
     """
 
     held_bytes = 0
@@ -123,33 +184,33 @@ class DirectSource:
         ]
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
-        """The tile of a level as RGB pixels, [height, width, 3] uint8."""
+        """See `TileSource`."""
         source = self._of_level[level]
         if source is not self.cucim:
             return source.read_tile(level, row, col)
         return self.cucim.strict.repeated(level, row, col, lambda: source.read_tile(level, row, col))
 
     def confirm_black(self, level: int, row: int, col: int) -> None:
-        """Raise where a black tile is a damaged one; asked of the reader of its level."""
+        """Ask the source that decoded the tile."""
         self._of_level[level].confirm_black(level, row, col)
 
     def check(self, tiles: list[list[int]]) -> None:
-        """What cuCIM decoded is checked as `CucimSource` does; JPEG was decoded strictly."""
+        """Check what cuCIM decoded; JPEG was decoded strictly."""
         self.cucim.check([tile for tile in tiles if self._of_level[tile[0]] is self.cucim])
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         self.cucim.close()
 
 
 def is_part(few: list[tuple[int, ...]], many: list[tuple[int, ...]]) -> bool:
-    """Whether `few` is `many` with some left out."""
+    """Whether `few` are `many` with some left out, in the same order."""
     rest = iter(many)
     return all(size in rest for size in few)
 
 
 def gpu_to_cpu(path: str) -> Callable[[Any], np.ndarray]:
-    """The function that copies a GPU array to numpy; SlideError without a usable GPU."""
+    """Make the function that copies an array from the GPU to numpy; SlideError without a usable GPU."""
     try:
         import cupy  # type: ignore[import-not-found]
 

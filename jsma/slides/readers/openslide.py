@@ -1,19 +1,73 @@
-"""A tile source over OpenSlide. It can crash, so it is used in the decoding process only."""
+"""OpenSlide: vendor formats, and TIFFs that only it gets right. It can crash: decoding process only."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
-from jsma.slides.readers.base import SourceSpec, tile_box
+from jsma.slides.formats.colours import APERIO_YCBCR
+from jsma.slides.formats.descriptions import number
+from jsma.slides.formats.geometry import agreed
+from jsma.slides.formats.tiff_headers import open_pyramid
+from jsma.slides.readers.base import Geometry, Reader, SlideFile, SourceSpec, tile_box
 from jsma.slides.types import Level, both_axes
 
-VIRTUAL_TILE_PX = 256
+VIRTUAL_TILE_PX = 256  # side of a tile where OpenSlide does not tell that of the file's own
+FAINT = 64  # alpha below which a pixel counts as absent
 
 
-FAINT = 64  # alpha below which OpenSlide has no pixel to speak of
+class OpenslideReader(Reader):
+    """Vendor formats, TIFFs whose tiles overlap, and Aperio's JPEG 2000 in YCbCr."""
+
+    name: ClassVar[str] = "openslide"
+    description: ClassVar[str] = "OpenSlide: vendor formats (.ndpi, .mrxs, .scn, .vms, .bif, .dcm, ...)"
+    extensions: ClassVar[tuple[str, ...]] = (
+        ".ndpi",
+        ".mrxs",
+        ".scn",
+        ".vms",
+        ".vmu",
+        ".bif",
+        ".dcm",
+        ".svslide",
+        ".czi",
+    )
+    any_kind: ClassVar[bool] = True
+
+    def suits(self, file: SlideFile) -> str:
+        """See `Reader`."""
+        facts = file.facts
+        if facts is None:
+            return f"{file.extension} is a vendor format" if file.extension in self.extensions else ""
+        if facts.tiled and facts.overlapping:
+            return f"a TIFF of {facts.overlapping}, whose tiles overlap: the reader that knows by how much"
+        if facts.tiled and APERIO_YCBCR in facts.compression:
+            return f"{facts.compressions}: the reader whose colours are right for it"
+        return ""
+
+    def against(self, file: SlideFile) -> list[str]:
+        """See `Reader`; what it does not know it refuses when it opens the file."""
+        return []
+
+    def geometry(self, file: SlideFile, describe: Callable[[], dict[str, Any]]) -> Geometry:
+        """See `Reader`; in a TIFF that we know, its levels must be those of the headers."""
+        found, facts = describe(), file.facts
+        texts, scales = found["properties"], {} if facts is None else dict(facts.mpp)
+        if (x := texts.get("openslide.mpp-x")) is not None:
+            scales["openslide.mpp-x"] = (number(x), number(texts.get("openslide.mpp-y", x)))
+        if (power := number(texts.get("openslide.objective-power", 0))) > 0:
+            scales["objective power"] = (10 / power, 10 / power)
+        if facts is None or not facts.tiled or facts.overlapping:
+            return Geometry(found["levels"], scales)
+        with open_pyramid(file.path) as headers:
+            return Geometry(agreed(file.path, found["levels"], headers), scales)
+
+    def open(self, spec: SourceSpec, chatter: str | None) -> OpenslideSource:
+        """See `Reader`."""
+        return OpenslideSource(spec)
 
 
 class OpenslideSource:
@@ -43,7 +97,7 @@ class OpenslideSource:
         return Level(width, height, cut if cut and cut.is_integer() else own, tile_width, tile_height)
 
     def read_tile(self, level: int, row: int, col: int) -> np.ndarray:
-        """The tile of a level as RGB pixels, [height, width, 3] uint8."""
+        """See `TileSource`."""
         x_px, y_px, width, height = tile_box(self.levels[level], row, col)
         factor = float(self._all[0].level_downsamples[level])
         # where the downsample is not whole OpenSlide interpolates, and fades out at the border of what it is asked
@@ -74,6 +128,6 @@ class OpenslideSource:
         return handle
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close every handle."""
         for handle in self._all:
             handle.close()

@@ -1,19 +1,59 @@
-"""A tile source over tifffile and libjpeg-turbo."""
+"""Tiled TIFF through tifffile, its JPEG tiles through libjpeg-turbo."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
-from jsma.slides.formats.colours import JPEG2000, page_rgb8
+from jsma.slides.formats.colours import APERIO_YCBCR, JPEG2000, page_rgb8
 from jsma.slides.formats.geometry import size_of
 from jsma.slides.formats.jpeg import EOI, JpegPage
 from jsma.slides.formats.tiff_headers import open_pyramid
-from jsma.slides.readers.base import FEW, SourceSpec, tile_box
+from jsma.slides.readers.base import FEW, Geometry, Reader, SlideFile, SourceSpec, tile_box
 from jsma.slides.types import DamagedSlideError
+
+TILED_ONLY = "it reads tiled TIFF only"
+
+
+class TiledTiffReader(Reader):
+    """A reader of tiled TIFF, whose levels and scale are those of the headers."""
+
+    def against(self, file: SlideFile) -> list[str]:
+        """See `Reader`."""
+        if file.facts is None or not file.facts.tiled:
+            return [TILED_ONLY]
+        return ["tiles that overlap"] if file.facts.overlapping else []
+
+    def geometry(self, file: SlideFile, describe: Callable[[], dict[str, Any]]) -> Geometry:
+        """See `Reader`; nothing is opened for it."""
+        assert file.facts is not None  # as `against` says
+        return Geometry(file.facts.levels, file.facts.mpp)
+
+
+class TifffileReader(TiledTiffReader):
+    """Every tiled TIFF but Aperio's JPEG 2000 in YCbCr."""
+
+    name: ClassVar[str] = "tifffile"
+    description: ClassVar[str] = "tifffile + imagecodecs: every tiled 8-bit RGB TIFF, any platform"
+
+    def suits(self, file: SlideFile) -> str:
+        """See `Reader`."""
+        return "tiled TIFF" if file.facts is not None and file.facts.tiled else ""
+
+    def against(self, file: SlideFile) -> list[str]:
+        """See `Reader`."""
+        found, facts = super().against(file), file.facts
+        if facts is not None and APERIO_YCBCR in facts.compression:
+            found.append(f"{facts.compressions}, whose colours it gets wrong")
+        return found
+
+    def open(self, spec: SourceSpec, chatter: str | None) -> TifffileSource:
+        """See `Reader`."""
+        return TifffileSource(spec)
 
 
 class TifffileSource:

@@ -148,7 +148,7 @@ def test_default_reader_that_fails_is_replaced_and_an_asked_one_is_not(jpeg, mon
 
     monkeypatch.setattr(InProcess, "read", failing)
     info = open_slide(jpeg, in_process=True).info
-    assert info.reader == "tifffile" and info.reader_reason == "cuCIM fails on it (the decoder died)"
+    assert info.reader == "tifffile" and info.reader_reason == "cucim fails on it (the decoder died)"
     assert open_slide(jpeg, in_process=True).info.reader == "tifffile"  # remembered
     from jsma.slides import slide
 
@@ -189,7 +189,7 @@ def test_preflight_compares_the_pixels_of_cucim_itself(jpeg, monkeypatch):
 def test_reader_and_reason_are_recorded(jpeg, tmp_path):
     info = open_slide(jpeg).info
     assert info.reader == "cucim" and "JPEG" in info.reader_reason
-    with pytest.raises(SlideError, match="cucim, tifffile, openslide, array"):
+    with pytest.raises(SlideError, match="openslide, cucim, tifffile, array"):
         open_slide(jpeg, reader="vips")
     photo = tmp_path / "p.png"
     photo.write_bytes(b"x")

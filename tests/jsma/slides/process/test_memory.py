@@ -181,15 +181,15 @@ def test_empty_area_is_decoded_once_and_counted_in_full(tmp_path, monkeypatch, r
     import tifffile as library
     from cucim import CuImage
 
-    from jsma.slides.readers import by_name
+    from jsma.slides.readers.tiff import TifffileSource
 
     image = np.full((1024, 1024, 3), value, np.uint8)
     image[300:340, 500:560] = 90  # all else is one tile, again and again
     library.imwrite(tmp_path / "s.tif", image, tile=(64, 64), photometric="rgb", metadata=None, compression="deflate")
     opened = open_slide(tmp_path / "s.tif", mpp=0.5, reader=reader, in_process=True, workers=1, preflight=False)
-    calls, own, decode = [], CuImage.read_region, by_name.TifffileSource._decoded
+    calls, own, decode = [], CuImage.read_region, TifffileSource._decoded
     monkeypatch.setattr(CuImage, "read_region", lambda *a, **k: calls.append(a) or own(*a, **k))
-    monkeypatch.setattr(by_name.TifffileSource, "_decoded", lambda *a: calls.append(a) or decode(*a))
+    monkeypatch.setattr(TifffileSource, "_decoded", lambda *a: calls.append(a) or decode(*a))
     pixels, cost = opened.read(Regions(np.array([[512.0, 512.0]]), 4.0, 128, 128))
     assert cost.tiles == cost.calls == 256 and cost.decoded_px == 1024 * 1024
     assert len(calls) < 16
