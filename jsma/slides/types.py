@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 DECODERS: dict[str, str] = {
     "cpu": "JPEG tiles by libjpeg-turbo, strictly; any other by the reader's own library on the CPU",
@@ -72,12 +76,26 @@ class SlideInfo:
 
 @dataclass(frozen=True)
 class Regions:
-    """Where to read: centres (x, y) in level-0 pixels, micrometres per output pixel, common output size."""
+    """Where to read: regions of one output size, each with a scale of its own.
+
+    Attributes:
+        centre0: Centres (x, y) in level-0 pixels, float64 [n, 2].
+        mpp: Micrometres per output pixel, float64 [n]; one number may be given for all.
+        width_px: Width of the output, at least 1.
+        height_px: Height of the output, at least 1.
+
+    Raises:
+        SlideError: The numbers do not fit together, or are not finite.
+    """
 
     centre0: np.ndarray
     mpp: np.ndarray
     width_px: int
     height_px: int
+
+    if TYPE_CHECKING:  # what may be given; what is kept is above
+
+        def __init__(self, centre0: ArrayLike, mpp: ArrayLike, width_px: int, height_px: int) -> None: ...
 
     def __post_init__(self) -> None:
         centre0 = np.asarray(self.centre0, dtype=np.float64).reshape(-1, 2)

@@ -91,7 +91,7 @@ def test_first_rule_with_a_believable_value_wins():
         "TIFF XResolution",
         "objective power",
     )
-    all_of_them = {rule: (0.1 * (n + 1),) * 2 for n, rule in enumerate(RULES)}
+    all_of_them = {rule: (0.1 * (n + 1), 0.1 * (n + 1)) for n, rule in enumerate(RULES)}
     for n, rule in enumerate(RULES):
         assert choose_mpp("s", None, all_of_them) == (pytest.approx(0.1 * (n + 1)), rule)
         all_of_them[rule] = (352.8, 352.8)  # 72 dots per inch

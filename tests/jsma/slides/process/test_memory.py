@@ -13,7 +13,7 @@ from jsma.slides import ArraySlide, Level, Regions, SlideError, open_slide
 from jsma.slides import slide as slide_module
 from jsma.slides.formats import photo
 from jsma.slides.process import shared_memory as segments_module
-from jsma.slides.process.client import client
+from jsma.slides.process.client import Isolated, client
 from jsma.slides.process.shared_memory import Segments
 from jsma.slides.process.worker import Decoder
 from jsma.slides.reading.plan import cost_of, make_plan
@@ -91,7 +91,9 @@ def test_reads_do_not_leak(jpeg):
     opened = open_slide(jpeg)
     opened.read(at(100, 100, 50))
     before = len(os.listdir("/proc/self/fd"))
-    theirs = f"/proc/{client(False, None).pid}/fd"
+    isolated = client(False, None)
+    assert isinstance(isolated, Isolated)
+    theirs = f"/proc/{isolated.pid}/fd"
     mapped = len(os.listdir(theirs))
     for number in range(1, 60):
         opened.read(at(300, 300, 9 * number))
