@@ -48,7 +48,7 @@ def check_labels(folder: Path, option: str = "--to") -> None:
     option: what `folder` was given by, or follows of.
     """
     path = folder / LABELS
-    if os.path.lexists(path) and not _written(folder):
+    if os.path.lexists(path) and not _written(folder / WRITTEN):
         aside = next(p for n in count() if not os.path.lexists(p := folder / f"{LABELS}.old{n or ''}"))
         move = f"mv {quote(str(path))} {quote(str(aside))}"
         other = "; or choose another folder with --to" if option == "--to" else ""
@@ -60,31 +60,44 @@ def check_labels(folder: Path, option: str = "--to") -> None:
 
 
 def write_labels(rows: list[Row], folder: Path) -> str:
-    """Write the list of `folder`; "", or one line that says why the one that is there was kept.
+    """Write the list of `folder`; "", or one line that says why the one that is there was kept."""
+    return write_list(folder / LABELS, labels_text(rows), folder / WRITTEN, "data prepare")
 
-    Which lists are ours is in prepared.jsonl, a line a list: a process killed between the two writes, and two
+
+def write_list(path: Path, text: str, journal: Path, command: str) -> str:
+    """Write a list, unless its user edited the one that is there.
+
+    The journal beside it says which lists are ours, a line a list. A process killed between the two writes, and two
     processes at once, leave lists that are known.
+
+    Args:
+        path: The list.
+        text: What it is to hold.
+        journal: A file of JSON lines in the same folder.
+        command: Which command writes it, for the message.
+
+    Returns:
+        "", or one line that says why the list that is there was kept.
     """
-    path, text = folder / LABELS, labels_text(rows)
     before = path.read_bytes() if path.is_file() else None
     if before == text.encode():
         return ""
-    if before is not None and _digest(before) not in _written(folder):
-        return f"{path}: was edited after `data prepare` wrote it and is kept; delete it to have it written anew"
+    if before is not None and _digest(before) not in _written(journal):
+        return f"{path}: was edited after `{command}` wrote it and is kept; delete it to have it written anew"
     try:
-        with (folder / WRITTEN).open("a", encoding="utf-8") as handle:
-            handle.write("\n" + json.dumps({"wrote": LABELS, "sha256": _digest(text.encode())}) + "\n")
+        with journal.open("a", encoding="utf-8") as handle:
+            handle.write("\n" + json.dumps({"wrote": path.name, "sha256": _digest(text.encode())}) + "\n")
         write_text(path, text)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); mend that and run the same command") from error
     return ""
 
 
-def _written(folder: Path) -> set[str]:
-    """SHA-256 of every list that was written to `folder`."""
+def _written(journal: Path) -> set[str]:
+    """SHA-256 of every list that the journal names."""
     found = set()
     try:
-        lines = (folder / WRITTEN).read_text(encoding="utf-8").splitlines()
+        lines = journal.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return found
     for line in lines:
