@@ -102,6 +102,7 @@ def test_every_strategy_is_described():
         ["data"],
         ["data", "show"],
         ["data", "prepare"],
+        ["data", "mosaic"],
         ["baseline"],
         ["baseline", "check"],
     ),

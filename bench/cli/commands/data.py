@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.cli.commands.mosaic import mosaic
 from bench.errors import PARTIAL, UsageError
 from bench.files import writing
 from bench.options import at_most_one, in_range, numbers
@@ -174,6 +175,9 @@ def prepare(
         print(f"failed: {name}: {reason}", file=sys.stderr)
     if done.failed:
         raise typer.Exit(PARTIAL)
+
+
+data_app.command("mosaic")(mosaic)
 
 
 @data_app.command("verify")

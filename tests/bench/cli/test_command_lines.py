@@ -71,6 +71,10 @@ TARGETS = {
     "data info": ["demo"],
     "data fetch": ["panda"],
     "data prepare": ["photos.csv", "--to", "prepared"],
+    "data mosaic": [
+        *("photos.csv", "--positive", "a", "--negative", "b", "--to", "mosaics"),
+        *("--grid", "2x2", "--needles", "1", "--slides", "8"),
+    ],
     "data verify": ["labels.csv"],
     "data show": ["labels.csv", "--png", "sheet.png"],
 }
@@ -120,6 +124,7 @@ def light(place, monkeypatch):
     monkeypatch.setattr("bench.checks.speed.measuring.process.Measuring.__init__", refused)
     monkeypatch.setattr("bench.checks.speed.measuring.slides.gate_slides", refused)
     monkeypatch.setattr("bench.report.page.build.build", refused)
+    monkeypatch.setattr("bench.datasets.generated.mosaic.make.load_photos", refused)
     monkeypatch.setattr("requests.Session.request", refused)
     monkeypatch.setattr("bench.checks.contract.checks.check", lambda *_, **__: [], raising=False)
 

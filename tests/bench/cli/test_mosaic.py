@@ -1,0 +1,58 @@
+"""`jsma-bench data mosaic` as a user meets it."""
+
+import pytest
+
+from bench.cli import app, exits
+from tests.bench.datasets.generated.mosaic.painted import paint_photos
+
+
+@pytest.fixture
+def command(monkeypatch, tmp_path):
+    """command(*options): the exit code of `data mosaic` on painted photos, eight mosaics of 6 x 5 tiles."""
+    paint_photos(tmp_path)
+    base = ("--positive", "sick", "--negative", "well,scar", "--grid", "6x5", "--slides", "8", "--workers", "1")
+
+    def ended(*options):
+        arguments = (tmp_path / "photos.csv", *base, "--to", tmp_path / "out", *options)
+        monkeypatch.setattr("sys.argv", ["jsma-bench", "data", "mosaic", *map(str, arguments)])
+        try:
+            return exits.ended(app.app)
+        except SystemExit as left:
+            return left.code
+
+    return ended
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    (
+        (["--positive", "ill"], "--positive ill: no photo has that label; there are: scar, sick, well"),
+        (["--positive", "well"], "named twice"),
+        (["--positive", ","], "names no label"),
+        (["--grid", "8*8"], "whole numbers from 1, such as 8x8"),
+        (["--grid", "1x8"], "--grid 1x8; allowed: 2x2 to 200x200"),
+        (["--needles", "3-1"], "the first number is above the second"),
+        (["--needles", "0"], "--needles '0'; allowed"),
+        (["--needles", "30"], "at most 29 fit"),
+        (["--slides", "3"], "at least 8"),
+        (["--tile", "96"], "has 96x80 px"),
+        (["--tile", "70"], "steps of 16"),
+        (["--levels", "sick"], "must be one label of --negative"),
+        (["--background", "nan"], "--background nan"),
+        (["--test-stain", "2"], "--test-stain 2"),
+    ),
+)
+def test_mistakes_are_one_line_and_write_nothing(options, words, command, tmp_path, capsys):
+    assert command(*options) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert len(said) == 1 and words in said[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_photo_is_listed_and_the_rest_goes_on(command, tmp_path, capsys):
+    (tmp_path / "well3.png").write_bytes((tmp_path / "well3.png").read_bytes()[:900])
+    assert command() == 3
+    said = capsys.readouterr()
+    assert "failed: well3.png" in said.err and "8 made" in said.out and "0.5 is written" in said.err
+    assert "photos of sick, and of how many patients (or photos): 4 of 4 in train, 1 of 1 in val" in said.out
+    assert "well3.png" not in (tmp_path / "out" / "tiles.csv").read_text()
