@@ -1,11 +1,30 @@
 """The only way in which pixels and features reach a strategy: through a meter.
 
-A `Desk` holds what one pass shares (meter, encoder, store); `MeteredSlide` is one slide seen from it.
+A `Desk` holds what one pass shares (meter, encoder, store). A `MeteredSlide` is one slide seen from it.
 """
 
-from jsma.errors import EvidenceRefusedError
-from jsma.metered.services import Desk
-from jsma.metered.slide import EvidenceOf, MeteredSlide, features_of
-from jsma.metered.view import SlideView, ViewSettings
+from typing import TYPE_CHECKING
 
-__all__ = ["Desk", "EvidenceOf", "EvidenceRefusedError", "MeteredSlide", "SlideView", "ViewSettings", "features_of"]
+import lazy_loader
+
+# lazily: a store of features is of use without torch
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "services": ["Desk"],
+        "slide": ["EvidenceOf", "EvidenceRefusedError", "MeteredSlide", "features_of"],
+        "store": ["FeatureStore", "UnitCost"],
+        "view": ["SlideView", "ViewSettings"],
+    },
+)
+
+if TYPE_CHECKING:
+    from jsma.errors import EvidenceRefusedError as EvidenceRefusedError
+    from jsma.metered.services import Desk as Desk
+    from jsma.metered.slide import EvidenceOf as EvidenceOf
+    from jsma.metered.slide import MeteredSlide as MeteredSlide
+    from jsma.metered.slide import features_of as features_of
+    from jsma.metered.store import FeatureStore as FeatureStore
+    from jsma.metered.store import UnitCost as UnitCost
+    from jsma.metered.view import SlideView as SlideView
+    from jsma.metered.view import ViewSettings as ViewSettings

@@ -15,7 +15,7 @@ from jsma.errors import ContractError, EvidenceRefusedError
 from jsma.meter import Counters
 from jsma.metered.blame import blamed
 from jsma.metered.services import Desk
-from jsma.metered.store import FeatureStore
+from jsma.metered.store import FeatureStore, UnitCost
 from jsma.metered.view import SlideView, blocks_of, look_at
 from jsma.slides import ReadCost, Regions, Slide
 
@@ -46,6 +46,7 @@ class MeteredSlide:
         self._evidence: list[Tensor | None] = []  # what was found, once it was looked for
         self._slide: Slide | None = None
         self._view = known
+        self._stored_as = ""  # the key of its features in the store, once it is known
 
     # --- looking -----------------------------------------------------------------------------------
     def _open(self) -> Slide:
@@ -110,13 +111,19 @@ class MeteredSlide:
 
     def _read(self, cells: np.ndarray) -> tuple[np.ndarray, ReadCost]:
         slide = self._open()
-        start = time.perf_counter()
         with self._desk.meter.stage("read"):
+            start = time.perf_counter()
             pixels, cost = slide.read(self.regions(cells))
         if self._desk.store is not None:
-            self._desk.store.unit.read_s += time.perf_counter() - start
-            self._desk.store.unit.tiles += cost.tiles
+            self._desk.store.note(self._key, UnitCost.of_read(time.perf_counter() - start, cost))
         return pixels, cost
+
+    @property
+    def _key(self) -> str:
+        if not self._stored_as and (store := self._desk.store) is not None:
+            with blamed(self.id):
+                self._stored_as = store.key_of(self.id, self.view.grid, self._desk.view, lambda: self._open().info)
+        return self._stored_as
 
     def _count(self, output_px: int, cost: ReadCost, encoded: int) -> None:
         """Count what was read, and `encoded` patches of the view."""
@@ -131,14 +138,10 @@ class MeteredSlide:
         meter, desk = self._desk.meter, self._desk
         with meter.stage("transfer"):
             batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(desk.device)
-        start = time.perf_counter()
         with meter.stage("encode"):
             features = desk.encoder.each(batch) if kept else desk.encoder(batch, recompute)
             if desk.device.type == "cuda":
                 torch.cuda.synchronize(desk.device)
-        if kept and desk.store is not None:
-            desk.store.unit.encode_s += time.perf_counter() - start
-            desk.store.unit.patches += len(pixels)
         return features
 
     def features(self, cells: Tensor) -> Tensor:
@@ -199,11 +202,11 @@ class MeteredSlide:
         the counters. new: distinct cells [n]; tiles, encoded: what was read and encoded for them just now, whose
         seconds are in the stages already.
         """
-        unit, side = self._desk.store.unit, self._desk.view.patch_px  # pyright: ignore[reportOptionalMemberAccess]
+        price, side = self._desk.store.price, self._desk.view.patch_px  # pyright: ignore[reportOptionalMemberAccess]
         blocks = blocks_of(self.view.grid, new, BLOCK_CELLS)
         cost = sum((self._open().plan_cost(self.regions(part)) for part in blocks), ReadCost())
-        self._desk.meter.charge("read", unit.read_charge_s(max(0, cost.tiles - tiles)))
-        self._desk.meter.charge("encode", unit.encode_charge_s(len(new) - encoded))
+        self._desk.meter.charge("read", price.read_charge_s(max(0, cost.tiles - tiles)))
+        self._desk.meter.charge("encode", price.encode_charge_s(len(new) - encoded))
         self._count(len(new) * side * side, cost, len(new))
 
     def overview_feature(self) -> Tensor:
@@ -214,11 +217,12 @@ class MeteredSlide:
             if store is None:
                 return self._scaled(self._overview_encoded(), last)[0]
             index = np.array([view.grid.n_cells])
-            rows, lacking = store.get(self.id, index)
+            rows, lacking = store.get(self._key, index)
             if lacking[0] or not view.paid[-1]:
                 with torch.no_grad():
                     rows = self._overview_encoded(count=not view.paid[-1]).cpu().numpy()
-                store.put(self.id, view.grid.n_cells + 1, index, rows)
+                if lacking[0]:
+                    store.put(self._key, view.grid.n_cells + 1, index, rows)
                 view.paid[-1] = True
             return self._scaled(torch.from_numpy(rows).to(self._desk.device), last)[0]
 
@@ -265,7 +269,7 @@ def features_of(slides: Sequence[MeteredSlide], cells: Sequence[Tensor]) -> list
     asks = []
     for slide, flat in zip(slides, asked, strict=True):
         wanted = np.unique(flat)
-        rows, lacking = store.get(slide.id, wanted)
+        rows, lacking = store.get(slide._key, wanted)
         asks.append(ask := _Ask(slide, flat, wanted, rows, wanted[lacking]))
         for part in blocks_of(slide.view.grid, ask.computed, BLOCK_CELLS):
             with blamed(slide.id):
@@ -283,11 +287,14 @@ def _encode_waiting(waiting: list[tuple[_Ask, np.ndarray, np.ndarray]], store: F
     if not waiting:
         return
     pixels = waiting[0][2] if len(waiting) == 1 else np.concatenate([read for _, _, read in waiting])
+    first, begun, start = waiting[0][0].slide, time.perf_counter(), 0
     with torch.no_grad():
-        features = waiting[0][0].slide._encode(pixels, kept=True).cpu().numpy()
-    start = 0
+        features = first._encode(pixels, kept=True).cpu().numpy()
+    patch_s = (time.perf_counter() - begun) / len(pixels)
+    flops = first._desk.flops_per_patch(*pixels.shape[1:3])
     for ask, part, _ in waiting:
         own, start = features[start : start + len(part)], start + len(part)
-        store.put(ask.slide.id, ask.slide.view.grid.n_cells + 1, part, own)
+        store.note(ask.slide._key, UnitCost.of_encoding(patch_s, flops, len(part)))
+        store.put(ask.slide._key, ask.slide.view.grid.n_cells + 1, part, own)
         ask.rows[np.searchsorted(ask.wanted, part)] = own
     waiting.clear()

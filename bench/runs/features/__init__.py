@@ -1,0 +1,1 @@
+"""Features kept in a folder: any number of processes and hosts fill it and use it at once."""
