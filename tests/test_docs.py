@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from baselines import DEFAULT, STRATEGIES
-from bench.report.documents import draw_again, embedded, first_table, main, stale_pictures
+from bench.report.documents import draw_again, fill_blocks, first_table, main, stale_pictures
 from bench.report.provenance import is_fresh
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,15 +20,15 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
 def test_embedded_blocks_are_fresh(document):
     text = document.read_text()
-    assert embedded(text, ROOT) == text, f"stale: run python -m bench.report.documents {document.name}"
+    assert fill_blocks(text, ROOT) == text, f"stale: run python -m bench.report.documents {document.name}"
 
 
 def test_a_stale_block_is_noticed(tmp_path):
     (tmp_path / "t.md").write_text("words\n| a |\n| --- |\n| 1 |\n\n| b |\n")
     assert first_table((tmp_path / "t.md").read_text()) == "\n| a |\n| --- |\n| 1 |\n\n"
     stale = "<!-- table: t.md -->\n| a |\n<!-- end -->"
-    fresh = embedded(stale, tmp_path)
-    assert "| 1 |" in fresh and "| b |" not in fresh and embedded(fresh, tmp_path) == fresh
+    fresh = fill_blocks(stale, tmp_path)
+    assert "| 1 |" in fresh and "| b |" not in fresh and fill_blocks(fresh, tmp_path) == fresh
 
 
 def test_a_document_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from bench.analysis.arms import Arm, arms, beside
-from bench.analysis.opponents import everything_of
+from bench.analysis.entries import Entry, find_beside, group_runs
+from bench.analysis.opponents import choose_everything
 from bench.analysis.statistics.intervals import least_clusters
 from bench.analysis.statistics.pairs import corrected_t, difference, holm
 from bench.errors import UsageError
@@ -25,41 +25,41 @@ def against(runs: Sequence[FinishedRun], reference: str, margin: float) -> list[
     t_p is Nadeau and Bengio's corrected t-test over the trainings (folds and seeds) that both have. UsageError where
     the reference was not run.
     """
-    found = arms(runs)
-    return set_against(found, references_of(found, reference), margin)
+    found = group_runs(runs)
+    return pair_with_references(found, choose_references(found, reference), margin)
 
 
-def set_against(found: Sequence[Arm], references: dict[str, str], margin: float) -> list[dict[str, Any]]:
-    """Rows that set every arm against the one that `references` names for its dataset."""
+def pair_with_references(found: Sequence[Entry], references: dict[str, str], margin: float) -> list[dict[str, Any]]:
+    """Rows that set every entry against the one that `references` names for its dataset."""
     pairs = []
-    for arm in found:
-        name = references.get(arm.dataset)
-        other = None if name is None else _reference_of(arm, found, name)
-        if other is not None and other is not arm:
-            pairs.append((arm, other))
-    return tested(pairs, margin)
+    for entry in found:
+        name = references.get(entry.dataset)
+        other = None if name is None else _reference_of(entry, found, name)
+        if other is not None and other is not entry:
+            pairs.append((entry, other))
+    return compute_tests(pairs, margin)
 
 
 def all_pairs(runs: Sequence[FinishedRun], margin: float) -> list[dict[str, Any]]:
     """As `against`, every row of a dataset with every row before it: holm_p corrects over all pairs."""
-    return every_pair_of(arms(runs), margin)
+    return pair_all(group_runs(runs), margin)
 
 
-def every_pair_of(found: Sequence[Arm], margin: float) -> list[dict[str, Any]]:
-    """Rows that set every two arms of a dataset against each other."""
-    return tested([(b, a) for a, b in combinations(found, 2) if a.dataset == b.dataset], margin)
+def pair_all(found: Sequence[Entry], margin: float) -> list[dict[str, Any]]:
+    """Rows that set every two entries of a dataset against each other."""
+    return compute_tests([(b, a) for a, b in combinations(found, 2) if a.dataset == b.dataset], margin)
 
 
-def _reference_of(arm: Arm, found: Sequence[Arm], reference: str) -> Arm | None:
+def _reference_of(entry: Entry, found: Sequence[Entry], reference: str) -> Entry | None:
     """The reference in the same settings, else the only one; None where there are several others, or none."""
-    known = [a for a in found if a.dataset == arm.dataset and reference in (a.strategy, a.name, a.shown)]
-    same = beside(arm, reference, known)
+    known = [a for a in found if a.dataset == entry.dataset and reference in (a.strategy, a.name, a.shown)]
+    same = find_beside(entry, reference, known)
     if same is not None:
         return same
-    return known[0] if len(known) == 1 and arm not in known else None
+    return known[0] if len(known) == 1 and entry not in known else None
 
 
-def tested(pairs: list[tuple[Arm, Arm]], margin: float) -> list[dict[str, Any]]:
+def compute_tests(pairs: list[tuple[Entry, Entry]], margin: float) -> list[dict[str, Any]]:
     """A row for each (own, reference) that share slides, p values corrected by dataset; UsageError for the margin."""
     if not 0 < margin < 1:
         raise UsageError(f"--margin {margin}; allowed: above 0 and below 1, in accuracy")
@@ -83,12 +83,12 @@ def _accuracies(rows: pd.DataFrame, runs: list[int]) -> np.ndarray:
     return (np.bincount(run, right) / np.maximum(np.bincount(run), 1))[runs]
 
 
-def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
-    mine, theirs = ({_training(run): i for i, run in enumerate(arm.runs)} for arm in (own, reference))
+def _row(own: Entry, reference: Entry, margin: float) -> dict[str, Any] | None:
+    mine, theirs = ({_training(run): i for i, run in enumerate(entry.runs)} for entry in (own, reference))
     shared = [key for key in mine if key in theirs]
     if not shared:
         return None
-    rows, others = (cast(Any, arm.rows) for arm in (own, reference))
+    rows, others = (cast(Any, entry.rows) for entry in (own, reference))
     rows = rows[rows["run"].isin([mine[key] for key in shared])]
     others = others[others["run"].isin([theirs[key] for key in shared])]
     found = difference(rows, others)
@@ -123,15 +123,15 @@ def _row(own: Arm, reference: Arm, margin: float) -> dict[str, Any] | None:
     }
 
 
-def references_of(found: Sequence[Arm], asked: str | None) -> dict[str, str]:
+def choose_references(found: Sequence[Entry], asked: str | None) -> dict[str, str]:
     """Dataset -> the strategy or row that others are set against: the one asked for, else what reads everything.
 
     UsageError where the one asked for was not run.
     """
-    datasets = list(dict.fromkeys(arm.dataset for arm in found))
+    datasets = list(dict.fromkeys(entry.dataset for entry in found))
     if asked is None:
-        return {name: known for name in datasets if (known := everything_of(found, name)) is not None}
-    known = list(dict.fromkeys(name for arm in found for name in (arm.strategy, arm.name, arm.shown)))
+        return {name: known for name in datasets if (known := choose_everything(found, name)) is not None}
+    known = list(dict.fromkeys(name for entry in found for name in (entry.strategy, entry.name, entry.shown)))
     if asked not in known:
         raise UsageError(f"--reference {asked!r}: no finished run of it; there are: {', '.join(known)}")
     return dict.fromkeys(datasets, asked)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.against import every_pair_of, references_of, set_against
-from bench.analysis.arms import Arm, arms
+from bench.analysis.against import choose_references, pair_all, pair_with_references
+from bench.analysis.entries import Entry, group_runs
 from bench.analysis.leaders import Leader, leaders
-from bench.analysis.opponents import everything_lines, search_notes
-from bench.analysis.rows import rows_of
+from bench.analysis.opponents import describe_everything, describe_search
+from bench.analysis.rows import compute_rows
 from bench.analysis.statistics.costs import mark_fronts
 from bench.errors import NotComparableError
 from bench.runs.kept.choice import EVERY, Choice, several, split_of
@@ -54,9 +54,9 @@ def check_comparable(runs: list[FinishedRun]) -> str | None:
     return None
 
 
-def _check_once(arm: Arm) -> None:
+def _check_once(entry: Entry) -> None:
     seen: dict[tuple[int, int], FinishedRun] = {}
-    for run in arm.runs:
+    for run in entry.runs:
         other = seen.setdefault((run.fold, run.seed), run)
         if other is not run:
             raise NotComparableError(
@@ -82,7 +82,7 @@ class Compared:
     """
 
     runs: list[FinishedRun]
-    arms: list[Arm]
+    entries: list[Entry]
     rows: list[dict[str, Any]]
     against: list[dict[str, Any]]
     notes: list[str]
@@ -94,10 +94,10 @@ class Compared:
     @property
     def said(self) -> list[str]:
         """Lines under the table: over what the speed-ups are, and who is most accurate."""
-        return [*everything_lines(self.arms), *map(str, self.leaders)]
+        return [*describe_everything(self.entries), *map(str, self.leaders)]
 
 
-def compared(
+def compare_folders(
     folders: list[Path], reference: str | None, margin: float, every_pair: bool = False, choice: Choice = EVERY
 ) -> Compared:
     """Runs of several folders as rows; refuses what must not be compared; no seconds where the machines differ.
@@ -107,43 +107,43 @@ def compared(
     loaded = load_all(folders, choice)
     runs = loaded.runs
     note = check_comparable(runs)
-    found = arms(runs)
-    for arm in found:
-        _check_once(arm)
-    rows = rows_of(found)
-    notes = [*([note] if note else []), *accepted(runs), *failures(runs), *search_notes(found)]
+    found = group_runs(runs)
+    for entry in found:
+        _check_once(entry)
+    rows = compute_rows(found)
+    notes = [*([note] if note else []), *describe_accepted(runs), *describe_failures(runs), *describe_search(found)]
     if note:
         for row in rows:
             row.update({key: None for key in row if key in SECONDS or "speedup" in key})
         mark_fronts(rows)
-    asked = references_of(found, reference)
-    set_beside = every_pair_of(found, margin) if every_pair else set_against(found, asked, margin)
+    asked = choose_references(found, reference)
+    set_beside = pair_all(found, margin) if every_pair else pair_with_references(found, asked, margin)
     if not every_pair:
-        notes += _not_set_against(found, asked, set_beside)
+        notes += _describe_missing(found, asked, set_beside)
     return Compared(
         runs, found, rows, set_beside, notes, loaded.damaged, {} if every_pair else asked, margin, leaders(found, rows)
     )
 
 
-def accepted(runs: Sequence[FinishedRun]) -> list[str]:
+def describe_accepted(runs: Sequence[FinishedRun]) -> list[str]:
     """A line about the findings of `data verify` that were accepted; none where there were none."""
     found = list(dict.fromkeys(finding for run in runs for finding in run.findings))
     return [f"run with --accept-findings: {len(found)} findings: {'; '.join(found)}"] if found else []
 
 
-def _not_set_against(found: Sequence[Arm], asked: dict[str, str], beside: list[dict[str, Any]]) -> list[str]:
+def _describe_missing(found: Sequence[Entry], asked: dict[str, str], beside: list[dict[str, Any]]) -> list[str]:
     done = {(row["dataset"], row["name"]) for row in beside}
     return [
-        f"{arm.dataset}: {arm.name} is not set against {name}: no run of it on the same slides in these settings; "
+        f"{entry.dataset}: {entry.name} is not set against {name}: no run of it on the same slides in these settings; "
         "name one row, such as --reference 'exhaustive[epochs=80]'"
-        for arm in found
-        if (name := asked.get(arm.dataset)) is not None
-        and name not in (arm.strategy, arm.name, arm.shown)
-        and (arm.dataset, arm.name) not in done
+        for entry in found
+        if (name := asked.get(entry.dataset)) is not None
+        and name not in (entry.strategy, entry.name, entry.shown)
+        and (entry.dataset, entry.name) not in done
     ]
 
 
-def failures(runs: Sequence[FinishedRun]) -> list[str]:
+def describe_failures(runs: Sequence[FinishedRun]) -> list[str]:
     """A line about the slides that the runs could not read, which are in no figure; none where all were read."""
     found = {slide: reason for run in runs for slide, reason in run.failed.items()}
     if not found:

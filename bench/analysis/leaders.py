@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.analysis.arms import Arm
+from bench.analysis.entries import Entry
 from bench.analysis.statistics.pairs import SAME_ACCURACY, difference
 
 
@@ -34,25 +34,25 @@ class Leader:
         return f"{self.dataset}: {', '.join(self.names)} {self.said}"
 
 
-def leaders(found: Sequence[Arm], rows: Sequence[dict[str, Any]]) -> list[Leader]:
-    """One a dataset of several rows. rows: those of `bench.analysis.rows` of the same arms, in their order."""
+def leaders(found: Sequence[Entry], rows: Sequence[dict[str, Any]]) -> list[Leader]:
+    """One a dataset of several rows. rows: those of `bench.analysis.rows` of the same entries, in their order."""
     methods = {row["dataset"] for row in rows if not row.get("uses_evidence")}
-    by_dataset: dict[str, list[tuple[Arm, float]]] = {}
-    for arm, row in zip(found, rows, strict=True):
-        if row.get("uses_evidence") and arm.dataset in methods:
+    by_dataset: dict[str, list[tuple[Entry, float]]] = {}
+    for entry, row in zip(found, rows, strict=True):
+        if row.get("uses_evidence") and entry.dataset in methods:
             continue  # a control that is handed what the label was given for leads nothing
-        by_dataset.setdefault(arm.dataset, []).append((arm, row["accuracy"]))
+        by_dataset.setdefault(entry.dataset, []).append((entry, row["accuracy"]))
     return [_leader(name, own) for name, own in by_dataset.items() if len(own) > 1]
 
 
-def _leader(dataset: str, own: list[tuple[Arm, float]]) -> Leader:
+def _leader(dataset: str, own: list[tuple[Entry, float]]) -> Leader:
     most = max(accuracy for _, accuracy in own)
-    first = [arm for arm, accuracy in own if most - accuracy < SAME_ACCURACY]
-    others = [arm for arm, _ in own if arm not in first]
-    near = [arm.shown for arm in others if _near(arm, first[0])]
-    return Leader(dataset, tuple(arm.shown for arm in first), most, tuple(near))
+    first = [entry for entry, accuracy in own if most - accuracy < SAME_ACCURACY]
+    others = [entry for entry, _ in own if entry not in first]
+    near = [entry.shown for entry in others if _near(entry, first[0])]
+    return Leader(dataset, tuple(entry.shown for entry in first), most, tuple(near))
 
 
-def _near(arm: Arm, best: Arm) -> bool:
-    gap = difference(arm.rows, best.rows)
+def _near(entry: Entry, best: Entry) -> bool:
+    gap = difference(entry.rows, best.rows)
     return gap is None or gap.high is None or gap.high >= 0

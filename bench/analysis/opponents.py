@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analysis.arms import Arm, beside
+from bench.analysis.entries import Entry, find_beside
 
 EVERYTHING = ("exhaustive-all", "exhaustive")
 """The reference of speed-ups and of differences: the first of these that was run; it reads the most magnifications."""
@@ -17,55 +17,55 @@ SAMPLER = ("estimator", "sampling", "n_patches")
 """Settings in which the search and a strategy that draws as it does must agree to be set beside each other."""
 
 
-def everything_of(found: Sequence[Arm], dataset: str) -> str | None:
+def choose_everything(found: Sequence[Entry], dataset: str) -> str | None:
     """Name of the strategy that reads everything (of `EVERYTHING`) and was run on the dataset; None without one."""
-    run = {arm.strategy for arm in found if arm.dataset == dataset}
+    run = {entry.strategy for entry in found if entry.dataset == dataset}
     return next((name for name in EVERYTHING if name in run), None)
 
 
-def searched(arm: Arm, found: Sequence[Arm]) -> Arm | None:
-    """The search to set beside `arm`; None without one, or where it drew otherwise (`unlike`)."""
-    other = beside(arm, SEARCH, found)
-    return None if other is None or unlike(arm, other) else other
+def find_search(entry: Entry, found: Sequence[Entry]) -> Entry | None:
+    """The search to set beside `entry`; None without one, or where it drew otherwise (`compare_samplers`)."""
+    other = find_beside(entry, SEARCH, found)
+    return None if other is None or compare_samplers(entry, other) else other
 
 
-def unlike(arm: Arm, search: Arm) -> list[str]:
+def compare_samplers(entry: Entry, search: Entry) -> list[str]:
     """Of a strategy that draws patches from an attention map: the settings of `SAMPLER` in which it differs from the
     search, as `estimator: systematic, not des-raj`.
     """
-    if not draws(arm):
+    if not has_attention(entry):
         return []
-    own, other = (one.runs[0].settings.get("strategy", {}).get("method", {}) for one in (arm, search))
+    own, other = (one.runs[0].settings.get("strategy", {}).get("method", {}) for one in (entry, search))
     return [f"{key}: {own.get(key)}, not {other.get(key)}" for key in SAMPLER if own.get(key) != other.get(key)]
 
 
-def draws(arm: Arm) -> bool:
+def has_attention(entry: Entry) -> bool:
     """Whether it says with which probability it drew each magnification: it has an attention map, as the search has."""
-    rows: Any = arm.rows
+    rows: Any = entry.rows
     return "p_m0" in rows and bool(rows["p_m0"].notna().any())
 
 
-def everything_lines(found: Sequence[Arm]) -> list[str]:
+def describe_everything(found: Sequence[Entry]) -> list[str]:
     """A line a dataset of several rows: over what its speed-ups, and its differences by default, are."""
     lines = []
-    for dataset in dict.fromkeys(arm.dataset for arm in found):
-        own = [arm for arm in found if arm.dataset == dataset]
-        name = everything_of(own, dataset)
+    for dataset in dict.fromkeys(entry.dataset for entry in found):
+        own = [entry for entry in found if entry.dataset == dataset]
+        name = choose_everything(own, dataset)
         if len(own) < 2:
             continue
         if name is None:
             lines.append(f"{dataset}: none of {', '.join(EVERYTHING)} was run: there are no speed-ups over everything")
             continue
-        named = ", ".join(dict.fromkeys(arm.shown for arm in own if arm.strategy == name))
+        named = ", ".join(dict.fromkeys(entry.shown for entry in own if entry.strategy == name))
         least = "" if name == EVERYTHING[0] else f" ({EVERYTHING[0]} was not run: it reads one magnification)"
         lines.append(f"{dataset}: speed-ups over everything are over {named}{least}")
     return lines
 
 
-def search_notes(found: Sequence[Arm]) -> list[str]:
+def describe_search(found: Sequence[Entry]) -> list[str]:
     """A line for each row that is not set beside the search, which drew otherwise."""
     return [
-        f"{arm.dataset}: {arm.name} has no train x {SEARCH}, for it drew otherwise than {SEARCH} ({'; '.join(why)})"
-        for arm in found
-        if (other := beside(arm, SEARCH, found)) is not None and (why := unlike(arm, other))
+        f"{entry.dataset}: {entry.name} has no train x {SEARCH}, for it drew otherwise than {SEARCH} ({'; '.join(why)})"
+        for entry in found
+        if (other := find_beside(entry, SEARCH, found)) is not None and (why := compare_samplers(entry, other))
     ]

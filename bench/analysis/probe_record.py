@@ -13,7 +13,7 @@ FILE = "probe.json"
 """Beside the run directories whose encoder it is about."""
 
 
-def probe_of(folders: Sequence[Path], data_hashes: set[str]) -> dict[str, Any] | None:
+def load_probe(folders: Sequence[Path], data_hashes: set[str]) -> dict[str, Any] | None:
     """The probe kept in one of the folders for one of these data; None where there is none."""
     for folder in folders:
         if (folder / FILE).is_file():

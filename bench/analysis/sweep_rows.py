@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.metrics import accuracy_interval
-from bench.analysis.statistics.equal_patches import THIRDS, equal_patches, thirds
+from bench.analysis.statistics.equal_patches import THIRDS, equal_patches, rank_into_thirds
 
 KEYS = ["strategy", "mode", "budget", "confidence"]  # one row of the table
 TRAINING = ["fold", "seed"]  # one trained strategy
@@ -20,7 +20,7 @@ def flip_rate(rows: pd.DataFrame) -> float:
     return float(different.mean())
 
 
-def sweep_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def compute_sweep_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """One row a strategy, mode, budget (null where the strategy knows none) and confidence (null but where swept).
 
     accuracy: mean over slides, sampling seeds and trainings, with a 95 % interval over slides (patients where known;
@@ -31,20 +31,21 @@ def sweep_table(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """
     groups: Any = rows.groupby(KEYS, sort=False, dropna=False)
     table = [_row(dict(zip(KEYS, key, strict=True)), own) for key, own in groups]
-    return [{**row, **more} for row, more in zip(table, against(rows), strict=True)]
+    return [{**row, **more} for row, more in zip(table, compare_at_equal_patches(rows), strict=True)]
 
 
-def against(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def compare_at_equal_patches(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Of each row of the table, how it does against the first strategy of the sweep at as many patches.
 
     reference: that strategy, drawn; difference, difference_low, difference_high: `equal_patches` at the row's mean
     patches; null for the reference itself and outside its budgets. The same, and accuracy and patches, over the thirds
-    of the slides by how hard they are to the reference where it reads most (`thirds`): *_easy, *_middle, *_hard, null
-    with one training. The reference reads as many patches on easy slides as on hard ones, unless it stops when certain.
+    of the slides by how hard they are to the reference where it reads most (`rank_into_thirds`): *_easy, *_middle,
+    *_hard, null with one training. The reference reads as many patches on easy slides as on hard ones, unless it stops
+    when certain.
     """
     drawn: Any = rows[(rows["strategy"] == rows["strategy"].iloc[0]) & (rows["mode"] == "sample")]
     reference = {float(own["patches"].mean()): own for _, own in drawn.groupby(["budget", "confidence"], dropna=False)}
-    third = thirds(rows, reference[max(reference)])
+    third = rank_into_thirds(rows, reference[max(reference)])
     name, found = str(drawn["strategy"].iloc[0]), []
     groups: Any = rows.groupby(KEYS, sort=False, dropna=False)
     for (strategy, mode, *_), own in groups:

@@ -7,13 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.arms import Arm
 from bench.analysis.comparison import Compared
-from bench.analysis.probe_record import probe_of
+from bench.analysis.entries import Entry
+from bench.analysis.probe_record import load_probe
 from bench.analysis.rows import magnification_by_class
 from bench.files import named, writable, write_text, write_with
 from bench.ours import check_saved
-from bench.report.provenance import provenance, stamp
+from bench.report.provenance import collect_provenance, make_stamp
 from bench.report.sentences import front_lines
 from bench.report.tables.probe_table import markdown as probe_table
 from bench.report.tables.tables import (
@@ -41,7 +41,7 @@ def publish(found: Compared, stem: Path, command: str) -> list[Path]:
     write_text(files[0], page(found, command))
     write_text(files[1], as_csv(found.rows))
     about = {
-        **provenance(found.runs, command),
+        **collect_provenance(found.runs, command),
         "reference": found.reference,
         "margin": found.margin,
         "notes": found.notes,
@@ -50,7 +50,7 @@ def publish(found: Compared, stem: Path, command: str) -> list[Path]:
     }
     about["against"] = [beside for row in about["against"] for beside in row["against"]]
     write_text(files[2], json.dumps(about, indent=1, sort_keys=True) + "\n")
-    picture(found.rows, files[3], stamp(files[1]))
+    picture(found.rows, files[3], make_stamp(files[1]))
     return files
 
 
@@ -69,8 +69,8 @@ def page(found: Compared, command: str) -> str:
     parts.append("\n" + "\n".join(f"- {line}" for line in said) + f"\n\n({REFERENCE_POINT}.)")
     if found.notes:
         parts.append("\n" + markdown_notes(found.notes))
-    parts += [text for arm in found.arms if arm.strategy == "jsma" for text in _by_class(arm)]
-    probe = probe_of(sorted({r.path.parent for r in found.runs}), {r.data_hash for r in found.runs})
+    parts += [text for entry in found.entries if entry.strategy == "jsma" for text in _by_class(entry)]
+    probe = load_probe(sorted({r.path.parent for r in found.runs}), {r.data_hash for r in found.runs})
     if probe:
         cost = probe["cost"]
         parts.append("\nA linear probe on the mean feature of each magnification (same encoder, scale and split):\n")
@@ -82,17 +82,17 @@ def page(found: Compared, command: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _by_class(arm: Arm) -> list[str]:
+def _by_class(entry: Entry) -> list[str]:
     """Mean p(magnification) by class of one row of the table; nothing where it drew from none."""
-    table = magnification_by_class(arm.runs, arm.strategy)
+    table = magnification_by_class(entry.runs, entry.strategy)
     if not len(table.columns):
         return []
-    mpps = arm.runs[0].settings["strategy"]["method"]["mpps"]
+    mpps = entry.runs[0].settings["strategy"]["method"]["mpps"]
     lines = [
         [str(label), *(f"{v:.2f}" for v in values)]
         for label, values in zip(table.index.tolist(), table.to_numpy().tolist(), strict=True)
     ]
-    heading = f"\nMean p(magnification) of {arm.name} by class, um/px:\n"
+    heading = f"\nMean p(magnification) of {entry.name} by class, um/px:\n"
     return [heading, markdown_table(["class", *(f"{m:g}" for m in mpps)], lines)]
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 
 from bench.files import write_text
-from bench.report.provenance import is_fresh, stamp
+from bench.report.provenance import is_fresh, make_stamp
 
 BLOCK = re.compile(r"(<!-- (table|file): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def embedded(text: str, root: Path) -> str:
+def fill_blocks(text: str, root: Path) -> str:
     """`text` with every block filled: `table` = the first table of a Markdown file, `file` = a whole file."""
 
     def fill(match: re.Match[str]) -> str:
@@ -54,12 +54,12 @@ def main(names: list[str]) -> None:
     """Fill every document named, whole or not at all, and draw its stale pictures."""
     for name in names:
         document = Path(name)
-        write_text(document, embedded(document.read_text(), root_of(document)))
+        write_text(document, fill_blocks(document.read_text(), root_of(document)))
         for png in stale_pictures(document):
             draw_again(png)
 
 
-def rows_of(table: Path) -> list[dict[str, Any]]:
+def load_rows(table: Path) -> list[dict[str, Any]]:
     """The rows of a CSV file, None where a cell is empty."""
     frame = pd.read_csv(table)
     return [{k: None if pd.isna(v) else v for k, v in row.items()} for row in frame.to_dict("records")]
@@ -68,14 +68,14 @@ def rows_of(table: Path) -> list[dict[str, Any]]:
 def draw_again(png: Path) -> None:
     """Draw `png` from the CSV beside it, of a comparison or a sweep that was saved; ValueError for any other."""
     table = png.with_suffix(".csv")
-    rows = rows_of(table)
+    rows = load_rows(table)
     if "flip_rate" in rows[0]:
         from bench.report.sweep import picture
     elif "inference_s_per_slide" in rows[0]:
         from bench.report.comparison import picture
     else:
         raise ValueError(f"{table}: neither a comparison nor a sweep; draw {png.name} with what wrote the table")
-    picture(rows, png, stamp(table))
+    picture(rows, png, make_stamp(table))
 
 
 if __name__ == "__main__":

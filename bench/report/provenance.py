@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.rows import FinishedRun
+from bench.runs.kept.finished import FinishedRun
 
 KEY = "Source"  # one of the PNG standard's own keywords
 
 
-def stamp(table: Path) -> dict[str, str]:
+def make_stamp(table: Path) -> dict[str, str]:
     """Metadata for `savefig` of a picture drawn from the CSV file `table`."""
     return {KEY: f"{table.name} sha256 {hashlib.sha256(table.read_bytes()).hexdigest()[:16]}"}
 
@@ -22,10 +22,10 @@ def is_fresh(png: Path) -> bool:
     from PIL import Image
 
     with Image.open(png) as image:
-        return image.info.get(KEY) == stamp(png.with_suffix(".csv"))[KEY]
+        return image.info.get(KEY) == make_stamp(png.with_suffix(".csv"))[KEY]
 
 
-def provenance(runs: list[FinishedRun], command: str) -> dict[str, Any]:
+def collect_provenance(runs: list[FinishedRun], command: str) -> dict[str, Any]:
     """What the numbers belong to: command, settings, environments (each once), data hashes, run folders."""
     environments = {json.dumps(run.environment, sort_keys=True) for run in runs}
     settings = {json.dumps(run.settings, sort_keys=True) for run in runs}

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.arms import arms
+from bench.analysis.entries import group_runs
 from bench.analysis.statistics.costs import COSTS, best_under, hypervolume, name_of, pareto, pools, shown_name
-from bench.report.tables.tables import span
+from bench.report.tables.tables import format_interval
 from bench.runs.kept.finished import FinishedRun
 from bench.runs.layout import CURVE
 
@@ -25,7 +25,7 @@ def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) 
             continue
         lines.append(
             f"{name}: best within {budget:g} {unit}: {shown_name(best)} at {best[cost]:.3g}, accuracy "
-            f"{best['accuracy']:.3f} ({span(best['accuracy_low'], best['accuracy_high'])})"
+            f"{best['accuracy']:.3f} ({format_interval(best['accuracy_low'], best['accuracy_high'])})"
         )
     return lines
 
@@ -50,12 +50,12 @@ def front_lines(rows: list[dict[str, Any]]) -> list[str]:
 def time_to_lines(runs: list[FinishedRun], accuracy: float) -> list[str]:
     """One line a row of the table: mean training seconds until validation reaches `accuracy`, in how many runs."""
     lines = []
-    for arm in arms(runs):
-        times = [s for run in arm.runs if (s := _time_to(run.path / CURVE, accuracy)) is not None]
+    for entry in group_runs(runs):
+        times = [s for run in entry.runs if (s := _time_to(run.path / CURVE, accuracy)) is not None]
         mean = f"{np.mean(times):.1f} s" if times else "never"
         lines.append(
-            f"{arm.dataset} {arm.shown}: to validation accuracy {accuracy:g}: {mean} ({len(times)} of {len(arm.runs)} "
-            "runs)"
+            f"{entry.dataset} {entry.shown}: to validation accuracy {accuracy:g}: {mean} ({len(times)} of "
+            f"{len(entry.runs)} runs)"
         )
     return lines
 

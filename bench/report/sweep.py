@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.files import named, writable, write_text, write_with
 from bench.ours import check_saved
-from bench.report.provenance import stamp
+from bench.report.provenance import make_stamp
 from bench.report.tables.sweep_tables import EQUAL, equal_markdown, markdown, name_of
 from bench.runs.kept.environment import environment
 
@@ -32,7 +32,7 @@ def publish(table: list[dict[str, Any]], asked: dict[str, Any], stem: Path) -> l
     )
     write_text(files[1], pd.DataFrame(table).to_csv(index=False, float_format="%.6g"))
     write_text(files[2], json.dumps({**asked, **environment()}, indent=1, sort_keys=True, default=str) + "\n")
-    picture(table, files[3], stamp(files[1]))
+    picture(table, files[3], make_stamp(files[1]))
     if text := equal_markdown(table):
         files.append(named(stem, "-equal.md"))
         write_text(files[-1], f"Produced by `{asked['command']}`. {EQUAL}\n\n{text}\n")

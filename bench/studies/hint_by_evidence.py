@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import typer
 
-from bench.analysis.rows import FinishedRun, load_runs
 from bench.analysis.statistics.pairs import difference as paired
 from bench.errors import UsageError
 from bench.files import named
-from bench.report.provenance import stamp
-from bench.report.tables.tables import span
+from bench.report.provenance import make_stamp
+from bench.report.tables.tables import format_interval
 from bench.runs.kept.environment import environment
+from bench.runs.kept.finished import FinishedRun, load_runs
 from bench.runs.plan import Request, execute
 
 PAIR = ("jsma", "exhaustive-all")
@@ -85,13 +85,13 @@ def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> Non
     lines = ["| hint | evidence share | jsma | exhaustive-all | difference (95 % interval) |", "| --- " * 5 + "|"]
     lines += [
         f"| {r['hint']:g} | {r['evidence_share']:g} | {r[PAIR[0]]:.3f} | {r[PAIR[1]]:.3f} | "
-        f"{r['difference']:+.3f} ({span(r['low'], r['high'], '+.3f')}) |"
+        f"{r['difference']:+.3f} ({format_interval(r['low'], r['high'], '+.3f')}) |"
         for r in table
     ]
     named(stem, ".md").write_text("\n".join(lines) + "\n")
     provenance = {"command": "jsma-bench study hint-by-evidence", "asked": asked, **environment()}
     named(stem, ".json").write_text(json.dumps(provenance, indent=1) + "\n")
-    picture(frame, asked["seeds"], named(stem, ".png"), stamp(named(stem, ".csv")))
+    picture(frame, asked["seeds"], named(stem, ".png"), make_stamp(named(stem, ".csv")))
 
 
 def picture(frame: pd.DataFrame, seeds: int, png: Path, metadata: dict[str, str]) -> None:

@@ -5,13 +5,13 @@ import zipfile
 import pytest
 
 from bench import cli
-from bench.analysis.comparison import compared
+from bench.analysis.comparison import compare_folders
 from bench.checks.speed.baseline_file import check_free
 from bench.datasets.fetch.unpack import UnpackError, unpack
 from bench.errors import UsageError
 from bench.report import comparison, sweep
+from bench.report.material import gather
 from bench.report.page import build as build_module
-from bench.report.page.material import gather
 from bench.report.page.page import Commands
 from bench.studies import made_up_runs
 
@@ -29,11 +29,11 @@ def test_a_comparison_is_saved_beside_no_file_of_that_name(runs, tmp_path, suffi
     own = tmp_path / f"notes{suffix}"
     own.write_text('{"mine": 1}')
     with pytest.raises(UsageError, match=f"notes{suffix} is there and was not written by --save"):
-        comparison.publish(compared([runs], None, 0.02), tmp_path / "notes", "a command")
+        comparison.publish(compare_folders([runs], None, 0.02), tmp_path / "notes", "a command")
     assert [p.name for p in tmp_path.iterdir()] == [own.name] and own.read_text() == '{"mine": 1}'
     own.unlink()
     for _ in range(2):  # what it wrote itself, whole or only the first file of it, is written anew
-        comparison.publish(compared([runs], None, 0.02), tmp_path / "notes", "a command")
+        comparison.publish(compare_folders([runs], None, 0.02), tmp_path / "notes", "a command")
         (tmp_path / "notes.json").unlink()
 
 

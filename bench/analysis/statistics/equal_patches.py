@@ -41,7 +41,7 @@ def equal_patches(
     return float(gap.mean()), low, high
 
 
-def thirds(rows: pd.DataFrame, judge: pd.DataFrame) -> pd.Series:
+def rank_into_thirds(rows: pd.DataFrame, judge: pd.DataFrame) -> pd.Series:
     """For every row of `rows`, whether its slide is "easy", "middle" or "hard"; "" where that cannot be told.
 
     judge: predictions of one strategy. The test slides of a training are ranked by how often the judge was wrong about

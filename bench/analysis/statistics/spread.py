@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.arms import Arm
+from bench.analysis.entries import Entry
 from bench.runs.layout import SWEEP
 
 
-def spreads(arm: Arm) -> dict[str, float | None]:
+def compute_spreads(entry: Entry) -> dict[str, float | None]:
     """Standard deviations of the accuracy; null where they cannot be told.
 
     accuracy_sd_training: between runs of one fold that differ in their training seed, pooled over folds; each run has
@@ -20,12 +20,12 @@ def spreads(arm: Arm) -> dict[str, float | None]:
     from a sweep at the number of patches of the run. accuracy_sd_training_alone: of training, without sampling
     (`components`), from the same sweep.
     """
-    right = arm.rows["label"].to_numpy() == arm.rows["predicted"].to_numpy()
-    run = arm.rows["run"].to_numpy(int)
+    right = entry.rows["label"].to_numpy() == entry.rows["predicted"].to_numpy()
+    run = entry.rows["run"].to_numpy(int)
     accuracy = np.bincount(run, right) / np.maximum(np.bincount(run), 1)
-    sampling, alone = components(swept(arm))
+    sampling, alone = components(load_sweep(entry))
     return {
-        "accuracy_sd_training": pooled_sd([run.fold for run in arm.runs], accuracy),
+        "accuracy_sd_training": pooled_sd([run.fold for run in entry.runs], accuracy),
         "accuracy_sd_sampling": sampling,
         "accuracy_sd_training_alone": alone,
     }
@@ -65,10 +65,10 @@ def components(rows: pd.DataFrame | None) -> tuple[float | None, float | None]:
     return math.sqrt(within), math.sqrt(max(0.0, between**2 - within / draws))
 
 
-def swept(arm: Arm) -> pd.DataFrame | None:
+def load_sweep(entry: Entry) -> pd.DataFrame | None:
     """Rows of sweeps of these runs, at the run's own number of patches, drawn; None where there is none."""
     found = []
-    for run in arm.runs:
+    for run in entry.runs:
         path = run.path / SWEEP
         if not path.is_file():
             continue

@@ -46,11 +46,11 @@ def compare(
     in_range("--budget-seconds", budget_seconds, 0, 1e6, "seconds a slide")
     in_range("--budget-patches", budget_patches, 0, 1e6, "patches a slide")
     in_range("--to-accuracy", to_accuracy, 0, 1, "an accuracy")
-    from bench.analysis.comparison import compared
+    from bench.analysis.comparison import compare_folders
     from bench.report.tables import tables
     from bench.runs.kept.choice import Choice
 
-    found = compared(out or [Path("runs")], reference, margin, all_pairs, Choice(latest, group))
+    found = compare_folders(out or [Path("runs")], reference, margin, all_pairs, Choice(latest, group))
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
     if save is not None:

@@ -29,8 +29,8 @@ def report(
     from bench.runs.kept.choice import Choice
 
     in_range("--margin", margin, 0, 1, "a difference in accuracy")
+    from bench.report.material import gather
     from bench.report.page.build import build
-    from bench.report.page.material import gather
     from bench.report.page.page import Commands
     from bench.report.page.verdict import verdicts
 

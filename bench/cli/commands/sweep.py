@@ -50,7 +50,7 @@ def sweep(
     numbers, thresholds, name = _budgets(budgets), _confidences(confidences), source(dataset, slides)
     bars = Bars()
     bars.starting()
-    from bench.analysis.sweep_rows import sweep_table
+    from bench.analysis.sweep_rows import compute_sweep_rows
     from bench.report.sweep import publish
     from bench.report.tables.sweep_tables import EQUAL, equal_markdown, markdown
     from bench.runs.plan import Request, planned
@@ -74,7 +74,7 @@ def sweep(
         )
         runner, plan = planned(request, bars)
         job = Sweep(runner, plan, settings, bars)
-        table = sweep_table(job.rows())
+        table = compute_sweep_rows(job.rows())
     print(json.dumps(table, indent=1, allow_nan=False) if as_json else markdown(table))
     if not as_json and (equal := equal_markdown(table)):
         print(f"\n{EQUAL}\n\n{equal}")

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from bench.report.figures import frames
 from bench.report.figures.cost import draw_area, draw_front, draw_speedups, draw_stages
 from bench.report.figures.learning import draw_anytime, draw_curves, draw_magnifications
-from bench.report.figures.letters import coded, legend_of
+from bench.report.figures.letters import encode_letters, legend_of
 from bench.report.figures.style import theme, write
-from bench.report.page.material import Material, Part
+from bench.report.material import Material, Part
 
 NO_SECONDS = "the runs are of several machines, whose seconds are not compared"
 
@@ -41,7 +41,7 @@ class Sketch:
     reason: str = ""
 
 
-def drawn(material: Material, part: Part, folder: Path) -> list[Shown]:
+def draw_all(material: Material, part: Part, folder: Path) -> list[Shown]:
     """Every figure of one dataset, saved into `folder`."""
     prefix = "" if len(material.parts) == 1 else f"{plain(part.dataset)}-"
     found = []
@@ -52,7 +52,7 @@ def drawn(material: Material, part: Part, folder: Path) -> list[Shown]:
         name = prefix + sketch.name
         with theme(name):
             figure = sketch.draw()
-            caption = sketch.caption + legend_of(coded(figure))
+            caption = sketch.caption + legend_of(encode_letters(figure))
             found.append(Shown(sketch.section, name, caption, write(figure, folder, name)))
     return found
 
@@ -196,17 +196,17 @@ def _curves(part: Part, no_seconds: bool) -> Sketch:
 
 def _magnifications(part: Part) -> Iterator[Sketch]:
     section, any_drawn = "Magnification by class", False
-    for arm in part.arms:
-        table = frames.magnifications(arm)
+    for entry in part.entries:
+        table = frames.magnifications(entry)
         if table is None:
             continue
         any_drawn = True
-        note = f"{arm.name}: n = {len(arm.rows):,} predictions"
+        note = f"{entry.name}: n = {len(entry.rows):,} predictions"
         yield Sketch(
             section,
-            f"magnification-{plain(arm.name)}",
-            f"Mean probability of each magnification by true class, {arm.name} (n = {len(arm.rows):,} predictions of "
-            f"{part.dataset}).",
+            f"magnification-{plain(entry.name)}",
+            f"Mean probability of each magnification by true class, {entry.name} (n = {len(entry.rows):,} "
+            f"predictions of {part.dataset}).",
             lambda table=table, note=note: draw_magnifications(table, note),
         )
     if not any_drawn:

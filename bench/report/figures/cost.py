@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.analysis.statistics.breakdown import Slope
-from bench.report.figures.style import INK, PAPER, legend_below, marker, palette, plain_ticks, sheet
+from bench.report.figures.style import INK, PAPER, legend_below, make_sheet, marker, palette, plain_ticks
 from jsma.meter import STAGES
 
 
 def draw_speedups(table: pd.DataFrame, axis_label: str, note: str) -> Figure:
     """Bars from 1 (as fast as the opponent) on a logarithmic axis, with 95 % intervals."""
-    figure, axis = sheet(note, 1.2 + 0.34 * len(table))
+    figure, axis = make_sheet(note, 1.2 + 0.34 * len(table))
     axis.set_xscale("log")
     colours = palette(table["strategy"].tolist())
     for y, row in enumerate(table.to_dict("records")):
@@ -40,7 +40,7 @@ def draw_speedups(table: pd.DataFrame, axis_label: str, note: str) -> Figure:
 
 def draw_front(table: pd.DataFrame, axis_label: str, note: str) -> Figure:
     """Accuracy with its interval against a cost; the line joins what nothing beats at its cost or below."""
-    figure, axis = sheet(note, 4.2)
+    figure, axis = make_sheet(note, 4.2)
     colours = palette(table["strategy"].tolist())
     positive = [v for v in table["cost"] if v > 0]
     if len(positive) < len(table) and positive:
@@ -74,7 +74,7 @@ def draw_front(table: pd.DataFrame, axis_label: str, note: str) -> Figure:
 def draw_stages(table: pd.DataFrame, column: str, axis_label: str, note: str) -> Figure:
     """Bars of one strategy each, cut by stage; column: seconds or share."""
     labels = list(dict.fromkeys(table["label"].tolist()))
-    figure, axis = sheet(note, 1.9 + 0.34 * len(labels))
+    figure, axis = make_sheet(note, 1.9 + 0.34 * len(labels))
     present = [stage for stage in STAGES if stage in set(table["stage"])]
     tones = [matplotlib.colormaps["viridis"](v) for v in np.linspace(0.12, 1.0, max(len(present), 2))]
     left = dict.fromkeys(labels, 0.0)
@@ -100,7 +100,7 @@ def draw_area(
     found: list[tuple[str, str, pd.DataFrame, Slope | None]], axis_label: str, note: str, most: int = 400
 ) -> Figure:
     """Cost of each slide against its area, both logarithmic, with the fitted lines; at most so many slides as dots."""
-    figure, axis = sheet(note, 4.4)
+    figure, axis = make_sheet(note, 4.4)
     colours = palette([name for _, name, _, _ in found])
     for label, name, table, slope in found:
         dots = table.iloc[:: max(1, -(-len(table) // most))]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.arms import Arm
+from bench.analysis.entries import Entry
 from bench.analysis.rows import magnification_by_class
 from bench.analysis.statistics.breakdown import Slope, area_slope, by_slide, mean_curve, stage_seconds
 from bench.analysis.statistics.costs import pareto, pools
-from bench.report.page.material import Part
+from bench.report.material import Part
 from bench.report.tables.sweep_tables import name_of
 from bench.report.tables.tables import COLUMNS
 from bench.runs.kept.finished import FinishedRun
@@ -40,13 +40,13 @@ def speedups(part: Part, key: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "label": arm.shown,
-                "strategy": arm.strategy,
+                "label": entry.shown,
+                "strategy": entry.strategy,
                 "value": row[key],
                 "low": row.get(f"{key}_low"),
                 "high": row.get(f"{key}_high"),
             }
-            for arm, row in part.pairs
+            for entry, row in part.pairs
             if row[key] is not None
         ]
     ).astype({"low": float, "high": float})
@@ -66,15 +66,15 @@ def front(part: Part, cost: str, among: Sequence[dict[str, Any]] | None = None) 
     best = set(pareto(list(among), cost))
     found = [
         {
-            "label": arm.shown,
-            "strategy": arm.strategy,
+            "label": entry.shown,
+            "strategy": entry.strategy,
             "cost": row[cost],
             "accuracy": row["accuracy"],
             "low": row["accuracy_low"],
             "high": row["accuracy_high"],
-            "on_front": arm.name in best,
+            "on_front": entry.name in best,
         }
-        for arm, row in part.pairs
+        for entry, row in part.pairs
         if row.get(cost) is not None and any(row is one for one in among)
     ]
     columns = ["label", "strategy", "cost", "accuracy", "low", "high", "on_front"]
@@ -85,11 +85,11 @@ def front(part: Part, cost: str, among: Sequence[dict[str, Any]] | None = None) 
 def stages(part: Part) -> pd.DataFrame:
     """label, strategy, stage, seconds (mean a slide), share (of the label's seconds)."""
     found = []
-    for arm in part.arms:
-        seconds = stage_seconds(arm.rows)
+    for entry in part.entries:
+        seconds = stage_seconds(entry.rows)
         total = sum(seconds.values())
         found += [
-            {"label": arm.shown, "strategy": arm.strategy, "stage": stage, "seconds": s, "share": s / total}
+            {"label": entry.shown, "strategy": entry.strategy, "stage": stage, "seconds": s, "share": s / total}
             for stage, s in seconds.items()
         ]
     return pd.DataFrame(found)
@@ -100,8 +100,8 @@ def area(part: Part, cost: str) -> list[tuple[str, str, pd.DataFrame, Slope | No
     megapixels. cost: seconds or decoded_px.
     """
     found = []
-    for arm in part.arms:
-        slides = by_slide(arm.rows)
+    for entry in part.entries:
+        slides = by_slide(entry.rows)
         if not {"area0_px", cost} <= set(slides.columns):
             continue
         table = pd.DataFrame(
@@ -111,11 +111,11 @@ def area(part: Part, cost: str) -> list[tuple[str, str, pd.DataFrame, Slope | No
             }
         )
         slope = area_slope(table["area_mpx"].to_numpy(float), table["cost"].to_numpy(float))
-        found.append((arm.shown, arm.strategy, table, slope))
+        found.append((entry.shown, entry.strategy, table, slope))
     return found
 
 
-def shown_runs(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
+def choose_runs(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
     """At most MOST_CURVES of them, evenly spaced: thousands of curves are neither read nor drawn."""
     if len(runs) <= MOST_CURVES:
         return list(runs)
@@ -125,22 +125,22 @@ def shown_runs(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
 def curves(part: Part) -> list[tuple[str, str, pd.DataFrame, int, int]]:
     """(label, strategy, mean curve, curves used, runs there are) of each strategy that has curves."""
     found = []
-    for arm in part.arms:
-        paths = [run.path / CURVE for run in shown_runs(arm.runs)]
+    for entry in part.entries:
+        paths = [run.path / CURVE for run in choose_runs(entry.runs)]
         read = [pd.read_parquet(p, columns=["seconds", "val_accuracy"]) for p in paths if p.is_file()]
         table = mean_curve(read)
         if len(table):
-            found.append((arm.shown, arm.strategy, table, len(read), len(arm.runs)))
+            found.append((entry.shown, entry.strategy, table, len(read), len(entry.runs)))
     return found
 
 
-def magnifications(arm: Arm) -> pd.DataFrame | None:
+def magnifications(entry: Entry) -> pd.DataFrame | None:
     """class, mpp, p: mean p(magnification) by class; None where nothing is drawn, or always at one magnification."""
-    drawn = [c for c in arm.rows.columns if c.startswith("p_m") and c[3:].isdigit()]
-    mpps = arm.runs[0].settings.get("strategy", {}).get("method", {}).get("mpps")
+    drawn = [c for c in entry.rows.columns if c.startswith("p_m") and c[3:].isdigit()]
+    mpps = entry.runs[0].settings.get("strategy", {}).get("method", {}).get("mpps")
     if not drawn or mpps is None:
         return None
-    table = magnification_by_class(list(arm.runs), arm.strategy)
+    table = magnification_by_class(list(entry.runs), entry.strategy)
     if len(drawn) < 2 or table.isna().to_numpy().any() or float(table.max().max()) > 0.999:
         return None
     return pd.DataFrame(

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.report.figures.style import INK, PAPER, legend_below, marker, palette, plain_ticks, sheet
+from bench.report.figures.style import INK, PAPER, legend_below, make_sheet, marker, palette, plain_ticks
 
 
 def draw_anytime(table: pd.DataFrame, note: str) -> Figure:
     """Accuracy against patches read, one line a strategy trained once; the band is the sd over sampling seeds."""
-    figure, axis = sheet(note, 4.2)
+    figure, axis = make_sheet(note, 4.2)
     colours = palette(table["strategy"].tolist())
     groups: Any = table.groupby("label", sort=False)
     for label, own in groups:
@@ -43,7 +43,7 @@ def draw_anytime(table: pd.DataFrame, note: str) -> Figure:
 
 def draw_curves(found: list[tuple[str, str, pd.DataFrame, int, int]], note: str) -> Figure:
     """Validation accuracy against the wall clock of training: mean of the trainings, band lowest to highest."""
-    figure, axis = sheet(note, 4.4)
+    figure, axis = make_sheet(note, 4.4)
     colours = palette([name for _, name, *_ in found])
     for label, name, table, used, _ in found:
         x: Any = table["seconds"]
@@ -74,7 +74,7 @@ def draw_curves(found: list[tuple[str, str, pd.DataFrame, int, int]], note: str)
 def draw_magnifications(table: pd.DataFrame, note: str) -> Figure:
     """Grouped bars: mean p(magnification) of each class, finest first."""
     classes, mpps = (list(dict.fromkeys(table[c].tolist())) for c in ("class", "mpp"))
-    figure, axis = sheet(note, 3.5)
+    figure, axis = make_sheet(note, 3.5)
     tones = [matplotlib.colormaps["viridis"](v) for v in np.linspace(0.12, 0.95, max(len(mpps), 2))]
     width = 0.8 / len(mpps)
     for k, (mpp, tone) in enumerate(zip(mpps, tones, strict=False)):

@@ -27,7 +27,7 @@ WIDE = (
 
 
 @cache
-def families() -> list[str]:
+def list_families() -> list[str]:
     """The fonts of every figure, in the order in which a letter is looked for."""
     installed = set(font_manager.get_font_names())
     return [BASE, *[name for name in WIDE if name in installed][:1]]
@@ -35,7 +35,7 @@ def families() -> list[str]:
 
 @cache
 def _fonts() -> list[FT2Font]:
-    return [font_manager.get_font(font_manager.findfont(name)) for name in families()]
+    return [font_manager.get_font(font_manager.findfont(name)) for name in list_families()]
 
 
 @cache
@@ -44,7 +44,7 @@ def drawable(text: str) -> bool:
     return all(c.isspace() or any(font.get_char_index(ord(c)) for font in _fonts()) for c in text)
 
 
-def coded(figure: Figure) -> dict[str, str]:
+def encode_letters(figure: Figure) -> dict[str, str]:
     """Put a code (`#1`, `#2`) for every text of the figure that no font can draw; returns code -> text."""
     codes: dict[str, str] = {}
 

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from baselines import STRATEGIES
-from bench.report.figures.letters import families
+from bench.report.figures.letters import list_families
 
 INK, PAPER, RULE = "#1b1c1d", "#fefdfc", "#d5d6d7"  # told apart from every other colour: the page exchanges them
 WIDTH_IN, HEIGHT_IN, DPI = 4.8, 3.5, 200
@@ -82,14 +82,14 @@ def theme(name: str) -> Iterator[None]:
         "svg.fonttype": "none",
         "svg.hashsalt": name,
         "text.parse_math": False,
-        "font.family": families(),
+        "font.family": list_families(),
     }
     settings: Any = {**sns.axes_style("whitegrid"), **rc}
     with matplotlib.rc_context(settings):
         yield
 
 
-def sheet(note: str, height_in: float = HEIGHT_IN) -> tuple[Figure, Axes]:
+def make_sheet(note: str, height_in: float = HEIGHT_IN) -> tuple[Figure, Axes]:
     """An empty figure as wide as a phone reads it; note: what n is, above the axes."""
     figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
     axis = figure.subplots()

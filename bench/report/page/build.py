@@ -13,10 +13,10 @@ from typing import Any
 from bench import files
 from bench.errors import UsageError
 from bench.files import writable
-from bench.report.figures.all_figures import drawn
-from bench.report.page.material import Material
+from bench.report.figures.all_figures import draw_all
+from bench.report.material import Material
 from bench.report.page.page import Commands, html
-from bench.report.provenance import provenance
+from bench.report.provenance import collect_provenance
 from bench.report.tables import tables
 
 PAGE, INDEX = "report.html", "report.json"
@@ -44,12 +44,12 @@ def build(material: Material, to: Path, commands: Commands) -> list[Path]:
 
 def _write(material: Material, folder: Path, commands: Commands) -> None:
     (folder / "figures").mkdir()
-    figures = {part.dataset: drawn(material, part, folder / "figures") for part in material.parts}
+    figures = {part.dataset: draw_all(material, part, folder / "figures") for part in material.parts}
     _write_tables(material, folder)
     (folder / PAGE).write_text(html(material, figures, commands))
     names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
     about: dict[str, Any] = {
-        **provenance(material.runs, commands.runs),
+        **collect_provenance(material.runs, commands.runs),
         "page": commands.page,
         "reference": material.reference,
         "notes": material.notes,

@@ -9,11 +9,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bench.analysis.arms import Arm
+from bench.analysis.entries import Entry
 from bench.report.figures.all_figures import Shown
 from bench.report.figures.style import colour
-from bench.report.page.material import Material, Part
-from bench.report.page.snapshots import NUMBERED, gathered, legend_of
+from bench.report.material import Material, Part
+from bench.report.page.snapshots import NUMBERED, gather_looks, legend_of
 from bench.report.page.verdict import verdicts
 from bench.report.tables import tables
 
@@ -47,7 +47,7 @@ class Commands:
 
 def html(material: Material, figures: dict[str, list[Shown]], commands: Commands) -> str:
     """The whole page; figures: those of each dataset."""
-    looks, looks_note = gathered(material)
+    looks, looks_note = gather_looks(material)
     failed = sorted(material.failed.items())
     template = Environment(
         loader=PackageLoader("bench.report.page", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -72,7 +72,7 @@ def html(material: Material, figures: dict[str, list[Shown]], commands: Commands
 
 
 def _compared(material: Material) -> str:
-    names = list(dict.fromkeys(arm.strategy for part in material.parts for arm in part.arms))
+    names = list(dict.fromkeys(entry.strategy for part in material.parts for entry in part.entries))
     where = "; ".join(f"{part.dataset}: {part.n}" for part in material.parts)
     beside = f", each against {material.reference}" if material.reference else ""
     return f"{len(names)} strategies ({', '.join(names)}){beside}. {where}. jsma-bench {version('jsma-bench')}."
@@ -84,7 +84,7 @@ def _dataset(part: Part, figures: list[Shown]) -> dict[str, Any]:
         sections.setdefault(figure.section, []).append(figure)
     shown = {key: value for key, value in tables.columns_of(part.rows).items() if key not in ("dataset", "settings")}
     beside = {key: value for key, value in tables.AGAINST.items() if key != "dataset"}
-    lines = [Line(_named(tables.cells(row, shown), arm), colour(arm.strategy)) for arm, row in part.pairs]
+    lines = [Line(_named(tables.cells(row, shown), entry), colour(entry.strategy)) for entry, row in part.pairs]
     against = [
         Line(
             [cell for key, cell in zip(tables.AGAINST, tables.cells_against(row), strict=True) if key in beside],
@@ -105,10 +105,10 @@ def _dataset(part: Part, figures: list[Shown]) -> dict[str, Any]:
     }
 
 
-def _named(cells: list[str], arm: Arm) -> list[str]:
-    """The cells of a row with the name of its arm, which says the settings too, in place of the strategy's."""
-    plain = arm.strategy if arm.reads is None else f"{arm.strategy}@{arm.reads}"
-    return [cells[0].replace(plain, arm.shown, 1), *cells[1:]]
+def _named(cells: list[str], entry: Entry) -> list[str]:
+    """The cells of a row with the name of its entry, which says the settings too, in place of the strategy's."""
+    plain = entry.strategy if entry.reads is None else f"{entry.strategy}@{entry.reads}"
+    return [cells[0].replace(plain, entry.shown, 1), *cells[1:]]
 
 
 def _origin(material: Material) -> dict[str, Any]:
@@ -127,9 +127,11 @@ def _origin(material: Material) -> dict[str, Any]:
         "settings": [
             {"name": name, "text": json.dumps(settings, indent=1, sort_keys=True)}
             for name, settings in {
-                f" of {arm.dataset}" + ("" if arm.differing is None else f" [{arm.differing}]"): arm.runs[0].settings
-                for part in material.parts
-                for arm in part.arms
+                _heading(entry): entry.runs[0].settings for part in material.parts for entry in part.entries
             }.items()
         ],
     }
+
+
+def _heading(entry: Entry) -> str:
+    return f" of {entry.dataset}" + ("" if entry.differing is None else f" [{entry.differing}]")

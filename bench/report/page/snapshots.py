@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.report.page.material import Material
+from bench.report.material import Material
 from bench.runs.observed.snapshots import FILE, SEED, Look, load
 
 MOST = 36  # looks in one page
@@ -57,7 +57,7 @@ class SlideLooks:
     seen: list[Seen]
 
 
-def gathered(material: Material) -> tuple[list[SlideLooks], str]:
+def gather_looks(material: Material) -> tuple[list[SlideLooks], str]:
     """Looks by slide, and a note: how many are left out, or why there is none."""
     found: dict[tuple[str, str], SlideLooks] = {}
     shown = there = 0
@@ -76,16 +76,16 @@ def gathered(material: Material) -> tuple[list[SlideLooks], str]:
 
 def _stored(material: Material) -> Iterator[tuple[str, str, Look]]:
     for part in material.parts:
-        for arm in part.arms:
-            for run in (run for run in arm.runs if run.seed == SEED):
+        for entry in part.entries:
+            for run in (run for run in entry.runs if run.seed == SEED):
                 for look in load(run.path / FILE):
-                    yield part.dataset, arm.name, look
+                    yield part.dataset, entry.name, look
 
 
 def _slide(dataset: str, look: Look) -> SlideLooks:
     height, width = look.overview.shape[:2]
     said = f"what attention sees: {width} x {height} px"
-    overview = Picture(_uri(_enlarged(look.overview, MAP_PX)), f"Overview of {look.slide}", said)
+    overview = Picture(_encode_uri(_enlarge(look.overview, MAP_PX)), f"Overview of {look.slide}", said)
     legend = [(f"{mpp:g} um/px", COLOURS[k % len(COLOURS)]) for k, mpp in enumerate(look.mpps)]
     return SlideLooks(look.slide, look.label, dataset, overview, legend, [])
 
@@ -97,9 +97,9 @@ def _seen(strategy: str, look: Look) -> Seen:
         words += f", the first {len(look.patches)} shown" if look.n_patches <= NUMBERED else ""
     boxes = patches = None
     if look.n_patches:
-        boxes = Picture(_uri(boxed(look)), f"Patches read by {strategy} on the slide")
+        boxes = Picture(_encode_uri(draw_boxes(look)), f"Patches read by {strategy} on the slide")
     if 0 < look.n_patches <= NUMBERED and len(look.patches):
-        patches = Picture(_uri(mosaic(look)), f"The patches read by {strategy}, in draw order")
+        patches = Picture(_encode_uri(draw_patches(look)), f"The patches read by {strategy}, in draw order")
     return Seen(strategy, words, look.predicted == look.label, boxes, attention_maps(strategy, look), patches)
 
 
@@ -115,9 +115,9 @@ def attention_maps(strategy: str, look: Look) -> list[Picture]:
         density /= max(float(density.max()), 1e-12)
         colour = matplotlib.colormaps["inferno"](density)[..., :3] * 255
         mixed = 0.35 * grey[..., None] + 0.65 * colour
-        picture = _enlarged(mixed.round().astype(np.uint8), MAP_PX)
+        picture = _enlarge(mixed.round().astype(np.uint8), MAP_PX)
         said = f"{mpp:g} um/px: p = {share:.2f}"
-        found.append(Picture(_uri(picture), f"Attention of {strategy} at {mpp:g} um/px", said))
+        found.append(Picture(_encode_uri(picture), f"Attention of {strategy} at {mpp:g} um/px", said))
     return found
 
 
@@ -130,9 +130,9 @@ def _on_slide(values: np.ndarray, size0: tuple[float, float], look: Look, shape:
     return values[np.ix_(row, column)].astype(np.float32)
 
 
-def boxed(look: Look) -> Image.Image:
+def draw_boxes(look: Look) -> Image.Image:
     """The thumbnail with a box a patch, coloured by magnification, numbered in draw order from 1 where few."""
-    image = _enlarged(look.thumbnail, SIDE_PX)
+    image = _enlarge(look.thumbnail, SIDE_PX)
     scale = image.width / look.size0_px[0]
     draw, numbered = ImageDraw.Draw(image), look.n_patches <= NUMBERED
     for k in reversed(range(len(look.cells0))):  # the first lies on top
@@ -144,7 +144,7 @@ def boxed(look: Look) -> Image.Image:
     return image
 
 
-def mosaic(look: Look) -> Image.Image:
+def draw_patches(look: Look) -> Image.Image:
     """The patches as read, eight a row in draw order, framed in the colour of their magnification."""
     n, gap = len(look.patches), 4
     columns = min(n, PATCH_COLUMNS)
@@ -178,7 +178,7 @@ def _font() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 12)
 
 
-def _enlarged(pixels: np.ndarray, side_px: int) -> Image.Image:
+def _enlarge(pixels: np.ndarray, side_px: int) -> Image.Image:
     """With its longer side at side_px; pixels stay squares."""
     image = Image.fromarray(pixels)
     scale = side_px / max(image.size)
@@ -186,7 +186,7 @@ def _enlarged(pixels: np.ndarray, side_px: int) -> Image.Image:
     return image.resize(size, Image.Resampling.NEAREST if scale > 1.5 else Image.Resampling.LANCZOS)
 
 
-def _uri(image: Image.Image) -> str:
+def _encode_uri(image: Image.Image) -> str:
     data = io.BytesIO()
     image.save(data, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()

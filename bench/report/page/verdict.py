@@ -7,8 +7,8 @@ from typing import Any
 
 from bench.analysis.opponents import EVERYTHING
 from bench.analysis.statistics.costs import name_of, pareto, pools, shown_name
-from bench.report.page.material import Material, Part
-from bench.report.tables.tables import span
+from bench.report.material import Material, Part
+from bench.report.tables.tables import format_interval
 
 ALPHA = 0.05
 SECONDS = "inference_s_per_slide"
@@ -32,7 +32,7 @@ def verdicts(material: Material) -> list[Verdict]:
     for part in material.parts:
         where = "" if len(material.parts) == 1 else f"{part.dataset}: "
         lines += _best(where, part)
-        rows = {arm.name: row for arm, row in part.pairs}
+        rows = {entry.name: row for entry, row in part.pairs}
         lines += [_against(where, row, rows[row["name"]]) for row in part.against]
         if not part.against and len(part.rows) > 1:
             missing = material.reference or EVERYTHING[0]
@@ -42,7 +42,7 @@ def verdicts(material: Material) -> list[Verdict]:
 
 def _best(where: str, part: Part) -> list[Verdict]:
     best = max(part.rows, key=lambda row: row["accuracy"])
-    interval = f"95 % interval {span(best['accuracy_low'], best['accuracy_high'])}"
+    interval = f"95 % interval {format_interval(best['accuracy_low'], best['accuracy_high'])}"
     names, said = shown_name(best), f"has the accuracy {best['accuracy']:.3f}; nothing is beside it"
     if part.leader is not None:
         names, said = ", ".join(part.leader.names), part.leader.said
@@ -61,7 +61,7 @@ def _best(where: str, part: Part) -> list[Verdict]:
 
 def _against(where: str, row: dict[str, Any], own: dict[str, Any]) -> Verdict:
     """One strategy against the reference. row: of `bench.analysis.against.against`; own: its row of the table."""
-    gap = f"{row['difference']:+.3f} ({span(row['difference_low'], row['difference_high'], '+.3f')})"
+    gap = f"{row['difference']:+.3f} ({format_interval(row['difference_low'], row['difference_high'], '+.3f')})"
     numbers = f"{gap}, Holm p {row['holm_p']:.2g}{_times(own, row['reference_shown'])}"
     return Verdict(f"{where}{row['shown']}", against_words(row), numbers)
 

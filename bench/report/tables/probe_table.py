@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.report.tables.tables import span
+from bench.report.tables.tables import format_interval
 
 
 def markdown(found: dict[str, Any]) -> str:
@@ -12,6 +12,7 @@ def markdown(found: dict[str, Any]) -> str:
     lines = ["| um/px | accuracy | 95 % interval | test slides |", "| --- | --- | --- | --- |"]
     for row in found["rows"]:
         known = row["accuracy"] is not None
-        shown = f"{row['accuracy']:.3f} | {span(row['accuracy_low'], row['accuracy_high'])}" if known else "- | -"
+        interval = format_interval(row["accuracy_low"], row["accuracy_high"])
+        shown = f"{row['accuracy']:.3f} | {interval}" if known else "- | -"
         lines.append(f"| {row['mpp']:g} | {shown} | {row['n']} |")
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.analysis.statistics.equal_patches import THIRDS
-from bench.report.tables.tables import markdown_table, span, told
+from bench.report.tables.tables import format_interval, markdown_table, told
 
 COLUMNS: dict[str, tuple[str, str]] = {
     "strategy": ("strategy", "{}"),
@@ -45,7 +45,7 @@ def name_of(row: dict[str, Any]) -> str:
 
 def cells(row: dict[str, Any]) -> list[str]:
     """The row as text, "-" where a value does not apply."""
-    interval = span(row["accuracy_low"], row["accuracy_high"])
+    interval = format_interval(row["accuracy_low"], row["accuracy_high"])
     shown = {**row, "strategy": name_of(row), "interval": interval}
     return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in COLUMNS.items()]
 
@@ -93,4 +93,4 @@ def _equal_cells(row: dict[str, Any]) -> list[str]:
 def _gap(value: float | None, low: float | None, high: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:+.3f} ({span(low, high, '+.3f')})"
+    return f"{value:+.3f} ({format_interval(low, high, '+.3f')})"

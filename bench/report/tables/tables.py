@@ -46,7 +46,7 @@ def told(row: dict[str, Any]) -> str:
     return f" ({words})" if words else ""
 
 
-def span(low: float | None, high: float | None, form: str = ".3f") -> str:
+def format_interval(low: float | None, high: float | None, form: str = ".3f") -> str:
     """An interval as text, `0.933-0.978`, with signs `-0.028 to +0.019`; "-" where there is none."""
     if low is None or high is None:
         return "-"
@@ -66,7 +66,7 @@ def cells(row: dict[str, Any], columns: dict[str, tuple[str, str]] = COLUMNS) ->
         + (", finetuned" if row.get("regime") == "finetuned" else "")
         + told(row),
         "front": ", ".join(row["pareto"]) or None,
-        "interval": span(row["accuracy_low"], row["accuracy_high"]),
+        "interval": format_interval(row["accuracy_low"], row["accuracy_high"]),
         "inference_ms": None if row["inference_s_per_slide"] is None else row["inference_s_per_slide"] * 1000,
     }
     return ["-" if shown[key] is None else form.format(shown[key]) for key, (_, form) in columns.items()]
@@ -91,7 +91,7 @@ def cells_against(row: dict[str, Any]) -> list[str]:
     """A row of `bench.analysis.against.against` as text."""
     shown = {
         **row,
-        "interval": span(row["difference_low"], row["difference_high"], "+.3f"),
+        "interval": format_interval(row["difference_low"], row["difference_high"], "+.3f"),
         "discordant": f"{row['only_own']}/{row['only_reference']}",
         "non_inferior": f"{row['non_inferior_verdict']} (margin {row['margin']:g})",
     }

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis.against import against
-from bench.analysis.comparison import check_comparable, compared
+from bench.analysis.comparison import check_comparable, compare_folders
 from bench.errors import NotComparableError, UsageError
 from bench.report.sentences import best_lines, front_lines, time_to_lines
 from bench.report.tables.tables import latex, markdown_against
@@ -50,7 +50,7 @@ def out(tmp_path):
 
 
 def test_against_the_reference(out):
-    found = compared([out], None, 0.02)
+    found = compare_folders([out], None, 0.02)
     assert found.notes == [] and len(found.rows) == 2
     (row,) = found.against
     assert row["strategy"] == "jsma" and row["difference"] == pytest.approx(3 / 8) and row["trainings"] == 2
@@ -61,18 +61,18 @@ def test_against_the_reference(out):
 def test_other_data_and_other_splits_are_refused(out):
     write(out, "fixed", [1] * 8, data_hash="other")
     with pytest.raises(NotComparableError, match="2 values of data hash"):
-        compared([out], None, 0.02)
+        compare_folders([out], None, 0.02)
 
 
 def test_another_split_is_refused(out):
     write(out, "fixed", [1] * 8, split="other")
     with pytest.raises(NotComparableError, match="2 values of split"):
-        compared([out], None, 0.02)
+        compare_folders([out], None, 0.02)
 
 
 def test_other_machines_compare_accuracy_only(out):
     write(out, "fixed", [1] * 8, cpu="faster")
-    found = compared([out, out], None, 0.02)
+    found = compare_folders([out, out], None, 0.02)
     assert "2 machines" in found.notes[0] and len(found.runs) == 5
     assert all(row["inference_s_per_slide"] is None and row["train_speedup_vs_search"] is None for row in found.rows)
     assert {row["accuracy"] for row in found.rows} == {0.375, 0.75, 1.0}
@@ -82,13 +82,13 @@ def test_other_machines_compare_accuracy_only(out):
 @pytest.mark.parametrize("other, refused", (({"device": "cuda", "gpu": "h"}, True), ({"gpu": "h"}, False)))
 def test_another_device_is_another_machine_and_a_gpu_that_is_not_used_is_not(out, other, refused):
     write(out, "fixed", [1] * 8, **other)
-    assert bool(compared([out], None, 0.02).notes) == refused
+    assert bool(compare_folders([out], None, 0.02).notes) == refused
 
 
 def test_two_gpus_are_two_machines(out):
     for seed, gpu in enumerate(("h", "b")):
         write(out, "fixed", [1] * 8, seed, device="cuda:0", gpu=gpu)
-    runs = [run for run in compared([out], None, 0.02).runs if run.strategy == "fixed"]
+    runs = [run for run in compare_folders([out], None, 0.02).runs if run.strategy == "fixed"]
     assert "2 machines or devices" in str(check_comparable(runs)) and check_comparable(runs[:1]) is None
 
 
@@ -97,11 +97,11 @@ def test_one_run_in_two_folders_is_not_two_trainings(out, tmp_path_factory):
     name = next(out.glob("x-jsma-*")).name
     shutil.copytree(out / name, copy / name)
     with pytest.raises(NotComparableError, match="must not be counted as two"):
-        compared([out, copy], None, 0.02)
+        compare_folders([out, copy], None, 0.02)
 
 
 def test_mistakes(out):
-    runs = compared([out], None, 0.02).runs
+    runs = compare_folders([out], None, 0.02).runs
     with pytest.raises(UsageError, match="there are: exhaustive, jsma"):
         against(runs, "nothing", 0.02)
     with pytest.raises(UsageError, match="--margin 2"):
@@ -109,7 +109,7 @@ def test_mistakes(out):
 
 
 def test_budgets_and_time_to_accuracy(out):
-    found = compared([out], None, 0.02)
+    found = compare_folders([out], None, 0.02)
     (line,) = best_lines(found.rows, "patches_per_slide", 10, "patches a slide")
     assert "jsma at 4, accuracy 0.750" in line
     assert best_lines(found.rows, "patches_per_slide", 1, "patches a slide") == [
@@ -141,18 +141,18 @@ def sweep(out, name, seed, draws):
 def test_seeds_of_training_and_of_sampling_apart(tmp_path):
     write(tmp_path, "jsma", [1] * 4 + [0] * 4, 0)
     write(tmp_path, "jsma", [1] * 6 + [0] * 2, 1)
-    (row,) = compared([tmp_path], None, 0.02).rows
+    (row,) = compare_folders([tmp_path], None, 0.02).rows
     assert row["accuracy_sd_training"] == pytest.approx(0.25 / 2**0.5)
     assert row["accuracy_sd_sampling"] is None and row["accuracy_sd_training_alone"] is None
     sweep(tmp_path, "jsma", 0, (4, 5, 6))
     sweep(tmp_path, "jsma", 1, (6, 7, 8))
-    (row,) = compared([tmp_path], None, 0.02).rows
+    (row,) = compare_folders([tmp_path], None, 0.02).rows
     assert row["accuracy_sd_sampling"] == pytest.approx(1 / 8)
     assert row["accuracy_sd_training_alone"] == pytest.approx((2 * (1 / 8) ** 2 - (1 / 8) ** 2 / 3) ** 0.5)
 
 
 def test_fronts_and_joules_that_were_not_measured(out):
-    found = compared([out], None, 0.02)
+    found = compare_folders([out], None, 0.02)
     assert all(row["inference_j_per_slide"] is None and row["inference_j_reason"] for row in found.rows)
     lines = front_lines(found.rows)
     assert lines[0] == "x: Pareto front of accuracy over patches: jsma; hypervolume 0.750"
@@ -164,7 +164,7 @@ def test_fronts_and_joules_that_were_not_measured(out):
         (folder / "train.json").write_text(json.dumps({**train, "energy": {**energy, "joules": 7.0}}))
         rows = pd.read_parquet(folder / "predictions.parquet").assign(joules=2.0)
         rows.to_parquet(folder / "predictions.parquet")
-    found = compared([out], None, 0.02)
+    found = compare_folders([out], None, 0.02)
     assert {(r["inference_j_per_slide"], r["train_j"], r["energy_source"]) for r in found.rows} == {
         (2.0, 7.0, "RAPL package-0")
     }

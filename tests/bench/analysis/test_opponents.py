@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from baselines import STRATEGIES
-from bench.analysis.arms import ONE_MAGNIFICATION
-from bench.analysis.comparison import compared
+from bench.analysis.comparison import compare_folders
+from bench.analysis.entries import ONE_MAGNIFICATION
 from bench.analysis.leaders import leaders
 from bench.errors import UsageError
 from bench.report.comparison import publish
@@ -67,7 +67,7 @@ def test_speed_ups_are_over_what_reads_everything(tmp_path):
     write(tmp_path, "exhaustive-all", [1] * 8, seconds=4.0)
     write(tmp_path, "exhaustive", [1, 0] * 4, seconds=1.0, mpp=2.1, patches=1)
     write(tmp_path, "jsma", [1] * 8, seconds=0.5, **DRAWN)
-    found = compared([tmp_path], None, 0.02)
+    found = compare_folders([tmp_path], None, 0.02)
     rows = by_name(found)
     assert rows["jsma"]["train_speedup_vs_everything"] == pytest.approx(8)
     assert rows["jsma"]["inference_speedup_vs_everything"] == pytest.approx(8)
@@ -78,13 +78,13 @@ def test_speed_ups_are_over_what_reads_everything(tmp_path):
     assert "x: speed-ups over everything are over exhaustive-all" in found.said
     assert "| exhaustive@2um |" in markdown(found.rows) and rows["exhaustive"]["reads"] == "2um"
     assert any("exhaustive@2um" in line for line in front_lines(found.rows))
-    assert compared([tmp_path], "exhaustive@2um", 0.02).reference == {"x": "exhaustive@2um"}
+    assert compare_folders([tmp_path], "exhaustive@2um", 0.02).reference == {"x": "exhaustive@2um"}
 
 
 def test_without_it_the_exhaustive_one_is_taken_and_said(tmp_path):
     write(tmp_path, "exhaustive", [1] * 8, mpp=0.5)
     write(tmp_path, "jsma", [1] * 8)
-    found = compared([tmp_path], None, 0.02)
+    found = compare_folders([tmp_path], None, 0.02)
     assert found.against[0]["reference_shown"] == "exhaustive@0.5um"
     assert "exhaustive@0.5um (exhaustive-all was not run: it reads one magnification)" in found.said[0]
 
@@ -94,7 +94,7 @@ def test_the_search_is_set_beside_what_draws_as_it_does(tmp_path):
     write(tmp_path, "jsma", [1] * 8, estimator="systematic", **DRAWN)
     write(tmp_path, "fixed", [1] * 8, **DRAWN)
     write(tmp_path, "overview", [1] * 8, estimator="systematic")  # draws nothing
-    found = compared([tmp_path], None, 0.02)
+    found = compare_folders([tmp_path], None, 0.02)
     ratio = {name: row["train_speedup_vs_search"] for name, row in by_name(found).items()}
     assert ratio == {"search": pytest.approx(1), "jsma": None, "fixed": pytest.approx(4), "overview": pytest.approx(4)}
     (note,) = found.notes
@@ -114,7 +114,7 @@ def test_one_magnification_is_what_the_classes_say():
 def test_saved_files_refuse_seconds_of_several_machines_as_the_screen_does(tmp_path):
     write(tmp_path / "runs", "exhaustive-all", [1] * 8)
     write(tmp_path / "runs", "jsma", [1] * 6 + [0] * 2, cpu="other")
-    found = compared([tmp_path / "runs"], "jsma", 0.3)
+    found = compare_folders([tmp_path / "runs"], "jsma", 0.3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         md, csv, about, _ = publish(found, tmp_path / "x", "command")
@@ -126,7 +126,7 @@ def test_saved_files_refuse_seconds_of_several_machines_as_the_screen_does(tmp_p
     saved = json.loads(about.read_text())
     assert saved["margin"] == 0.3 and saved["reference"] == {"x": "jsma"} and "2 machines" in saved["notes"][0]
     assert [(row["name"], row["reference"]) for row in saved["against"]] == [("exhaustive-all", "jsma")]
-    pairs = publish(compared([tmp_path / "runs"], None, 0.02, every_pair=True), tmp_path / "y", "command")
+    pairs = publish(compare_folders([tmp_path / "runs"], None, 0.02, every_pair=True), tmp_path / "y", "command")
     assert len(json.loads(pairs[2].read_text())["against"]) == 1 and "each of the others" in pairs[0].read_text()
 
 
@@ -135,7 +135,7 @@ def test_ties_are_named(tmp_path):
     write(tmp_path, "fixed", [1] * 8)
     write(tmp_path, "random", [1] * 7 + [0])
     write(tmp_path, "overview", [0] * 8)
-    (leader,) = compared([tmp_path], None, 0.02).leaders
+    (leader,) = compare_folders([tmp_path], None, 0.02).leaders
     assert (set(leader.names), leader.near) == ({"jsma", "fixed"}, ("random",))
     assert "tie, equal: they have the highest accuracy, 1.000; not told apart from fixed by the 95 %" in str(leader)
 
@@ -144,15 +144,15 @@ def test_a_control_that_is_handed_the_evidence_leads_nothing(tmp_path):
     write(tmp_path, "jsma", [1, 1, 0, 0])
     write(tmp_path, "random", [1, 0, 0, 0])
     write(tmp_path, "oracle", [1, 1, 1, 1])
-    found = compared([tmp_path], None, 0.02)
+    found = compare_folders([tmp_path], None, 0.02)
     rows = [{**row, "uses_evidence": row["strategy"] == "oracle"} for row in found.rows]
-    (leader,) = leaders(found.arms, rows)
+    (leader,) = leaders(found.entries, rows)
     assert leader.names == ("jsma",) and "oracle" not in leader.near
 
 
 def test_accepted_findings_stand_under_the_table(tmp_path):
     write(tmp_path, "jsma", [1] * 8, findings=["one patient in train and test", "b"])
-    found = compared([tmp_path], None, 0.02)
+    found = compare_folders([tmp_path], None, 0.02)
     assert found.notes == ["run with --accept-findings: 2 findings: one patient in train and test; b"]
     assert "- Note: run with --accept-findings" in publish(found, tmp_path / "x", "command")[0].read_text()
 
@@ -165,7 +165,7 @@ def test_one_slide_one_class_or_no_numbers_are_no_accident(tmp_path, n, columns,
         write(tmp_path, name, [1] * n, n_labels=n_labels, **columns)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = compared([tmp_path], None, 0.02)
+        found = compare_folders([tmp_path], None, 0.02)
         text = markdown(found.rows) + latex(found.rows) + as_json(found.rows, found.against)
     row = found.rows[0]
     assert (row["auc"] is None) == bool(row["auc_reason"]) == (n == 1 or n_labels == 1 or "prob_a" in columns)
@@ -176,10 +176,10 @@ def test_one_slide_one_class_or_no_numbers_are_no_accident(tmp_path, n, columns,
 def test_runs_without_a_prediction_are_named_and_left_out(tmp_path):
     write(tmp_path, "jsma", [1] * 8)
     write(tmp_path, "fixed", [])
-    found = compared([tmp_path], None, 0.02)
+    found = compare_folders([tmp_path], None, 0.02)
     assert [row["strategy"] for row in found.rows] == ["jsma"] and "x-fixed-0" in found.damaged[0]
     with pytest.raises(UsageError, match="no run can be used"):
-        compared([tmp_path / "x-fixed-0"], None, 0.02)
+        compare_folders([tmp_path / "x-fixed-0"], None, 0.02)
 
 
 def test_signs_of_a_table_in_a_name_do_not_break_it():
@@ -204,7 +204,7 @@ def test_brackets_of_a_name_reach_the_screen(tmp_path):
 
     write(tmp_path, "exhaustive-all", [1] * 8)
     write(tmp_path, "jsma", [1] * 8)
-    found = compared([tmp_path], None, 0.02)
+    found = compare_folders([tmp_path], None, 0.02)
     row = {**found.against[0], "shown": "jsma[n_patches=4]"}
     console = Console(width=300, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(terminal_against([row]))

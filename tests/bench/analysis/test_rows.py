@@ -5,10 +5,11 @@ import json
 import pandas as pd
 import pytest
 
-from bench.analysis.comparison import compared
-from bench.analysis.rows import compare, load_runs
+from bench.analysis.comparison import compare_folders
+from bench.analysis.rows import compare
 from bench.errors import UsageError
 from bench.report.comparison import page, publish
+from bench.runs.kept.finished import load_runs
 from bench.studies.hint_by_evidence import difference
 from bench.studies.slide_size import summary
 
@@ -82,7 +83,7 @@ def test_damaged_and_unfinished_runs(out):
 
 
 def test_published_files_hold_the_rows_and_their_provenance(out, tmp_path):
-    found = compared([out], None, 0.02)
+    found = compare_folders([out], None, 0.02)
     files = publish(found, tmp_path / "published" / "x", "the command")
     assert [f.suffix for f in files] == [".md", ".csv", ".json", ".png"] and all(f.stat().st_size for f in files)
     provenance = json.loads(files[2].read_text())

@@ -6,8 +6,8 @@ import json
 import pandas as pd
 import pytest
 
+from bench.report.material import gather
 from bench.report.page.build import build
-from bench.report.page.material import gather
 from bench.report.page.page import Commands
 from bench.studies.made_up_runs import SETTINGS, write
 

@@ -10,12 +10,12 @@ from baselines import STRATEGIES
 from bench.analysis.rows import compare, magnification_by_class
 from bench.analysis.statistics.costs import pareto
 from bench.report.figures import frames
-from bench.report.figures.all_figures import drawn, sketches
+from bench.report.figures.all_figures import draw_all, sketches
 from bench.report.figures.cost import draw_area, draw_front, draw_speedups, draw_stages
 from bench.report.figures.learning import draw_anytime, draw_curves, draw_magnifications
 from bench.report.figures.style import CONTROLS, colour, marker, palette, plain_ticks
+from bench.report.material import gather
 from bench.report.page.build import build
-from bench.report.page.material import gather
 from bench.report.page.page import Commands
 from bench.runs.settings.strategies import strategy_class
 
@@ -93,9 +93,9 @@ def test_of_thousands_of_curves_a_few_are_read():
 
 
 def test_magnification_bars_are_the_means_by_class(material):
-    arms = {arm.name: arm for arm in material.parts[0].arms}
-    assert frames.magnifications(arms["exhaustive"]) is None
-    table = frames.magnifications(arms["jsma"])
+    entries = {entry.name: entry for entry in material.parts[0].entries}
+    assert frames.magnifications(entries["exhaustive"]) is None
+    table = frames.magnifications(entries["jsma"])
     means = magnification_by_class(material.runs, "jsma")
     axis = draw_magnifications(table, "n").axes[0]
     heights = [bar.get_height() for bar in axis.patches]
@@ -112,7 +112,7 @@ def test_anytime_lines_are_the_sweeps_rows(material):
 
 
 def test_every_figure_says_n_and_names_its_axes(material):
-    names, arms = [], {arm.name for arm in material.parts[0].arms}
+    names, entries = [], {entry.name for entry in material.parts[0].entries}
     for sketch in sketches(material, material.parts[0]):
         if sketch.name == "front-joules":  # made-up runs were never measured: said, not drawn
             assert sketch.draw is None and "recorded before energy" in sketch.reason
@@ -121,7 +121,7 @@ def test_every_figure_says_n_and_names_its_axes(material):
         axis = sketch.draw().axes[0]
         names.append(sketch.name)
         assert "n = " in axis.get_title(loc="left") and "n = " in sketch.caption, sketch.name
-        named = axis.get_ylabel() or axis.get_yticklabels()[0].get_text() in arms
+        named = axis.get_ylabel() or axis.get_yticklabels()[0].get_text() in entries
         assert axis.get_xlabel() and named, sketch.name
     assert len(names) == len(set(names)) >= 14
 
@@ -143,7 +143,7 @@ def test_every_strategy_has_a_colour_and_marker_of_its_own_and_controls_are_grey
 
 
 def test_settings_are_rows_of_their_own(runs, other_settings, tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.report.page.build.drawn", lambda *_: [])
+    monkeypatch.setattr("bench.report.page.build.draw_all", lambda *_: [])
     both = gather([runs, other_settings], None, 0.02)
     (part,) = both.parts
     assert sorted(part.settings) == ["n_patches=16", "n_patches=8"]
@@ -159,12 +159,12 @@ def test_settings_are_rows_of_their_own(runs, other_settings, tmp_path, monkeypa
 
 
 def test_slides_of_one_size_have_no_slope_and_the_page_says_so(material, tmp_path, monkeypatch):
-    for arm in material.parts[0].arms:
-        monkeypatch.setitem(arm.__dict__, "rows", arm.rows.assign(area0_px=100))
+    for entry in material.parts[0].entries:
+        monkeypatch.setitem(entry.__dict__, "rows", entry.rows.assign(area0_px=100))
     shown = [s for s in sketches(material, material.parts[0]) if s.name.startswith("area")]
     assert [s.draw for s in shown] == [None, None] and "1 here" in shown[0].reason
     monkeypatch.setattr("bench.report.figures.all_figures.sketches", lambda *_: shown)
-    assert [s.svg for s in drawn(material, material.parts[0], tmp_path)] == ["", ""]
+    assert [s.svg for s in draw_all(material, material.parts[0], tmp_path)] == ["", ""]
 
 
 def test_seconds_of_a_cold_cache_have_a_front_of_their_own(material, monkeypatch):

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.report.figures.learning import draw_magnifications
-from bench.report.figures.letters import coded, drawable, families, legend_of
+from bench.report.figures.letters import drawable, encode_letters, legend_of, list_families
 from bench.report.figures.style import theme, write
 
 
@@ -20,9 +20,9 @@ def test_classes_in_chinese_are_drawn_or_coded_and_named(tmp_path):
     with theme("x"), warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of each letter that it lacks
         figure = figure_of(["肝癌", "正常", "tumour"])
-        codes = coded(figure)
+        codes = encode_letters(figure)
         text = write(figure, tmp_path, "x")
-    if len(families()) == 1:  # no font of this kind is installed
+    if len(list_families()) == 1:  # no font of this kind is installed
         assert codes == {"#1": "肝癌", "#2": "正常"} and "#1" in text and "肝癌" not in text
         assert legend_of(codes) == " No font here has these letters: #1 is 肝癌; #2 is 正常."
     else:
@@ -32,5 +32,5 @@ def test_classes_in_chinese_are_drawn_or_coded_and_named(tmp_path):
 
 def test_letters_that_are_there_are_left_as_they_are():
     with theme("x"):
-        assert coded(figure_of(["Tumör", "β"])) == {} and legend_of({}) == ""
+        assert encode_letters(figure_of(["Tumör", "β"])) == {} and legend_of({}) == ""
     assert drawable("µm/px Ä β") and not drawable("\U0001f9a0")

@@ -11,10 +11,11 @@ import torch
 from baselines.clam import CLAM
 from baselines.contract import StrategySettings, at_each_magnification
 from baselines.mean import Mean
-from bench.analysis.rows import compare, load_runs
+from bench.analysis.rows import compare
 from bench.errors import UsageError
 from bench.report.tables.tables import cells
 from bench.runs.infer import infer
+from bench.runs.kept.finished import load_runs
 from bench.runs.plan import Request, execute, planned
 from bench.runs.settings.settings import RunSettings, TrainSettings, in_regime
 from bench.runs.train import Labelled, groups, train

@@ -10,7 +10,7 @@ import tifffile
 import torch
 
 from baselines.contract import StrategySettings
-from bench.analysis.sweep_rows import sweep_table
+from bench.analysis.sweep_rows import compute_sweep_rows
 from bench.datasets import SlideRecord
 from bench.report.tables.sweep_tables import equal_markdown
 from bench.runs.infer import Contestant
@@ -116,7 +116,7 @@ def test_the_table_is_what_is_computed_by_hand():
         for (seed, slide), letters in answers.items()
         for draw, said in enumerate(letters)
     ]
-    (row,) = sweep_table(pd.DataFrame(rows))
+    (row,) = compute_sweep_rows(pd.DataFrame(rows))
     accuracy = np.array([[2, 2, 1], [3, 1, 2]]) / 3  # [training, draw]
     assert row["accuracy"] == pytest.approx(accuracy.mean())
     assert row["sd_sampling"] == pytest.approx(accuracy.std(axis=1, ddof=1).mean())
@@ -162,7 +162,7 @@ def test_the_second_strategy_is_set_against_the_first_at_as_many_patches():
         for seed in (0, 1)
         for hard, slide in enumerate("uvwxyz")
     ]
-    small, large, two = sweep_table(pd.DataFrame(rows))
+    small, large, two = compute_sweep_rows(pd.DataFrame(rows))
     assert small["difference"] is None and large["difference_hard"] is None and small["patches_hard"] == 4
     assert two["reference"] == "one" and two["patches_per_slide"] == 8  # half way from 4 to 16
     assert two["difference"] == pytest.approx(5 / 6 - (1 / 6 + 3 / 6) / 2)
@@ -179,7 +179,7 @@ def test_what_a_training_had_wrong_does_not_make_the_slide_hard_to_it():
     right = {0: {"u": 0, "v": 1, "w": 1}, 1: {"u": 1, "v": 1, "w": 0}}
     rows = [prediction("one", 4, seed, slide, said) for seed, own in right.items() for slide, said in own.items()]
     rows += [prediction("two", 4, seed, slide, True) for seed in right for slide in "uvw"]
-    one, two = sweep_table(pd.DataFrame(rows))
+    one, two = compute_sweep_rows(pd.DataFrame(rows))
     # hard: w in training 0, u in training 1, and there each has it right
     assert one["accuracy_hard"] == 1 and two["difference_hard"] == 0
     assert two["difference"] == pytest.approx(2 / 6)
@@ -194,7 +194,7 @@ def test_one_slide_has_no_interval():
         for slide, own in right.items()
         for draw, said in enumerate(own)
     ]
-    one, two = sweep_table(pd.DataFrame(rows))
+    one, two = compute_sweep_rows(pd.DataFrame(rows))
     assert two["difference_hard"] == 1 and two["difference_hard_low"] is two["difference_hard_high"] is None
     json.dumps([one, two], allow_nan=False)
     assert equal_markdown([one, two]).endswith("| +1.000 (-) |")
@@ -202,4 +202,4 @@ def test_one_slide_has_no_interval():
 
 def test_one_strategy_alone_is_set_against_nothing():
     rows = pd.DataFrame([prediction("one", n, 0, slide, True) for n in (4, 16) for slide in "uv"])
-    assert equal_markdown(sweep_table(rows)) == ""
+    assert equal_markdown(compute_sweep_rows(rows)) == ""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from bench.analysis.probe_record import FILE, probe_of
+from bench.analysis.probe_record import FILE, load_probe
 from bench.report.tables.probe_table import markdown
 from bench.runs.plan import Request, planned
 from bench.studies import linear_probe as module
@@ -69,5 +69,5 @@ def test_its_cost_is_counted(found):
 
 def test_only_a_probe_of_the_same_data_is_shown(found, tmp_path):
     (tmp_path / FILE).write_text(json.dumps(found[2]))
-    assert probe_of([tmp_path], {found[2]["data_hash"]}) == found[2]
-    assert probe_of([tmp_path, tmp_path / "none"], {"other"}) is None
+    assert load_probe([tmp_path], {found[2]["data_hash"]}) == found[2]
+    assert load_probe([tmp_path, tmp_path / "none"], {"other"}) is None

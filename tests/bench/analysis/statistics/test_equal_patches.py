@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.statistics.equal_patches import equal_patches, thirds
+from bench.analysis.statistics.equal_patches import equal_patches, rank_into_thirds
 
 
 def predictions(right, seed=0, fold=0, draw=0):
@@ -57,30 +57,30 @@ def test_hard_is_what_the_other_trainings_had_wrong():
     answers = {0: [1, 1, 1, 1, 1, 1], 1: [1, 1, 1, 1, 0, 0], 2: [1, 1, 0, 0, 0, 0]}  # by training
     judge = pd.concat([predictions(right, seed) for seed, right in answers.items()])
     rows = pd.concat([predictions([0] * 6, seed).assign(strategy="x") for seed in answers])
-    found = dict(zip(zip(rows["seed"], rows["slide"], strict=True), thirds(rows, judge), strict=True))
+    found = dict(zip(zip(rows["seed"], rows["slide"], strict=True), rank_into_thirds(rows, judge), strict=True))
     expected = ["easy", "easy", "middle", "middle", "hard", "hard"]
     assert [found[0, f"s{k}"] for k in range(6)] == expected
     # training 2 does not see its own answers: the other two tell only slides 4 and 5 from the rest
     assert [found[2, f"s{k}"] for k in (4, 5)] == ["hard", "hard"]
     judge.loc[judge["seed"] == 0, "predicted"] = ["b", "b", "a", "a", "a", "a"]
-    turned = dict(zip(zip(rows["seed"], rows["slide"], strict=True), thirds(rows, judge), strict=True))
+    turned = dict(zip(zip(rows["seed"], rows["slide"], strict=True), rank_into_thirds(rows, judge), strict=True))
     assert [turned[0, f"s{k}"] for k in range(6)] == expected  # its own luck moves nothing
     assert [turned[2, f"s{k}"] for k in (2, 3)] == ["easy", "easy"]
 
 
 def test_ties_do_not_fall_by_the_order_of_the_slides():
     judge = pd.concat([predictions([1] * 300, seed) for seed in (0, 1)])
-    said = thirds(judge, judge).iloc[:300]
+    said = rank_into_thirds(judge, judge).iloc[:300]
     assert said.value_counts().to_dict() == {"easy": 100, "middle": 100, "hard": 100}
     assert 15 < (said.iloc[:100] == "easy").sum() < 55
 
 
 def test_with_one_training_of_a_fold_no_slide_is_hard():
     judge = pd.concat([predictions([1, 0, 1], draw=d) for d in range(3)])
-    assert set(thirds(judge, judge)) == {""}
+    assert set(rank_into_thirds(judge, judge)) == {""}
 
 
 def test_a_slide_that_the_judge_did_not_see_is_neither():
     judge = pd.concat([predictions([1, 0, 1], seed) for seed in (0, 1)])
     rows = predictions([1, 0, 1, 1], 0)
-    assert thirds(rows, judge).iloc[3] == "" and "" not in set(thirds(rows, judge).iloc[:3])
+    assert rank_into_thirds(rows, judge).iloc[3] == "" and "" not in set(rank_into_thirds(rows, judge).iloc[:3])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.statistics.spread import SWEEP, components, pooled_sd, swept
+from bench.analysis.statistics.spread import SWEEP, components, load_sweep, pooled_sd
 
 
 def rows(accuracy, slides=10, fold=0):
@@ -48,7 +48,7 @@ def test_of_a_sweep_only_drawn_rows_at_the_runs_own_budget_count(tmp_path):
     pd.DataFrame([{**own, "draw": 3}, *({**own, **other} for other in others)]).to_parquet(tmp_path / SWEEP)
     settings = {"strategy": {"method": {"n_patches": 8}}}
     runs = [SimpleNamespace(path=path, settings=settings, fold=1, seed=2) for path in (tmp_path, tmp_path / "none")]
-    found = swept(SimpleNamespace(runs=runs))
+    found = load_sweep(SimpleNamespace(runs=runs))
     assert found is not None and found[["fold", "seed", "draw", "right"]].values.tolist() == [[1, 2, 3, True]]
 
 

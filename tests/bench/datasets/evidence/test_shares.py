@@ -12,12 +12,13 @@ from baselines.candidates import Candidates
 from baselines.contract import StrategySettings
 from baselines.jsma import Joint
 from baselines.oracle import Oracle
-from bench.analysis.rows import compare, load_runs
+from bench.analysis.rows import compare
 from bench.datasets import Dataset, SlideRecord
 from bench.datasets.evidence import load_evidence
 from bench.datasets.evidence.shares import evidence_for, need_annotation, offers, patch_shares
 from bench.errors import UsageError
 from bench.report.tables.tables import cells, markdown
+from bench.runs.kept.finished import load_runs
 from bench.runs.observed.snapshots import FILE, load
 from bench.runs.runner import Plan, Runner
 from bench.runs.settings.settings import RunSettings, TrainSettings

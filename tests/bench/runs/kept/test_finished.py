@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from bench.analysis.against import against, all_pairs
-from bench.analysis.arms import arms
-from bench.analysis.comparison import compared
+from bench.analysis.comparison import compare_folders
+from bench.analysis.entries import group_runs
 from bench.analysis.rows import compare
 from bench.report.tables.tables import as_json, markdown
 from bench.runs.kept.finished import load_runs, stacked
@@ -171,18 +171,18 @@ def test_the_only_settings_of_a_reference_serve_all_and_others_are_named(tmp_pat
     write(tmp_path, "exhaustive", n_patches=1)
     write(tmp_path, "jsma", n_patches=4)
     write(tmp_path, "jsma", n_patches=16)
-    found = compared([tmp_path], None, 0.02)
+    found = compare_folders([tmp_path], None, 0.02)
     assert [r["reference"] for r in found.against] == ["exhaustive[n_patches=1]"] * 2 and not found.notes
     assert [r["train_speedup_vs_exhaustive"] for r in found.rows[1:]] == [None, None]
     assert "| n_patches=4 |" in markdown(found.rows) and "| settings |" in markdown(found.rows)
     assert [len(r["against"]) for r in json.loads(as_json(found.rows, found.against))] == [0, 1, 1]
     write(tmp_path, "exhaustive", n_patches=2)
-    found = compared([tmp_path], None, 0.02)
+    found = compare_folders([tmp_path], None, 0.02)
     assert not found.against and len(found.notes) == 2 and "--reference 'exhaustive[" in found.notes[0]
 
 
 def labels(out):
-    return [arm.name for arm in arms(load_runs(out))]
+    return [entry.name for entry in group_runs(load_runs(out))]
 
 
 def test_labels_name_what_differs_and_no_more(tmp_path):

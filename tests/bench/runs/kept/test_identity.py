@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import pytest
 
-from bench.analysis.arms import arms, beside
+from bench.analysis.entries import find_beside, group_runs
 from bench.datasets import Dataset, SlideRecord
 from bench.runs.kept.finished import load_all
 from bench.runs.kept.identity import RunKey, defaults_of, flat, plain
@@ -123,7 +123,7 @@ def test_runs_made_before_are_read_as_they_were_in_force(tmp_path):
     assert runs["search"].settings["strategy"]["method"]["n_patches"] == 16 and runs["search"].tuned == {}
     assert len({run.group for run in runs.values()}) == 1
     # set for one alone and the same in all its runs: nothing to tell apart
-    assert [arm.name for arm in arms(runs.values())] == ["exhaustive", "jsma", "search"]
+    assert [entry.name for entry in group_runs(runs.values())] == ["exhaustive", "jsma", "search"]
 
 
 def test_an_older_run_and_one_with_a_new_setting_at_its_default_are_one_row_and_one_group(tmp_path):
@@ -141,7 +141,7 @@ def test_an_older_run_and_one_with_a_new_setting_at_its_default_are_one_row_and_
     newer(key)
     (later / "settings.json").write_text(json.dumps(key))
     found = load_all([tmp_path]).runs
-    assert [arm.name for arm in arms(found)] == ["exhaustive", "jsma"]
+    assert [entry.name for entry in group_runs(found)] == ["exhaustive", "jsma"]
     assert len({run.group for run in found if run.seed == 0}) == 1
 
 
@@ -150,7 +150,7 @@ def test_rows_of_one_strategy_that_was_set_twice_are_told_apart_and_paired_with_
         write(tmp_path / str(rate), "jsma", tuned={"rate": rate}, train={"rate": rate})
     write(tmp_path / "o", "exhaustive", tuned={}, train={"rate": 0.3})
     runs = load_all([tmp_path / "o", tmp_path / "0.1", tmp_path / "0.2"]).runs
-    found = arms(runs)
-    assert [arm.name for arm in found] == ["exhaustive", "jsma[rate=0.1]", "jsma[rate=0.2]"]
-    assert [beside(arm, "exhaustive", found) for arm in found] == [found[0]] * 3
-    assert beside(found[0], "jsma", found) is None  # two, and neither is the one
+    found = group_runs(runs)
+    assert [entry.name for entry in found] == ["exhaustive", "jsma[rate=0.1]", "jsma[rate=0.2]"]
+    assert [find_beside(entry, "exhaustive", found) for entry in found] == [found[0]] * 3
+    assert find_beside(found[0], "jsma", found) is None  # two, and neither is the one

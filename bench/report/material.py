@@ -11,42 +11,42 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.arms import Arm
-from bench.analysis.comparison import compared
+from bench.analysis.comparison import compare_folders
+from bench.analysis.entries import Entry
 from bench.analysis.leaders import Leader
-from bench.analysis.opponents import everything_lines
+from bench.analysis.opponents import describe_everything
 from bench.runs.kept.choice import EVERY, Choice
 from bench.runs.kept.finished import FinishedRun
 
 
 @dataclass(frozen=True)
 class Part:
-    """Runs of one dataset. arms: runs of one strategy and settings each; rows: theirs of `bench.analysis.rows`, in
+    """Runs of one dataset. entries: runs of one strategy and settings each; rows: theirs of `bench.analysis.rows`, in
     the same
     order; against: rows beside the reference, empty without one; leader: who is most accurate, None for a single
     row.
     """
 
     dataset: str
-    arms: list[Arm]
+    entries: list[Entry]
     rows: list[dict[str, Any]]
     against: list[dict[str, Any]]
     leader: Leader | None = None
 
     @property
-    def pairs(self) -> list[tuple[Arm, dict[str, Any]]]:
-        """Each arm with its row."""
-        return list(zip(self.arms, self.rows, strict=True))
+    def pairs(self) -> list[tuple[Entry, dict[str, Any]]]:
+        """Each entry with its row."""
+        return list(zip(self.entries, self.rows, strict=True))
 
     @property
     def runs(self) -> list[FinishedRun]:
         """Every run of the dataset."""
-        return [run for arm in self.arms for run in arm.runs]
+        return [run for entry in self.entries for run in entry.runs]
 
     @property
     def settings(self) -> list[str]:
         """The different settings, empty where all agree."""
-        return list(dict.fromkeys(arm.differing for arm in self.arms if arm.differing is not None))
+        return list(dict.fromkeys(entry.differing for entry in self.entries if entry.differing is not None))
 
     @cached_property
     def n(self) -> str:
@@ -86,10 +86,10 @@ def _span(values: Sequence[int]) -> str:
 
 def gather(folders: Sequence[Path], reference: str | None, margin: float, choice: Choice = EVERY) -> Material:
     """Load and compare. UsageError: no runs, an unknown reference; NotComparableError: runs that must not be."""
-    found = compared(list(folders), reference, margin, choice=choice)
-    by_dataset: dict[str, list[tuple[Arm, dict[str, Any]]]] = {}
-    for arm, row in zip(found.arms, found.rows, strict=True):
-        by_dataset.setdefault(arm.dataset, []).append((arm, row))
+    found = compare_folders(list(folders), reference, margin, choice=choice)
+    by_dataset: dict[str, list[tuple[Entry, dict[str, Any]]]] = {}
+    for entry, row in zip(found.entries, found.rows, strict=True):
+        by_dataset.setdefault(entry.dataset, []).append((entry, row))
     parts = [
         Part(
             name,
@@ -108,7 +108,7 @@ def gather(folders: Sequence[Path], reference: str | None, margin: float, choice
     return Material(
         parts,
         asked,
-        [*everything_lines(found.arms), *found.notes],
+        [*describe_everything(found.entries), *found.notes],
         no_seconds,
         sweeps,
         failed,

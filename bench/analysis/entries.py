@@ -33,7 +33,7 @@ _NOT_SETTINGS = ("split", "tuned")  # the split is of the fold, see `check_compa
 
 
 @dataclass(frozen=True)
-class Arm:
+class Entry:
     """Runs that are one row: of one dataset, strategy and settings.
 
     differing: the settings in which runs of the dataset differ, as `n_patches=16 epochs=80`; None where all agree, but
@@ -76,27 +76,28 @@ def _one_mpp(run: FinishedRun) -> float | None:
     return None if asked is None else min(mpps, key=lambda mpp: abs(mpp / asked - 1), default=asked)
 
 
-def beside(arm: Arm, strategy: str, among: Iterable[Arm]) -> Arm | None:
-    """The arm of `strategy` in the same settings as `arm`, but for those set for one of them alone; None where there
-    is none, or more than one.
+def find_beside(entry: Entry, strategy: str, among: Iterable[Entry]) -> Entry | None:
+    """The entry of `strategy` in the same settings as `entry`; None where there is none, or more than one.
+
+    Settings that were set for one of the two strategies alone may differ.
     """
-    same = [a for a in among if (a.dataset, a.strategy, a.shared) == (arm.dataset, strategy, arm.shared)]
-    exact = [a for a in same if a.differing == arm.differing]
+    same = [a for a in among if (a.dataset, a.strategy, a.shared) == (entry.dataset, strategy, entry.shared)]
+    exact = [a for a in same if a.differing == entry.differing]
     found = exact or same
     return found[0] if len(found) == 1 else None
 
 
-def arms(runs: Iterable[FinishedRun]) -> list[Arm]:
+def group_runs(runs: Iterable[FinishedRun]) -> list[Entry]:
     """Datasets by name, strategies in order of appearance, settings by value; runs that differ only in fold, seed,
-    data or split are one arm.
+    data or split are one entry.
     """
     by_dataset: dict[str, list[FinishedRun]] = {}
     for run in runs:
         by_dataset.setdefault(run.dataset, []).append(run)
-    return [arm for name in sorted(by_dataset) for arm in _of_dataset(name, by_dataset[name])]
+    return [entry for name in sorted(by_dataset) for entry in _of_dataset(name, by_dataset[name])]
 
 
-def _of_dataset(dataset: str, runs: list[FinishedRun]) -> list[Arm]:
+def _of_dataset(dataset: str, runs: list[FinishedRun]) -> list[Entry]:
     keys = [(run.strategy, _settings_text(run), run.code) for run in runs]
     order = {name: i for i, name in enumerate(dict.fromkeys(run.strategy for run in runs))}
     flats = {text: dict(flat(json.loads(text))) for text in dict.fromkeys(text for _, text, _ in keys)}
@@ -113,7 +114,7 @@ def _of_dataset(dataset: str, runs: list[FinishedRun]) -> list[Arm]:
         return order[key[0]], [_sortable(flats[key[1]].get(path)) for path in own[key[0]]], key[2]
 
     return [
-        Arm(
+        Entry(
             dataset,
             key[0],
             _label(flats[key[1]], own[key[0]], key[2] if len(codes[key[0]]) > 1 else None),
