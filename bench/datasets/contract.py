@@ -190,7 +190,7 @@ class DatasetSource(ABC):
 
         Photos are converted afterwards, by whoever loads the dataset.
         """
-        return self.read(self.find(folder), self.task_named(task))
+        return self.read(self.find(folder, task), self.task_named(task))
 
     def folder(self, folder: Path) -> Path:
         """Where `fetch` puts the data, below the data folder."""
@@ -200,8 +200,11 @@ class DatasetSource(ABC):
         """Where `prepare` puts the pyramids, below the data folder."""
         return folder / f"{self.folder_name or self.card.name}-prepared"
 
-    def find(self, folder: Path) -> Path:
-        """The folder that holds the data: `<folder>/<name>`, or `folder` itself. UsageError if there is none."""
+    def find(self, folder: Path, task: str = "") -> Path:
+        """The folder that holds the data: `<folder>/<name>`, or `folder` itself. UsageError if there is none.
+
+        task: for a dataset whose tasks lie in folders of their own.
+        """
         for candidate in (self.folder(folder), folder):
             if any(next(candidate.glob(marker), None) is not None for marker in self.markers):
                 return candidate

@@ -70,7 +70,7 @@ def here(name: str, data: Path) -> Dataset | str:
     """The dataset as it is in `data` (nothing is converted), or the line that says what is missing."""
     source, task = source_named(name)
     try:
-        return source.read(source.find(data), task)
+        return source.read(source.find(data, task), task)
     except UsageError as error:
         return str(error)
 

@@ -7,6 +7,7 @@ DATASETS: dict[str, str] = {
     "tcga-prad": "bench.datasets.known.tcga_prad:TcgaPrad",
     "camelyon16": "bench.datasets.known.camelyon16:Camelyon16",
     "panda": "bench.datasets.known.panda:Panda",
+    "mosaic": "bench.datasets.known.mosaic:Mosaic",
     "megapixel-mnist": "bench.datasets.known.megapixel_mnist:MegapixelMnist",
 }
 """Name -> `module:Class`, a `DatasetSource`."""

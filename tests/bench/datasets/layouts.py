@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import gzip
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
+from bench.datasets.generated.mosaic import make_mosaics
+from tests.bench.datasets.generated.mosaic.painted import paint_photos, small_settings
 from tests.bench.datasets.images import photo, pyramid, svs
 
 # --- BACH: 36 photos, 9 a class: 4 train, 2 validation, 3 test by the public lists -------------------------
@@ -157,7 +160,7 @@ CAMELYON_TEST = {
 CAMELYON_COUNTS = {"normal": {"train": 4, "val": 2, "test": 2}, "tumor": {"train": 4, "val": 2, "test": 3}}
 
 
-def asap_xml(groups: list[tuple[str, list[tuple[float, float]]]]) -> str:
+def asap_xml(groups: Sequence[tuple[str, Sequence[tuple[float, float]]]]) -> str:
     """ASAP XML; the coordinates are written out of order, as their @Order allows."""
     parts = []
     for k, (group, ring) in enumerate(groups):
@@ -263,11 +266,18 @@ def megapixel_mnist(data: Path) -> Path:
     return data
 
 
+def mosaic(data: Path) -> Path:
+    """Eight mosaics of photos painted for them."""
+    make_mosaics(paint_photos(data), small_settings(slides=8), data / "mosaic", 1)
+    return data
+
+
 LAYOUTS = {
     "bach": bach,
     "bach-wsi": bach_wsi,
     "tcga-prad": tcga_prad,
     "camelyon16": camelyon16,
     "panda": panda,
+    "mosaic": mosaic,
     "megapixel-mnist": megapixel_mnist,
 }

@@ -122,14 +122,14 @@ def test_photos_and_slides_open_alike(name, load):
 def test_card_is_complete(name):
     source, _ = source_named(name)
     for field in fields(source.card):
-        if field.name not in ("mpp", "note", "counts", "size_bytes"):
+        if field.name not in ("mpp", "note", "counts", "size_bytes", "ordered"):
             assert getattr(source.card, field.name), field.name
     assert source.card.name == name
     assert set(source.card.counts) <= set(source.card.classes)
     assert "" in source.tasks
 
 
-@pytest.mark.parametrize("name", [n for n in DATASETS if n != "demo"])
+@pytest.mark.parametrize("name", [n for n in DATASETS if n not in ("demo", "mosaic")])
 def test_without_data_one_line_says_all(name, command, tmp_path):
     source, _ = source_named(name)
     data = tmp_path / "data"
@@ -150,6 +150,19 @@ def test_every_task_loads(name, load):
         assert len(dataset.classes) >= 2
         seen[dataset.name] = dataset.fingerprint
     assert len(seen) == len(set(seen.values())) == len(source.tasks)
+
+
+def test_mosaics_are_made_by_the_user_and_named_by_their_folder(built, tmp_path):
+    with pytest.raises(
+        UsageError, match=r"no mosaic\.json in .*; make mosaics of your own photos with: jsma-bench data"
+    ):
+        load_dataset("mosaic", None, tmp_path)
+    with pytest.raises(UsageError, match=r"dataset mosaic:.*: there is no mosaic\.json in it"):
+        load_dataset(f"mosaic:{tmp_path}", None, tmp_path)
+    folder = built("mosaic") / "mosaic"
+    dataset = load_dataset(f"mosaic:{folder}", None, tmp_path)
+    assert (dataset.name, dataset.classes) == ("mosaic-mosaic", ("negative", "sick"))
+    assert dataset.fingerprint == load_dataset("mosaic", None, folder.parent).fingerprint
 
 
 MISTAKES = {
