@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,42 +15,15 @@ from bench.datasets.loading import limited_to
 from bench.datasets.splitting import folds_to_run
 from bench.errors import UsageError
 from bench.files import writable
-from bench.options import in_range
 from bench.runs.runner import Plan, Result, Runner
 from bench.runs.settings.overrides import assign
-from bench.runs.settings.presets import PRESETS, Preset
+from bench.runs.settings.request import ALL, Request, preset_named
 from bench.runs.settings.settings import REGIMES, RunSettings, in_regime
 from bench.runs.settings.strategies import strategy_class
 
-ALL = "all"
+__all__ = ["ALL", "Request", "execute", "expand_all", "planned", "preset_named"]
+
 FILL_FIRST = ("exhaustive-all", "exhaustive")  # they fill the feature store in large reads
-
-
-@dataclass(frozen=True)
-class Request:
-    """One `jsma-bench run`, as asked."""
-
-    dataset: str
-    slides: Path | None
-    strategies: tuple[str, ...]
-    preset: str
-    seeds: int | None
-    folds: int
-    device: str
-    out: Path
-    data: Path
-    limit: int | None
-    assignments: tuple[str, ...] = ()
-    regime: str | None = None
-    accept_findings: bool = False
-    wait_s: float | None = None
-
-
-def preset_named(name: str) -> Preset:
-    """The preset; UsageError that lists what exists."""
-    if name not in PRESETS:
-        raise UsageError(f"unknown preset {name!r}; there are: {', '.join(PRESETS)}")
-    return PRESETS[name]
 
 
 def execute(request: Request, report: Any) -> Result:
@@ -62,8 +34,8 @@ def execute(request: Request, report: Any) -> Result:
 
 def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     """Check the request and bring the data: who runs, and what."""
+    request.check()
     preset = preset_named(request.preset)
-    in_range("--seeds", request.seeds, 1, 1000, "a number of training seeds")
     for name in request.strategies:
         if name != ALL:
             strategy_class(name)
@@ -85,15 +57,14 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
         dataset = load_dataset(request.dataset, preset, request.data, report.named("preparing slides"))
     if request.limit and (request.slides is not None or request.dataset != "demo"):
         dataset = limited_to(dataset, request.limit)
-    names = sorted(
-        meant(request.strategies, dataset), key=lambda n: FILL_FIRST.index(n) if n in FILL_FIRST else len(FILL_FIRST)
-    )
+    asked = expand_all(request.strategies, dataset)
+    names = [name for name in FILL_FIRST if name in asked] + [name for name in asked if name not in FILL_FIRST]
     seeds = tuple(range(request.seeds or preset.seeds))
     plan = Plan(tuple(names), seeds, folds_to_run(dataset.records, request.folds), wait_s=request.wait_s)
     return Runner(dataset, settings, out, report, request.accept_findings), plan
 
 
-def meant(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
+def expand_all(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:
     """`names`, each once, with `all` for every strategy of this project that the dataset allows."""
     every = tuple(n for n in STRATEGIES if offers(strategy_class(n), dataset.records))
     return tuple(dict.fromkeys(n for name in names for n in (every if name == ALL else (name,))))

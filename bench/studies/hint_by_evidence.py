@@ -71,7 +71,8 @@ def main(
         for share in shares.split(","):
             chosen = (f"hint={hint}", f"evidence_share={share}", f"slides={slides}", *(config or ()))
             folder = out / f"h{hint}-e{share}"
-            execute(Request("demo", None, PAIR, "demo", seeds, 1, "cpu", folder, data, None, chosen), Quiet())
+            request = Request(strategies=PAIR, seeds=seeds, out=folder, data=data, assignments=chosen)
+            execute(request, Quiet())
             table.append({"hint": float(hint), "evidence_share": float(share), **difference(load_runs(folder))})
             typer.echo("  ".join(f"{k} {'-' if v is None else f'{v:.3g}'}" for k, v in table[-1].items()))
     write(table, save, {"hints": hints, "shares": shares, "slides": slides, "seeds": seeds, "set": config or []})

@@ -127,7 +127,18 @@ def main(
     bars = Bars()
     with bars.progress:
         name, assignments = source(dataset, slides), tuple(config or ())
-        request = Request(name, slides, (), preset, 1, 1, device, out, data, limit, assignments)
+        request = Request(
+            dataset=name,
+            slides=slides,
+            strategies=(),
+            preset=preset,
+            seeds=1,
+            device=device,
+            out=out,
+            data=data,
+            limit=limit,
+            assignments=assignments,
+        )
         found = probe(*planned(request, bars), patches)
     (out / FILE).write_text(json.dumps(found, indent=1) + "\n")
     typer.echo(markdown(found))

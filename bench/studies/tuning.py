@@ -119,7 +119,7 @@ def main(
     """Try every strategy on its grid, on training and validation slides of another seed; written after each point."""
     names = tuple(name.strip() for name in strategies.split(","))
     assignments = (f"seed={data_seed}", *(config or ()))
-    request = Request("demo", None, names, preset, seeds, 1, "cpu", save.parent, data, None, assignments)
+    request = Request(strategies=names, preset=preset, seeds=seeds, out=save.parent, data=data, assignments=assignments)
     runner = planned(request, Quiet())[0]
     asked = {
         "strategies": names,

@@ -43,7 +43,7 @@ def _dataset(what: str, data: Path, preset: str, bars: Bars) -> Dataset:
     if is_table(what):
         return load(Path(what))
     from bench.datasets import load_dataset
-    from bench.runs.plan import preset_named
+    from bench.runs.settings.request import preset_named
 
     return load_dataset(what, preset_named(preset), data, bars.named("preparing slides"))
 

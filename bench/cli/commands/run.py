@@ -15,6 +15,7 @@ from bench.files import writing
 from bench.options import names, source
 from bench.progress import Bars
 from bench.runs.settings.presets import PRESETS
+from bench.runs.settings.request import Request
 
 
 def run(
@@ -47,25 +48,26 @@ def run(
     """Train and evaluate strategies, then print the table."""
     asked, assignments = names("--strategies", strategies), tuple(config or ())
     name, bars = source(dataset, slides), Bars()
-    bars.starting()
-    from bench.runs.plan import Request, execute
-
     request = Request(
-        name,
-        slides,
-        asked,
-        preset,
-        seeds,
-        folds,
-        device,
-        out,
-        data,
-        limit,
-        assignments,
-        regime,
-        accept_findings,
-        None if wait is None else 60 * wait,
+        dataset=name,
+        slides=slides,
+        strategies=asked,
+        preset=preset,
+        seeds=seeds,
+        folds=folds,
+        device=device,
+        out=out,
+        data=data,
+        limit=limit,
+        assignments=assignments,
+        regime=regime,
+        accept_findings=accept_findings,
+        wait_s=None if wait is None else 60 * wait,
     )
+    request.check()
+    bars.starting()
+    from bench.runs.plan import execute
+
     with bars.progress, writing({"--out": out, "--data": data}):
         session = execute(request, bars)
     from bench.analysis.rows import compare as rows_of

@@ -17,6 +17,7 @@ from bench.files import writing
 from bench.options import names, source
 from bench.progress import Bars
 from bench.runs.settings.presets import PRESETS
+from bench.runs.settings.request import Request
 
 
 def sweep(
@@ -48,30 +49,31 @@ def sweep(
     if unknown := set(tops) - set(asked) - (set(STRATEGIES) if "all" in asked else set()):
         raise UsageError(f"--top {','.join(sorted(unknown))}: not among --strategies {strategies}; name it there too")
     numbers, thresholds, name = _budgets(budgets), _confidences(confidences), source(dataset, slides)
+    request = Request(
+        dataset=name,
+        slides=slides,
+        strategies=asked,
+        preset=preset,
+        seeds=seeds,
+        folds=folds,
+        device=device,
+        out=out,
+        data=data,
+        limit=limit,
+        assignments=tuple(config or ()),
+        accept_findings=accept_findings,
+    )
+    request.check()
     bars = Bars()
     bars.starting()
     from bench.analysis.sweep_rows import compute_sweep_rows
     from bench.report.sweep import publish
     from bench.report.tables.sweep_tables import EQUAL, equal_markdown, markdown
-    from bench.runs.plan import Request, planned
+    from bench.runs.plan import planned
     from bench.runs.sweep import Sweep, SweepSettings
 
     settings = SweepSettings(numbers, draws, tops, thresholds)
     with bars.progress, writing({"--out": out, "--data": data}):
-        request = Request(
-            name,
-            slides,
-            asked,
-            preset,
-            seeds,
-            folds,
-            device,
-            out,
-            data,
-            limit,
-            tuple(config or ()),
-            accept_findings=accept_findings,
-        )
         runner, plan = planned(request, bars)
         job = Sweep(runner, plan, settings, bars)
         table = compute_sweep_rows(job.rows())

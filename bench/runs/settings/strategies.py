@@ -9,6 +9,7 @@ from baselines import STRATEGIES
 from baselines.contract import Strategy
 from bench.errors import UsageError
 from bench.own_code import own_class
+from bench.runs.settings.request import unknown_strategy
 
 
 def strategy_class(name: str, option: str = "--strategies") -> type[Strategy]:
@@ -18,8 +19,7 @@ def strategy_class(name: str, option: str = "--strategies") -> type[Strategy]:
     """
     target = STRATEGIES.get(name, name)
     if ":" not in target:
-        every = "; all of them: all" if option == "--strategies" else ""
-        raise UsageError(f"unknown strategy {name!r}; there are: {', '.join(STRATEGIES)}{every}; yours: file.py:Class")
+        raise UsageError(unknown_strategy(name, option))
     found = own_class(target, Strategy, option)
     own = getattr(found, "name", "")
     if not own or not getattr(found, "source", ""):

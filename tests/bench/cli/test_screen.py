@@ -129,3 +129,9 @@ def test_help_names_the_commands_in_the_order_of_use_and_version_is_told():
     places = [said.index(f" {name} ") for name in ORDER]
     assert places == sorted(places) and "--install-completion" in said
     assert CliRunner().invoke(app, ["--version"]).output.startswith("jsma-bench 0.")
+
+
+@pytest.mark.parametrize("mistake", (("--slides", "none.csv"), ("--strategies", "nobody"), ("--preset", "none")))
+@pytest.mark.parametrize("command", ("run", "sweep"))
+def test_a_mistake_that_can_be_seen_at_once_loads_no_torch(command, mistake):
+    assert without_torch(command, *mistake) == 2

@@ -70,18 +70,14 @@ def folder(tmp_path_factory):
 
 def runner_of(folder, out, report, regime="frozen", *more):
     request = Request(
-        "demo",
-        folder / "labels.csv",
-        ("mean",),
-        "tiny",
-        1,
-        1,
-        "cpu",
-        folder / out,
-        folder,
-        None,
-        (*SMALL, *more),
-        regime,
+        slides=folder / "labels.csv",
+        strategies=("mean",),
+        preset="tiny",
+        seeds=1,
+        out=folder / out,
+        data=folder,
+        assignments=(*SMALL, *more),
+        regime=regime,
     )
     runner = planned(request, report)[0]
     runner.open_record = lambda record: open_slide(record.path, mpp=record.mpp, in_process=True)

@@ -61,18 +61,14 @@ def folder(tmp_path_factory):
 
 def asked(folder, regime, strategies, out, *more):
     return Request(
-        "demo",
-        folder / "labels.csv",
-        strategies,
-        "tiny",
-        1,
-        1,
-        "cpu",
-        folder / out,
-        folder,
-        None,
-        (*SMALL, *more),
-        regime,
+        slides=folder / "labels.csv",
+        strategies=strategies,
+        preset="tiny",
+        seeds=1,
+        out=folder / out,
+        data=folder,
+        assignments=(*SMALL, *more),
+        regime=regime,
     )
 
 

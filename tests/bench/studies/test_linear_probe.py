@@ -40,7 +40,15 @@ def found(tmp_path_factory):
         lines.append(f"{k}.tif,{'ab'[k % 2]}")
     (folder / "labels.csv").write_text("\n".join(lines))
     chosen = ("name=test_resnet", "pretrained=null", "mpps=[1,2]", "patch_px=32")
-    request = Request("demo", folder / "labels.csv", (), "tiny", 1, 1, "cpu", folder / "runs", folder, None, chosen)
+    request = Request(
+        slides=folder / "labels.csv",
+        strategies=(),
+        preset="tiny",
+        seeds=1,
+        out=folder / "runs",
+        data=folder,
+        assignments=chosen,
+    )
     runner, plan = planned(request, Quiet())
     return runner, plan, probe(runner, plan, 3)
 

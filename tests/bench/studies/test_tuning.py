@@ -88,7 +88,13 @@ def test_what_the_user_sets_goes_before_what_the_preset_has_tuned():
 def test_a_regime_keeps_both(tmp_path):
     config = (*FAST, "estimator=murthy", "jsma:estimator=des-raj")
     request = Request(
-        "demo", None, ("jsma",), "full", 1, 1, "cpu", tmp_path, tmp_path / "data", None, config, "finetuned"
+        strategies=("jsma",),
+        preset="full",
+        seeds=1,
+        out=tmp_path,
+        data=tmp_path / "data",
+        assignments=config,
+        regime="finetuned",
     )
     settings = planned(request, Quiet())[0].settings
     assert [settings.of(name).strategy.method.estimator for name in ("jsma", "top", "fixed")] == [
@@ -148,7 +154,14 @@ def test_a_point_is_checked_as_a_setting_and_keeps_its_type():
 
 
 def test_the_chosen_point_is_the_best_on_validation_and_no_test_slide_is_opened(tmp_path, monkeypatch):
-    request = Request("demo", None, ("jsma", "random"), "tiny", 1, 1, "cpu", tmp_path, tmp_path / "data", None, FAST)
+    request = Request(
+        strategies=("jsma", "random"),
+        preset="tiny",
+        seeds=1,
+        out=tmp_path,
+        data=tmp_path / "data",
+        assignments=FAST,
+    )
     runner, _ = planned(request, Quiet())
     parts = runner.dataset.split(0, 5)
     opened = set()

@@ -171,7 +171,14 @@ STOP = {
 
 def runner_of(csv, folder, accept=False):
     request = Request(
-        "demo", csv, ("overview",), "tiny", 1, 1, "cpu", folder / "runs", folder, None, COMMON, accept_findings=accept
+        slides=csv,
+        strategies=("overview",),
+        preset="tiny",
+        seeds=1,
+        out=folder / "runs",
+        data=folder,
+        assignments=COMMON,
+        accept_findings=accept,
     )
     return planned(request, Bars())[0]
 
@@ -226,7 +233,15 @@ def test_clean_data_have_no_findings_and_slides_are_opened_once(tmp_path, monkey
 def test_a_copy_that_is_not_complete_is_used_and_told(tmp_path):
     layouts.bach(tmp_path)
     found = verified(load_dataset("bach", None, tmp_path))
-    request = Request("bach", None, ("overview",), "tiny", 1, 1, "cpu", tmp_path / "r", tmp_path, None, COMMON)
+    request = Request(
+        dataset="bach",
+        strategies=("overview",),
+        preset="tiny",
+        seeds=1,
+        out=tmp_path / "r",
+        data=tmp_path,
+        assignments=COMMON,
+    )
     runner = planned(request, Bars())[0]
     runner.check()
     assert sorted(runner.findings) == sorted(found) and any(line.startswith("incomplete: b098") for line in found)
