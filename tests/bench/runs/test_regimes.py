@@ -110,7 +110,7 @@ def test_frozen_keeps_the_encoder_and_charges_whoever_reads_as_much(frozen):
     calibrated = n_train * (8 + 4)  # at most 8 a magnification
     assert first["patches"] - calibrated == 2 * first["store_hits"] > 0
     rows = pd.read_parquet(frozen[0] / "predictions.parquet")
-    assert (rows["store_hits"] == 0).all() and (rows["decoded_px"] == 2 * 256 * 256).all()  # overview and patches
+    assert set(rows["store_hits"]) == {0} and set(rows["decoded_px"]) == {2 * 256 * 256}  # overview and patches
 
 
 def test_clam_learns_from_the_loss_of_the_slides_own_label(folder, frozen):
