@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from bench.cli.commands.baseline import baseline_app
+from bench.cli.commands.speed import speed_app
 from bench.cli.commands.check import check
 from bench.cli.commands.compare import compare
 from bench.cli.commands.data import data_app
@@ -42,7 +42,7 @@ app.command(context_settings=SETTINGS)(study)
 app.command()(compare)
 app.command()(check)
 app.command()(report)
-app.add_typer(baseline_app, name="baseline")
+app.add_typer(speed_app, name="baseline")
 
 
 def _version(asked: bool) -> None:

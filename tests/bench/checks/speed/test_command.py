@@ -16,7 +16,7 @@ from bench import cli
 from bench.checks.speed import proof
 from bench.checks.speed.measuring.process import ROOT
 from bench.checks.speed.measuring.revision import described, git, revision
-from bench.cli.commands.baseline import baseline_app
+from bench.cli.commands.speed import speed_app
 from bench.errors import NotComparableError
 
 
@@ -80,7 +80,7 @@ def test_commands_that_documents_show_exist(document):
     assert shown
     from typer.main import get_command
 
-    commands = get_command(baseline_app).commands
+    commands = get_command(speed_app).commands
     for name, rest in shown:
         options = {option for parameter in commands[name].params for option in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= options, (name, rest)

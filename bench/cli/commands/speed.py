@@ -16,7 +16,7 @@ from bench.errors import UsageError
 from bench.files import write_text
 from bench.progress import Bars
 
-baseline_app = typer.Typer(no_args_is_help=True, help="The throughput gate: counters, ratios and times that must hold.")
+speed_app = typer.Typer(no_args_is_help=True, help="The throughput gate: counters, ratios and times that must hold.")
 File = Annotated[Path, typer.Option("--baseline", help="The baseline file.")]
 Data = Annotated[Path, typer.Option(help="Folder where the generated slides are kept.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
@@ -26,7 +26,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Decoding threads; torch has a
 DEFAULT, DATA, SAVED_BLOCKS = Path("results/baseline.json"), Path("data"), 8
 
 
-@baseline_app.command()
+@speed_app.command()
 def save(
     baseline: File = DEFAULT,
     data: Data = DATA,
@@ -48,7 +48,7 @@ def save(
     print(f"{baseline}: {counters} counters, {len(taken.seconds['cpu'])} operations, commit {taken.commit}")
 
 
-@baseline_app.command()
+@speed_app.command()
 def calibrate(
     baseline: File = DEFAULT,
     data: Data = DATA,
@@ -81,7 +81,7 @@ def calibrate(
         print(f"{operation:18} +-{floors['cpu'][operation]:6.1%} cpu   +-{floors['wall'][operation]:6.1%} wall")
 
 
-@baseline_app.command()
+@speed_app.command()
 def check(
     baseline: File = DEFAULT,
     against: Annotated[str | None, typer.Option(help="A revision, measured beside this one.")] = None,
