@@ -103,8 +103,8 @@ def test_every_strategy_is_described():
         ["data", "show"],
         ["data", "prepare"],
         ["data", "mosaic"],
-        ["baseline"],
-        ["baseline", "check"],
+        ["speed"],
+        ["speed", "check"],
     ),
 )
 def test_every_command_has_help(command):

@@ -8,17 +8,17 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from bench.cli.commands.speed import speed_app
 from bench.cli.commands.check import check
 from bench.cli.commands.compare import compare
 from bench.cli.commands.data import data_app
 from bench.cli.commands.lists import list_
 from bench.cli.commands.report import report
 from bench.cli.commands.run import run
+from bench.cli.commands.speed import speed_app
 from bench.cli.commands.study import SETTINGS, study
 from bench.cli.commands.sweep import sweep
 
-ORDER = ("data", "run", "compare", "report", "sweep", "check", "list", "study", "baseline")
+ORDER = ("data", "run", "compare", "report", "sweep", "check", "list", "study", "speed")
 
 
 class InOrder(typer.core.TyperGroup):
@@ -42,7 +42,8 @@ app.command(context_settings=SETTINGS)(study)
 app.command()(compare)
 app.command()(check)
 app.command()(report)
-app.add_typer(speed_app, name="baseline")
+app.add_typer(speed_app, name="speed")
+app.add_typer(speed_app, name="baseline", hidden=True)  # its name until 0.1.0
 
 
 def _version(asked: bool) -> None:

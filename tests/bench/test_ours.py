@@ -76,7 +76,7 @@ def test_a_report_that_was_killed_while_it_moved_is_gone_on_with(runs, tmp_path,
 def test_a_baseline_is_saved_over_a_baseline_only(tmp_path, monkeypatch, capsys):
     path = tmp_path / "slides.json"
     path.write_text("{}")
-    monkeypatch.setattr("sys.argv", ["jsma-bench", "baseline", "save", "--baseline", str(path)])
+    monkeypatch.setattr("sys.argv", ["jsma-bench", "speed", "save", "--baseline", str(path)])
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     assert stopped.value.code == 2 and "no baseline" in capsys.readouterr().err and path.read_text() == "{}"

@@ -20,7 +20,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Baseline:
-    """What `baseline save` stores.
+    """What `speed save` stores.
 
     machine, software: where it was made; commit, made: of which code and when; device, threads, workers: how; slides:
     digest of the slides; counters[operation][counter]; seconds[clock][operation]: one value a block;
@@ -58,7 +58,7 @@ def load(path: Path) -> Baseline:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"no baseline at {path} ({error.strerror}); make one with `jsma-bench baseline save --baseline {path}`, "
+            f"no baseline at {path} ({error.strerror}); make one with `jsma-bench speed save --baseline {path}`, "
             "or compare two revisions with --against REV"
         ) from error
     try:

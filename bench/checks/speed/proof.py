@@ -76,12 +76,12 @@ def planted(plant: str) -> Iterator[Path]:
 
 
 def check(clone: Path, data: Path, *options: str) -> Ran:
-    """`jsma-bench baseline check --against HEAD~1` in the clone."""
+    """`jsma-bench speed check --against HEAD~1` in the clone."""
     command = [
         sys.executable,
         "-m",
         "bench.cli",
-        "baseline",
+        "speed",
         "check",
         "--json",
         "--data",

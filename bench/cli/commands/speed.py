@@ -1,4 +1,4 @@
-"""`jsma-bench baseline ...`: it parses and prints, nothing else."""
+"""`jsma-bench speed ...`: it parses and prints, nothing else."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def _of_other_slides(operations: int) -> Finding:
         f"all {OF_THE_SLIDES}",
         "not compared",
         f"of {operations} operations: another version of the JPEG library, or of the generator, wrote the slides of "
-        "the baseline; compare with --against REV, or save a baseline here: `jsma-bench baseline save --baseline FILE`",
+        "the baseline; compare with --against REV, or save a baseline here: `jsma-bench speed save --baseline FILE`",
     )
 
 

@@ -22,7 +22,7 @@ from bench.errors import NotComparableError
 
 def jsma_bench(*arguments, root=ROOT, **rest):
     return subprocess.Popen(
-        [sys.executable, "-m", "bench.cli", "baseline", *map(str, arguments)],
+        [sys.executable, "-m", "bench.cli", "speed", *map(str, arguments)],
         cwd=rest.pop("cwd", root),
         text=True,
         stdout=subprocess.PIPE,
@@ -33,8 +33,8 @@ def jsma_bench(*arguments, root=ROOT, **rest):
     )
 
 
-def in_process(arguments, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["jsma-bench", "baseline", *arguments])
+def in_process(arguments, monkeypatch, command=("speed",)):
+    monkeypatch.setattr(sys, "argv", ["jsma-bench", *command, *arguments])
     with pytest.raises(SystemExit) as stop:
         cli.main()
     return stop.value.code
@@ -56,7 +56,7 @@ def clone():
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["check", "--baseline", "none.json"], "baseline save"),
+        (["check", "--baseline", "none.json"], "speed save"),
         (["check", "--against", "no-such-branch"], "no such revision"),
         (["check", "--against", "--upload-pack=x"], "not a revision"),
         (["check", "--against", "HEAD", "--operations", "reed"], "read_scattered"),
@@ -73,10 +73,17 @@ def test_mistakes_are_one_line(arguments, says, gate_data, clone, capsys, monkey
     assert says in text and len(text.strip().splitlines()) == 1
 
 
+def test_baseline_is_another_name_of_the_command(gate_data, capsys, monkeypatch):
+    assert in_process(["check", "--clock", "sun"], monkeypatch, ("baseline",)) == 2
+    assert "cpu, wall" in capsys.readouterr().err
+    assert in_process(["--help"], monkeypatch, ()) == 0
+    assert "speed" in (shown := capsys.readouterr().out) and "baseline" not in shown
+
+
 @pytest.mark.parametrize("document", ["docs/gate.md", ".github/workflows/ci.yml", "CONTRIBUTING.md"])
 def test_commands_that_documents_show_exist(document):
-    """Every option and command after `jsma-bench baseline` is one that its help lists."""
-    shown = re.findall(r"jsma-bench baseline (\w+)([^`#\n]*)", (ROOT / document).read_text())
+    """Every option and command after `jsma-bench speed` is one that its help lists."""
+    shown = re.findall(r"jsma-bench speed (\w+)([^`#\n]*)", (ROOT / document).read_text())
     assert shown
     from typer.main import get_command
 

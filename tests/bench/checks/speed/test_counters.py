@@ -48,7 +48,7 @@ def test_bytes_that_are_not_compared_are_one_line_that_says_how_to():
     told = lines(compare_counters(base, base, same_slides=False))
     (line,) = [line for line in told if "compressed_bytes" in line]
     assert line.startswith("not compared") and "of 2 operations" in line and "\n" not in line
-    assert "baseline save" in line and "--against" in line
+    assert "speed save" in line and "--against" in line
     assert not any("compressed_bytes" in line for line in lines(compare_counters(base, base, same_slides=True)))
     assert len(lines(compare_counters({"draw": {"patches": 1}}, {"draw": {"patches": 1}}, same_slides=False))) == 2
 

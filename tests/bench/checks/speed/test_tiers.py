@@ -160,7 +160,7 @@ def test_other_work_is_not_comparable(how, stored):
 
 def test_files_that_are_no_baseline(stored, tmp_path):
     path = tmp_path / "b.json"
-    with pytest.raises(UsageError, match="baseline save"):
+    with pytest.raises(UsageError, match="speed save"):
         load(path)
     for text in ("{", "[]", '{"format": 1, "counters": {}}'):
         path.write_text(text)
