@@ -1,9 +1,10 @@
-"""Progress bars of the command line."""
+"""Progress that people see: bars in a terminal, plain lines elsewhere, or nothing at all."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -20,14 +21,41 @@ from rich.progress import (
 stderr = Console(stderr=True)
 EVERY_S = 30.0  # between lines, where there is no terminal
 
+Steps = Callable[[int, int], None]
+"""Called with how many steps are done, and of how many."""
+
+
+class Report(Protocol):
+    """What long work tells its progress to. `Bars` shows it, `Quiet` does not."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Tell that `done` of `total` steps of `what` are done."""
+        ...
+
+    def named(self, what: str) -> Steps:
+        """A reporter of `what` alone."""
+        ...
+
+
+class Quiet:
+    """A report that says nothing."""
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Say nothing."""
+
+    def named(self, what: str) -> Steps:
+        """A reporter that says nothing."""
+        return lambda done, total: None
+
 
 class Bars:
-    """Progress on stderr: bars with time left, or, where stderr is no terminal, a line a stage and one every EVERY_S.
+    """Progress on stderr: bars with the time left, or plain lines where stderr is no terminal.
 
-    sizes: counts are bytes.
+    There, each stage gets a line when it begins, and one every EVERY_S seconds.
     """
 
     def __init__(self, sizes: bool = False) -> None:
+        """Make bars without any stage; `sizes`: the counts are bytes."""
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -53,6 +81,6 @@ class Bars:
             self._tasks[what] = self.progress.add_task(what, total=total)
         self.progress.update(self._tasks[what], completed=done, total=total)
 
-    def named(self, what: str) -> Callable[[int, int], None]:
-        """A reporter for one bar."""
+    def named(self, what: str) -> Steps:
+        """A reporter for the bar of `what`."""
         return lambda done, total: self(what, done, total)

@@ -5,7 +5,6 @@ bench.studies.hint_by_evidence`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ import typer
 from bench.analysis.statistics.pairs import difference as paired
 from bench.errors import UsageError
 from bench.files import named
+from bench.progress import Quiet
 from bench.report.provenance import make_stamp
 from bench.report.tables.tables import format_interval
 from bench.runs.kept.environment import environment
@@ -23,18 +23,6 @@ from bench.runs.kept.finished import FinishedRun, load_runs
 from bench.runs.plan import Request, execute
 
 PAIR = ("jsma", "exhaustive-all")
-
-
-class Quiet:
-    """A report that says nothing; `named` gives one for each bar."""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        """Say nothing."""
-        return None
-
-    def named(self, what: str) -> Callable[[int, int], None]:
-        """A silent reporter."""
-        return lambda done, total: None
 
 
 def difference(runs: list[FinishedRun]) -> dict[str, Any]:

@@ -19,13 +19,13 @@ import typer
 
 from bench.errors import UsageError
 from bench.files import named
+from bench.progress import Quiet
 from bench.runs.kept.environment import environment
 from bench.runs.plan import Request, planned, preset_named
 from bench.runs.runner import Runner
 from bench.runs.settings.overrides import assign
 from bench.runs.settings.presets import Preset
 from bench.runs.settings.settings import RunSettings
-from bench.studies.hint_by_evidence import Quiet
 from jsma.encoders.encoder import build_encoder
 
 RATES = "learning_rate=0.001,0.003,0.01"

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.checks.speed.gauge.operations import OPERATIONS, RATIOS
-from bench.checks.speed.measuring.measure import Amount, Counted, Report, Samples
+from bench.checks.speed.measuring.measure import Amount, Counted, Samples
 from bench.checks.speed.measuring.process import ROOT, Rig, Side
 from bench.checks.speed.verdict import decide
 from bench.checks.speed.verdict.findings import Finding, Tier
+from bench.progress import Quiet, Report
 
 HERE = Side("working tree", ROOT)
 CONFIRMING = 16  # blocks of the second look
@@ -38,7 +39,7 @@ class Conditions:
     amount: Amount = field(default_factory=Amount)
     clock: str = "cpu"
     limits: Limits = field(default_factory=Limits)
-    report: Report = lambda *_: None
+    report: Report = field(default_factory=Quiet)
 
     @property
     def second_look(self) -> Amount:

@@ -13,6 +13,7 @@ from baselines.contract import StrategySettings, at_each_magnification
 from baselines.mean import Mean
 from bench.analysis.rows import compare
 from bench.errors import UsageError
+from bench.progress import Quiet
 from bench.report.tables.tables import cells
 from bench.runs.infer import infer
 from bench.runs.kept.finished import load_runs
@@ -41,16 +42,6 @@ SMALL = (
 FIELDS = ["patches", "unique_patches", "output_px", "tiles", "decoded_px", "compressed_bytes", "calls", "encoder_flops"]
 
 
-class Silent:
-    """No progress bars."""
-
-    def __call__(self, what, done, total):
-        pass
-
-    def named(self, what):
-        return lambda done, total: None
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """12 slides of two colours, 256 px at 1 um/px: 16 patches of 64 px, and 4 at half the magnification."""
@@ -74,12 +65,12 @@ def asked(folder, regime, strategies, out, *more):
 
 @pytest.fixture(scope="module")
 def frozen(folder):
-    return execute(asked(folder, "frozen", ("mean", "max", "clam", "ips"), "runs"), Silent()).runs
+    return execute(asked(folder, "frozen", ("mean", "max", "clam", "ips"), "runs"), Quiet()).runs
 
 
 @pytest.fixture(scope="module")
 def finetuned(folder):
-    return execute(asked(folder, "finetuned", ("mean", "ips"), "runs"), Silent()).runs
+    return execute(asked(folder, "finetuned", ("mean", "ips"), "runs"), Quiet()).runs
 
 
 def counters(path: Path) -> dict[str, int]:
@@ -114,7 +105,7 @@ def test_frozen_keeps_the_encoder_and_charges_whoever_reads_as_much(frozen):
 
 
 def test_clam_learns_from_the_loss_of_the_slides_own_label(folder, frozen):
-    runner, _ = planned(asked(folder, "frozen", ("clam",), "runs"), Silent())
+    runner, _ = planned(asked(folder, "frozen", ("clam",), "runs"), Quiet())
     torch.manual_seed(0)
     start = CLAM(runner.settings.strategy, initial_encoder().dim, 2, Meter()).state_dict()
     state = torch.load(frozen[2] / "weights.pt", weights_only=True)["strategy"]
@@ -123,7 +114,7 @@ def test_clam_learns_from_the_loss_of_the_slides_own_label(folder, frozen):
 
 
 def test_kept_features_cost_what_reading_them_once_costs(folder, frozen):
-    once = execute(asked(folder, "frozen", ("mean",), "fresh", "features=fresh", "epochs=1"), Silent()).runs[0]
+    once = execute(asked(folder, "frozen", ("mean",), "fresh", "features=fresh", "epochs=1"), Quiet()).runs[0]
     kept, fresh = counters(frozen[0]), counters(once)
     assert fresh["store_hits"] == 0
     read = [f for f in FIELDS if f != "patches"]
@@ -131,7 +122,7 @@ def test_kept_features_cost_what_reading_them_once_costs(folder, frozen):
 
 
 def test_finetuned_trains_the_encoder_and_saves_and_restores_it(folder, finetuned):
-    runner, plan = planned(asked(folder, "finetuned", ("mean", "ips"), "runs"), Silent())
+    runner, plan = planned(asked(folder, "finetuned", ("mean", "ips"), "runs"), Quiet())
     for name, path in zip(plan.strategies, finetuned, strict=True):
         assert json.loads((path / "train.json").read_text())["charged_s"] < 5  # calibration only: nothing is kept
         assert counters(path)["store_hits"] == 0
@@ -196,5 +187,5 @@ def test_the_flag_sets_all_that_a_regime_is(folder):
     wrong = (("thawed", (), "allowed: frozen, finetuned"), ("frozen", ("frozen=false",), "leave one out"))
     for regime, more, words in wrong:
         with pytest.raises(UsageError, match=words):
-            planned(asked(folder, regime, ("mean",), "none", *more), Silent())
-    assert planned(asked(folder, None, ("mean",), "none"), Silent())[0].settings.regime == "frozen"
+            planned(asked(folder, regime, ("mean",), "none", *more), Quiet())
+    assert planned(asked(folder, None, ("mean",), "none"), Quiet())[0].settings.regime == "frozen"

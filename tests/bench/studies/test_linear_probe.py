@@ -7,18 +7,11 @@ import pytest
 import tifffile
 
 from bench.analysis.probe_record import FILE, load_probe
+from bench.progress import Quiet
 from bench.report.tables.probe_table import markdown
 from bench.runs.plan import Request, planned
 from bench.studies import linear_probe as module
 from bench.studies.linear_probe import probe
-
-
-class Quiet:
-    def __call__(self, what, done, total):
-        pass
-
-    def named(self, what):
-        return lambda done, total: None
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import pytest
 from baselines import STRATEGIES
 from bench import cli
 from bench.errors import UsageError
+from bench.progress import Quiet
 from bench.runs.plan import Request, planned
 from bench.runs.settings.overrides import assign
 from bench.runs.settings.presets import PRESETS
 from bench.runs.settings.settings import RunSettings
 from bench.runs.settings.strategies import lineage
 from bench.studies import tuning
-from bench.studies.hint_by_evidence import Quiet
 
 FAST = ("slides=16", "side0_px=1024", "name=test_resnet", "pretrained=null", "stage=null", "epochs=2", "n_patches=3")
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from bench.checks.speed.gauge.clocks import CLOCKS
 from bench.checks.speed.measuring.process import Measuring, Rig, Side
+from bench.progress import Report
 
-Report = Callable[[str, int, int], None]  # (what, done, total)
 LEAST_SAMPLES = 3
 
 
