@@ -26,14 +26,13 @@ Run = Callable[[], Counts]
 class Operation:
     """One thing to measure.
 
-    prepare: makes what is run; executions: how often it is run in one timed sample (the seconds are for
-    one execution); unit: what a throughput counts; units: how many of them one execution handles.
+    Attributes:
+        prepare: makes what is run.
+        executions: how often it is run in one timed sample; the seconds are for one execution.
     """
 
     prepare: Callable[[Workload], Run]
-    executions: int
-    unit: str
-    units: Callable[[Workload], int]
+    executions: int = 1
 
 
 def _read(work: Workload, regions: Regions) -> Run:
@@ -90,7 +89,7 @@ def attend(work: Workload) -> Run:
 
 def _model(work: Workload) -> JSMA:
     torch.manual_seed(0)
-    return JSMA(work.settings.method, work.encoder.dim, CLASSES).to(work.device)
+    return JSMA(work.method, work.encoder.dim, CLASSES).to(work.device)
 
 
 def draw(work: Workload) -> Run:
@@ -113,7 +112,7 @@ def _drawn(work: Workload) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return log_a, features, magnification
 
 
-def estimate_(work: Workload) -> Run:
+def estimate_draws(work: Workload) -> Run:
     """The estimator alone, value and gradient, on a batch of draws."""
     log_a, features, magnification = _drawn(work)
     a = log_a.exp().requires_grad_()
@@ -213,23 +212,19 @@ def train_exhaustive(work: Workload) -> Run:
     return _training(work, "exhaustive")
 
 
-def _batch(work: Workload) -> int:
-    return work.sizes.drawn_slides * work.sizes.n_patches
-
-
 OPERATIONS: dict[str, Operation] = {
-    "read_scattered": Operation(read_scattered, 1, "patches", lambda w: w.sizes.scattered),
-    "read_grid": Operation(read_grid, 1, "patches", lambda w: (w.sizes.large0_px // w.sizes.patch_px) ** 2),
-    "overview": Operation(overview, 2, "slides", lambda w: 1),
-    "attend": Operation(attend, 2, "slides", lambda w: 4),
-    "draw": Operation(draw, 20, "patches", _batch),
-    "estimate": Operation(estimate_, 40, "patches", _batch),
-    "encode": Operation(encode, 1, "patches", lambda w: w.sizes.encoded),
-    "aggregate": Operation(aggregate, 80, "patches", _batch),
-    "infer_jsma": Operation(infer_jsma, 1, "slides", lambda w: 1),
-    "infer_exhaustive": Operation(infer_exhaustive, 1, "slides", lambda w: 1),
-    "train_jsma": Operation(train_jsma, 1, "slides", lambda w: 2),
-    "train_exhaustive": Operation(train_exhaustive, 1, "slides", lambda w: 2),
+    "read_scattered": Operation(read_scattered),
+    "read_grid": Operation(read_grid),
+    "overview": Operation(overview, 2),
+    "attend": Operation(attend, 2),
+    "draw": Operation(draw, 20),
+    "estimate": Operation(estimate_draws, 40),
+    "encode": Operation(encode),
+    "aggregate": Operation(aggregate, 80),
+    "infer_jsma": Operation(infer_jsma),
+    "infer_exhaustive": Operation(infer_exhaustive),
+    "train_jsma": Operation(train_jsma),
+    "train_exhaustive": Operation(train_exhaustive),
 }
 """Name -> operation."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +14,18 @@ from torch import Generator, Tensor
 
 from baselines import STRATEGIES
 from baselines.contract import Strategy, StrategySettings
-from jsma import EncoderSettings, JSMASettings, build_encoder
-from jsma.encoders.encoder import Encoder
+from jsma import Encoder, EncoderSettings, JSMASettings, build_encoder
 from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide, ViewSettings
 from jsma.slides import Slide, open_slide
 
 CLASSES = 4
+
+
+def _settings(cls: type, **values: Any) -> Any:
+    """Settings of a class of `jsma` or `baselines`, from those of `values` that its revision has."""
+    known = {field.name for field in fields(cls)}
+    return cls(**{name: value for name, value in values.items() if name in known})
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,10 @@ class Workload:
         self.place, self.sizes = place, sizes or Sizes()
         self.device = torch.device(place.device)
         self.view = ViewSettings(patch_px=self.sizes.patch_px)
-        method = JSMASettings(n_patches=self.sizes.n_patches, patch_px=self.sizes.patch_px, mpps=self.view.mpps)
-        self.settings = StrategySettings(method=method)
+        self.method = _settings(
+            JSMASettings, n_patches=self.sizes.n_patches, patch_px=self.sizes.patch_px, mpps=self.view.mpps
+        )
+        self.settings = _settings(StrategySettings, method=self.method)
 
     def open(self, name: str) -> Slide:
         """The slide `name` of the folder."""

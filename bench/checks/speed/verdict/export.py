@@ -82,7 +82,7 @@ def _benchmark(operation: str, data: list[float], clock: str, counters: dict[str
         "fullname": f"gate::{operation}",
         "params": None,
         "param": None,
-        "extra_info": {**counters, "clock": clock, "unit": OPERATIONS[operation].unit},
+        "extra_info": {**counters, "clock": clock},
         "options": {
             "disable_gc": False,
             "timer": clock,
