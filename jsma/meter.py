@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from operator import add, attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jsma.slides.types import ReadCost
 
 STAGES: tuple[str, ...] = (
     "open",
@@ -48,6 +51,18 @@ class Counters:
     calls: int = 0
     encoder_flops: int = 0
     store_hits: int = 0
+
+    @classmethod
+    def of_read(cls, cost: ReadCost, output_px: int = 0, encoder_flops: int = 0) -> Counters:
+        """Count one read: what it cost, the pixels that it handed out, and the work of encoding them."""
+        return cls(
+            output_px=output_px,
+            tiles=cost.tiles,
+            decoded_px=cost.decoded_px,
+            compressed_bytes=cost.compressed_bytes,
+            calls=cost.calls,
+            encoder_flops=encoder_flops,
+        )
 
     def __add__(self, other: Counters) -> Counters:
         return Counters(*map(add, _values(self), _values(other)))

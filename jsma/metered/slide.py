@@ -129,9 +129,7 @@ class MeteredSlide:
         """Count what was read, and `encoded` patches of the view."""
         side = self._desk.view.patch_px
         flops = encoded * self._desk.flops_per_patch(side, side) if encoded else 0
-        self._desk.meter.count(
-            self.id, Counters(0, 0, output_px, cost.tiles, cost.decoded_px, cost.compressed_bytes, cost.calls, flops)
-        )
+        self._desk.meter.count(self.id, Counters.of_read(cost, output_px, flops))
 
     def _encode(self, pixels: np.ndarray, recompute: bool = False, kept: bool = False) -> Tensor:
         """kept: for the store, so that the bits of a feature do not depend on what is encoded beside it."""

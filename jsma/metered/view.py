@@ -13,7 +13,7 @@ from torch import Tensor
 from jsma.cells.grid import OVERVIEW_MAX_PX, OVERVIEW_MIN_PX, OVERVIEW_MPP, CellGrid, overview_frame
 from jsma.cells.tissue import cell_mask, tissue_mask
 from jsma.checked import Mpp, Mpps, Share, checked, in_order
-from jsma.slides import ReadCost, Regions, Slide, SlideError
+from jsma.slides import ReadCost, Slide, SlideError
 
 
 @dataclass
@@ -38,15 +38,12 @@ def look_at(slide: Slide, view: ViewSettings) -> tuple[SlideView, ReadCost]:
         mpp, width_px, height_px = overview_frame(size0, info.mpp, *sizes)
     except ValueError as error:
         raise SlideError(f"{info.path}: {error}") from error
-    scale0 = mpp / info.mpp
-    centre0 = np.array([[width_px * scale0 / 2, height_px * scale0 / 2]])
-    pixels, cost = slide.read(Regions(centre0, np.array([mpp]), width_px, height_px))
-    overview = np.array(pixels[0])
+    overview, cost = slide.read_whole(mpp, width_px, height_px)
     mpps = view.read_at(info.mpp)
     if not mpps:
         raise SlideError(f"{info.path}: {view.why_too_fine(info.mpp)}")
     grid = CellGrid(*size0, info.mpp, view.mpps, view.patch_px, strides=view.strides)
-    px0 = (scale0, scale0)
+    px0 = (mpp / info.mpp, mpp / info.mpp)
     tissue = tissue_mask(overview)
     mask = cell_mask(tissue, grid, view.min_tissue, px0)
     mask = torch.from_numpy(np.asarray(mask, bool))

@@ -61,6 +61,37 @@ class Slide:
         self._counted = self._counted or len(plan.tiles) > 0
         return pixels, cost
 
+    def read_whole(self, mpp: float, width_px: int, height_px: int) -> tuple[np.ndarray, ReadCost]:
+        """Read one picture from the slide's top left corner.
+
+        Args:
+            mpp: Micrometres per pixel of the picture.
+            width_px: Its width. Where it reaches beyond the slide it is white.
+            height_px: Its height.
+
+        Returns:
+            RGB pixels, uint8 [height_px, width_px, 3], and what reading them cost.
+        """
+        scale0 = mpp / self.info.mpp
+        centre0 = np.array([[width_px * scale0 / 2, height_px * scale0 / 2]])
+        pixels, cost = self.read(Regions(centre0, mpp, width_px, height_px))
+        return np.array(pixels[0]), cost
+
+    def thumbnail(self, longest_px: int, finest0: float = 1.0) -> tuple[np.ndarray, float]:
+        """Read the whole slide, small.
+
+        Args:
+            longest_px: Pixels of its longer side, at most.
+            finest0: Level-0 pixels per pixel, at least.
+
+        Returns:
+            RGB pixels, uint8 [h, w, 3], and the number of level-0 pixels per pixel.
+        """
+        width0, height0 = self.info.width0_px, self.info.height0_px
+        scale0 = max(max(width0, height0) / longest_px, finest0)
+        width, height = (max(1, int(length0 / scale0 + 1e-6)) for length0 in (width0, height0))
+        return self.read_whole(self.info.mpp * scale0, width, height)[0], scale0
+
     def close(self) -> None:
         """Refuse further reads; the decoding process keeps few handles and drops the oldest itself."""
         self._closed = True

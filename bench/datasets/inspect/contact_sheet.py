@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 from bench.datasets.contract import Dataset, SlideRecord
 from bench.datasets.evidence import annotation_exists, load_evidence
 from bench.datasets.inspect.picture import write_picture
-from jsma.slides import Regions, SlideError, open_slide
+from jsma.slides import SlideError, open_slide
 
 SIDE_PX, TITLE_PX, COLUMNS = 320, 40, 4
 COLOURS = ((220, 0, 0), (0, 90, 255), (255, 140, 0), (0, 150, 60), (160, 0, 200))  # RGB, kinds in turn
@@ -43,10 +43,8 @@ def _cell(record: SlideRecord, kinds: list[str]) -> np.ndarray:
     try:
         with open_slide(record.path, mpp=record.mpp) as slide:
             info = slide.info
-            scale0 = max(info.width0_px, info.height0_px, SIDE_PX) / SIDE_PX
-            width, height = max(1, int(info.width0_px / scale0)), max(1, int(info.height0_px / scale0))
-            centre0 = np.array([[info.width0_px / 2, info.height0_px / 2]])
-            overview = np.array(slide.read(Regions(centre0, np.array([info.mpp * scale0]), width, height))[0][0])
+            overview, scale0 = slide.thumbnail(SIDE_PX)
+            height, width = overview.shape[:2]
             if record.mask is not None and annotation_exists(record.mask):
                 evidence = load_evidence(record.mask, info.width0_px, info.height0_px, record.scheme)
                 for kind, area in evidence.areas.items():

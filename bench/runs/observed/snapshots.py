@@ -85,7 +85,7 @@ def keep(albums: Iterable[Album | None], slide: Slide) -> None:
     thumbnail: np.ndarray | None = None
     for one in albums:
         if one is not None and one.pending is not None:
-            thumbnail = _thumbnail(slide) if thumbnail is None else thumbnail
+            thumbnail = slide.thumbnail(THUMBNAIL_PX)[0] if thumbnail is None else thumbnail
             one.looks.append(_look(*one.pending, thumbnail, slide))
             one.pending = None
 
@@ -93,14 +93,6 @@ def keep(albums: Iterable[Album | None], slide: Slide) -> None:
 def wanted(albums: Iterable[Album | None]) -> bool:
     """Whether any has something pending."""
     return any(one is not None and one.pending is not None for one in albums)
-
-
-def _thumbnail(slide: Slide) -> np.ndarray:
-    info = slide.info
-    scale0 = max(max(info.width0_px, info.height0_px) / THUMBNAIL_PX, 1.0)
-    width, height = max(1, int(info.width0_px / scale0)), max(1, int(info.height0_px / scale0))
-    centre0 = np.array([[info.width0_px / 2, info.height0_px / 2]])
-    return np.array(slide.read(Regions(centre0, np.array([info.mpp * scale0]), width, height))[0][0])
 
 
 def _look(view: SlideView, outcome: Outcome, row: dict[str, Any], thumbnail: np.ndarray, slide: Slide) -> Look:

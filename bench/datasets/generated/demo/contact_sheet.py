@@ -12,7 +12,7 @@ from bench.datasets.inspect.picture import write_picture
 from jsma.slides import Regions, open_slide
 
 MPPS = (0.5, 1.0, 2.0, 4.0)
-SIDE_PX = 192
+SHEET_PX, SIDE_PX = 512, 192  # of the overview and of a patch
 
 
 def contact_sheet(folder: Path, png: Path, count: int = 8) -> None:
@@ -26,8 +26,7 @@ def _row(folder: Path, record: dict[str, str]) -> np.ndarray:
     with open_slide(folder / record["path"]) as slide:
         info = slide.info
         centre0 = np.array([[info.width0_px / 2, info.height0_px / 2]])
-        mpp = info.mpp * max(info.width0_px, info.height0_px) / 512
-        overview = np.array(slide.read(Regions(centre0, np.array([mpp]), 512, 512))[0][0])
+        overview, _ = slide.thumbnail(SHEET_PX)
         mask = cv2.imread(str(folder / record["mask"]), cv2.IMREAD_UNCHANGED)
         assert mask is not None
         rows, columns = np.nonzero(mask)
@@ -35,7 +34,7 @@ def _row(folder: Path, record: dict[str, str]) -> np.ndarray:
         if len(rows):
             _, _, _, centres = cv2.connectedComponentsWithStats((mask > 0).astype(np.uint8))
             place0 = centres[1:2] * 16
-        big = cv2.resize(mask, (512, 512), interpolation=cv2.INTER_NEAREST)
+        big = cv2.resize(mask, (SHEET_PX, SHEET_PX), interpolation=cv2.INTER_NEAREST)
         for bit, colour in ((1, (0, 90, 255)), (2, (255, 140, 0))):
             outline, _ = cv2.findContours(
                 np.bitwise_and(big, bit).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
@@ -43,7 +42,7 @@ def _row(folder: Path, record: dict[str, str]) -> np.ndarray:
             cv2.drawContours(overview, outline, -1, colour, 2)
         patches = slide.read(Regions(np.repeat(place0, 4, 0), np.array(MPPS), SIDE_PX, SIDE_PX))[0]
     cv2.putText(overview, record["label"], (8, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 0, 0), 2)
-    strip = np.full((512, 2 * SIDE_PX + 6, 3), 255, np.uint8)
+    strip = np.full((SHEET_PX, 2 * SIDE_PX + 6, 3), 255, np.uint8)
     for k, patch in enumerate(patches):
         top, left = 8 + (k // 2) * (SIDE_PX + 6), (k % 2) * (SIDE_PX + 6)
         strip[top : top + SIDE_PX, left : left + SIDE_PX] = patch

@@ -41,7 +41,8 @@ def look(record: SlideRecord, mpps: tuple[float, ...], tiles_per_level: int | No
         with open_slide(record.path, mpp=record.mpp) as slide:
             seen.aspect = slide.info.width0_px / slide.info.height0_px
             _levels(seen, slide.info, mpps)
-            overview = _overview(slide)
+            # not finer than the coarsest level, which is what the tiles of the others are held against
+            overview, _ = slide.thumbnail(OVERVIEW_PX, slide.info.levels[-1].downsample)
             seen.thumbnail = _thumbnail(overview)
             if not tissue_mask(overview).any():
                 seen.found["no tissue"] = "nothing but glass on the overview"
@@ -56,15 +57,6 @@ def _levels(seen: Look, info: SlideInfo, mpps: tuple[float, ...]) -> None:
         fits = [(k, info.mpp * lv.downsample) for k, lv in enumerate(info.levels)]
         usable = [(k, mpp) for k, mpp in fits if mpp <= asked * 1.02]
         seen.levels[asked] = max(usable, key=lambda level: level[1]) if usable else None
-
-
-def _overview(slide: Slide) -> np.ndarray:
-    info = slide.info
-    # not finer than the coarsest level, which is what the tiles of the others are held against
-    scale0 = max(max(info.width0_px, info.height0_px) / OVERVIEW_PX, info.levels[-1].downsample)
-    width, height = max(1, round(info.width0_px / scale0)), max(1, round(info.height0_px / scale0))
-    centre0 = np.array([[info.width0_px / 2, info.height0_px / 2]])
-    return np.array(slide.read(Regions(centre0, np.array([info.mpp * scale0]), width, height))[0][0])
 
 
 def _thumbnail(overview: np.ndarray) -> np.ndarray | None:
