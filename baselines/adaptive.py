@@ -10,7 +10,6 @@ from torch import Generator, Tensor
 from baselines.contract import Outcome, StrategySettings
 from baselines.jsma import Joint
 from baselines.parts.cells import magnification_of
-from baselines.parts.pooling import classify
 from baselines.parts.rounds import Places, Seen, worth
 from jsma import Draw, estimate, masked_log_probs, sampler_of, top_n
 from jsma.cells.grid import CellGrid
@@ -138,7 +137,7 @@ class Adaptive(Joint):
                 seen = seen.after(own, fresh, self.pooled(log_a, rest, draw, fresh, seen), log_a.exp())
                 free = free.index_fill(0, own, False)
                 near = torch.cat([near, places.near(own)], 1)
-                said.append(classify(self.model, seen.phi))
+                said.append(self.model.classify_pooled(seen.phi))
             if self.certain(said[-1], len(seen.cells)):
                 break
         share = seen.attention.new_zeros(self.model.n_magnifications).index_add(0, group, seen.attention)

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from baselines.contract import Outcome, Strategy, StrategySettings
 from baselines.parts.cells import magnification_of
-from baselines.parts.pooling import by_magnification, classify
+from baselines.parts.pooling import by_magnification
 from jsma import JSMA
 from jsma.draws.topk import hard_top_k, perturbed_top_k, used
 from jsma.meter import Meter
@@ -60,7 +60,7 @@ class PatchSelection(Strategy):
         with self.meter.stage("aggregate"):
             m, n = magnification_of(slide, cells), self.model.n_magnifications
             weights = y[:, kept].mean(0)  # mean over the slots
-            logits = classify(self.model, by_magnification(weights, self.model.adapted(features, m), m, n))
+            logits = self.model.classify_pooled(by_magnification(weights, self.model.adapted(features, m), m, n))
             share = torch.zeros(n).to(weights).index_add(0, m, weights.detach())
             a = torch.zeros(len(slide.view.mask)).to(weights).index_copy(0, cells, weights.detach())
         return Outcome(logits, cells=cells, p_magnification=share, attention=a)

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from baselines.contract import Outcome
 from baselines.parts.cells import magnification_of
-from baselines.parts.pooling import by_magnification, classify
+from baselines.parts.pooling import by_magnification
 from baselines.random import Random
 from jsma.metered import MeteredSlide
 
@@ -86,4 +86,4 @@ class Stratified(Random):
             m, n = magnification_of(slide, cells), self.model.n_magnifications
             phi = by_magnification(weights.to(a.device), self.model.adapted(features, m), m, n)
             p_m = torch.stack([a[part].sum() for part in slide.view.grid.slices])
-        return Outcome(classify(self.model, phi), None, cells, p_m, a)
+        return Outcome(self.model.classify_pooled(phi), None, cells, p_m, a)

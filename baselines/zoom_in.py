@@ -10,7 +10,6 @@ from torch import Generator, Tensor, nn
 
 from baselines.contract import Outcome, Strategy, StrategySettings
 from baselines.parts.cells import magnification_of
-from baselines.parts.pooling import classify
 from jsma import JSMA, Draw, estimate, masked_log_probs, sample_with_replacement, sampler_of, top_n
 from jsma.cells.hierarchy import parents
 from jsma.draws.estimators import nested_estimate
@@ -133,4 +132,4 @@ class ZoomIn(Strategy):
             penalty = own(log_a) + torch.stack([own(log_b) for _, log_b in choices]).mean()
         read = torch.cat([distinct, cells]) if self.settings.method.n_patches > 1 else cells
         share = torch.bincount(m, minlength=n) / len(cells)
-        return Outcome(classify(self.model, phi), penalty, read, share)
+        return Outcome(self.model.classify_pooled(phi), penalty, read, share)

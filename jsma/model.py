@@ -62,13 +62,19 @@ class JSMASettings:
 
 @dataclass(frozen=True)
 class SlideOutput:
-    """One slide's forward pass: logits [C], log_a [K], the draw, p_m [M] and the entropy of a in nats."""
+    """What `JSMA.forward` says of one slide.
+
+    Attributes:
+        logits: [C], one per class.
+        log_a: Log attention [K] over the cells.
+        draw: The cells that were read.
+        p_m: Share of the attention of each magnification, [M], sums to 1.
+    """
 
     logits: Tensor
     log_a: Tensor
     draw: Draw
     p_m: Tensor
-    entropy: Tensor
 
 
 class JSMA(nn.Module):
@@ -160,8 +166,19 @@ class JSMA(nn.Module):
             groups=magnification,
             n_groups=self.n_magnifications,
         )
+        return self.classify_pooled(phi)
+
+    def classify_pooled(self, phi: Tensor) -> Tensor:
+        """Apply the head.
+
+        Args:
+            phi: Sums of adapted features, kept apart per magnification, [..., M, d].
+
+        Returns:
+            Logits [..., C].
+        """
         pooled = phi.flatten(-2) if self.settings.pool == "concat" else phi.sum(-2)
-        # weights sum to 1: the scale brings the coordinates near 1
+        # the weights of a sum add up to 1 and features have norm 1: the scale brings the coordinates near 1
         return self.head(pooled * math.sqrt(self.pooled_dim))
 
     def regulariser(self, log_a: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
@@ -206,4 +223,4 @@ class JSMA(nn.Module):
         row = log_a[0]
         logits = self.classify(row[draw.indices], features, magnification, draw.log_threshold)
         sizes = [rows * cols for rows, cols in grid.shapes]
-        return SlideOutput(logits, row, draw, self.p_m(row.detach(), sizes), entropy(row.detach()))
+        return SlideOutput(logits, row, draw, self.p_m(row.detach(), sizes))

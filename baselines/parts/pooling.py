@@ -1,22 +1,22 @@
-"""A weighted sum of patch features through the method's head, for strategies whose weights are no estimator's."""
+"""Weighted sums of patch features, for strategies whose weights are not those of an estimator."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor
 
-from jsma import JSMA
-
 
 def by_magnification(weights: Tensor, features: Tensor, magnification: Tensor, n: int) -> Tensor:
-    """sum_q w_q f_q kept apart per magnification, [n, d], of weights [q], features [q, d], magnification long [q]."""
+    """Sum weighted features, magnification by magnification.
+
+    Args:
+        weights: [q].
+        features: [q, d].
+        magnification: Index of the magnification of each patch, long [q], 0 to n - 1.
+        n: Number of magnifications.
+
+    Returns:
+        sum_q w_q f_q over the patches of each magnification, [n, d].
+    """
     own = torch.nn.functional.one_hot(magnification, n).to(features)
     return own.T @ (weights.to(features)[:, None] * features)
-
-
-def classify(model: JSMA, phi: Tensor) -> Tensor:
-    """Logits [..., C] of pooled (adapted) features [..., M, d] by JSMA's head, pooled and scaled as there."""
-    pooled = phi.flatten(-2) if model.settings.pool == "concat" else phi.sum(-2)
-    return model.head(pooled * math.sqrt(model.pooled_dim))

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from baselines.parts.pooling import classify
 from jsma import JSMA
 from jsma.cells.grid import CellGrid
 
@@ -60,6 +59,6 @@ def worth(model: JSMA, seen: Seen) -> Tensor:
     """How far each patch read moves the logits by itself, [n], centred on the mean over them and in units of it."""
     own = one_hot(seen.group[seen.cells], model.n_magnifications).to(seen.phi)
     alone = own[..., None] * seen.features.to(seen.phi)[:, None]
-    moves = classify(model, alone) - classify(model, torch.zeros_like(seen.phi))
+    moves = model.classify_pooled(alone) - model.classify_pooled(torch.zeros_like(seen.phi))
     size = (moves - moves.mean(-1, keepdim=True)).norm(dim=-1)
     return size / size.mean().clamp_min(1e-12) - 1

@@ -41,15 +41,21 @@ def overview_frame(
 class CellGrid:
     """One grid of cells per magnification over a slide.
 
-    width0_px, height0_px: slide size in level-0 pixels. mpp0: micrometres per level-0 pixel. mpps:
-    micrometres per patch pixel, one per magnification. patch_px: patch side P in patch pixels.
-    Cell (i, j) of magnification m covers [j side, (j+1) side) x [i side, (i+1) side) level-0 pixels with
-    side = patch_px * mpps[m] / mpp0, the patch's field of view, times the stride; the last row and column
-    may overhang the slide. strides: per magnification, side of a cell as a share of the field of view, in
-    (0, 1]; below 1 the patches of neighbouring cells overlap (a patch is centred on its cell and keeps its
-    size); () = 1 for all. shared=True uses the cells of the coarsest magnification, or of
-    mpps[shared_from], for all magnifications. Flat index: magnification by magnification, row-major inside.
-    ValueError for a size that is not positive.
+    Cell (i, j) of magnification m covers [j side, (j+1) side) x [i side, (i+1) side) level-0 pixels, where
+    side = patch_px * mpps[m] / mpp0 * strides[m]. A patch is centred on its cell and keeps its size, so that with a
+    stride below 1 neighbouring patches overlap. The last row and column may reach beyond the slide. The flat index
+    goes through the cells magnification by magnification, and row by row inside each.
+
+    Attributes:
+        width0_px: Width of the slide in level-0 pixels.
+        height0_px: Height of the slide in level-0 pixels.
+        mpp0: Micrometres per level-0 pixel.
+        mpps: Micrometres per patch pixel, one per magnification.
+        patch_px: Side of a patch in patch pixels.
+        strides: Per magnification, side of a cell as a share of the patch's field of view, in (0, 1]; () = 1 for all.
+
+    Raises:
+        ValueError: A size is not positive, or the strides do not fit.
     """
 
     width0_px: int
@@ -57,8 +63,6 @@ class CellGrid:
     mpp0: float
     mpps: tuple[float, ...]
     patch_px: int
-    shared: bool = False
-    shared_from: int | None = None
     strides: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -67,18 +71,12 @@ class CellGrid:
             raise ValueError(f"CellGrid: every size must be positive and mpps not empty, got {self}")
         if self.strides and (len(self.strides) != len(self.mpps) or not all(0 < s <= 1 for s in self.strides)):
             raise ValueError(f"CellGrid: strides are {self.strides}; allowed: one in (0, 1] for each of {self.mpps}")
-        if self.shared_from is not None and not 0 <= self.shared_from < len(self.mpps):
-            raise ValueError(f"CellGrid: shared_from is {self.shared_from}; allowed: 0..{len(self.mpps) - 1}")
 
     @cached_property
     def cell0(self) -> tuple[float, ...]:
         """Side of a cell in level-0 pixels, per magnification."""
         strides = self.strides or (1.0,) * len(self.mpps)
-        sides = [self.patch_px * mpp / self.mpp0 * stride for mpp, stride in zip(self.mpps, strides, strict=True)]
-        if not self.shared:
-            return tuple(sides)
-        side = max(sides) if self.shared_from is None else sides[self.shared_from]
-        return (side,) * len(sides)
+        return tuple(self.patch_px * mpp / self.mpp0 * share for mpp, share in zip(self.mpps, strides, strict=True))
 
     @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
@@ -126,12 +124,6 @@ class CellGrid:
         m, row, col = self.decode(indices)
         side = np.asarray(self.cell0, dtype=np.float64)[m]
         return np.stack([(col + 0.5) * side, (row + 0.5) * side], axis=1)
-
-    def locate(self, m: np.ndarray, centres0: np.ndarray) -> np.ndarray:
-        """Flat index of the cell of magnification m [n] that holds each point (x, y) [n, 2] of level 0."""
-        side = np.asarray(self.cell0, dtype=np.float64)[np.asarray(m)]
-        xy = np.floor(np.asarray(centres0, dtype=np.float64) / side[:, None]).astype(np.int64)
-        return self.encode(m, xy[:, 1], xy[:, 0])
 
     def mpp_of(self, indices: np.ndarray) -> np.ndarray:
         """Micrometres per patch pixel of each cell, float64 [n]."""
