@@ -1,4 +1,18 @@
-"""Strategies: one file each, all through the `Strategy` contract, all costs through metered slides."""
+"""Strategies: one file each. All keep the contract `Strategy`, and all costs go through metered slides."""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submod_attrs={"contract": ["Outcome", "Strategy", "StrategySettings"]}
+)
+__all__ += ["DEFAULT", "STRATEGIES"]
+
+if TYPE_CHECKING:
+    from baselines.contract import Outcome as Outcome
+    from baselines.contract import Strategy as Strategy
+    from baselines.contract import StrategySettings as StrategySettings
 
 STRATEGIES: dict[str, str] = {
     "jsma": "baselines.jsma:Joint",

@@ -1,47 +1,51 @@
 """JSMA: joint spatial and magnification attention sampling, a reconstruction (Zhang et al., CVPRW 2021).
 
-Names are imported when first used, so that `import jsma.slides` (a decoding child process) never loads torch.
+Names are imported when they are first used, so that `import jsma.slides` in a decoding process never loads torch.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import Any
+import lazy_loader
 
-_HOME = {
-    "JSMA": "jsma.model",
-    "JSMASettings": "jsma.model",
-    "SlideOutput": "jsma.model",
-    "AttentionNet": "jsma.networks.attention",
-    "CellGrid": "jsma.cells.grid",
-    "area_weights": "jsma.cells.grid",
-    "tissue_mask": "jsma.cells.tissue",
-    "cell_mask": "jsma.cells.tissue",
-    "Encoder": "jsma.encoders.encoder",
-    "EncoderSettings": "jsma.encoders.encoder",
-    "build_encoder": "jsma.encoders.encoder",
-    "Draw": "jsma.draws.sampling",
-    "masked_log_probs": "jsma.draws.sampling",
-    "sample_systematic": "jsma.draws.sampling",
-    "sample_with_replacement": "jsma.draws.sampling",
-    "sample_without_replacement": "jsma.draws.sampling",
-    "sampler_of": "jsma.draws.sampling",
-    "top_n": "jsma.draws.sampling",
-    "ESTIMATORS": "jsma.draws.estimators",
-    "estimate": "jsma.draws.estimators",
-}
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "cells.grid": ["CellGrid", "area_weights"],
+        "cells.tissue": ["cell_mask", "tissue_mask"],
+        "draws.estimators": ["ESTIMATORS", "estimate"],
+        "draws.sampling": [
+            "Draw",
+            "masked_log_probs",
+            "sample_systematic",
+            "sample_with_replacement",
+            "sample_without_replacement",
+            "sampler_of",
+            "top_n",
+        ],
+        "encoders.encoder": ["Encoder", "EncoderSettings", "build_encoder"],
+        "model": ["JSMA", "JSMASettings", "SlideOutput"],
+        "networks.attention": ["AttentionNet"],
+    },
+)
 
-__all__ = list(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> Any:
-    """Import `name` from the module that defines it; AttributeError for a name this package does not
-    export.
-    """
-    if name not in _HOME:
-        raise AttributeError(f"module 'jsma' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+if TYPE_CHECKING:
+    from jsma.cells.grid import CellGrid as CellGrid
+    from jsma.cells.grid import area_weights as area_weights
+    from jsma.cells.tissue import cell_mask as cell_mask
+    from jsma.cells.tissue import tissue_mask as tissue_mask
+    from jsma.draws.estimators import ESTIMATORS as ESTIMATORS
+    from jsma.draws.estimators import estimate as estimate
+    from jsma.draws.sampling import Draw as Draw
+    from jsma.draws.sampling import masked_log_probs as masked_log_probs
+    from jsma.draws.sampling import sample_systematic as sample_systematic
+    from jsma.draws.sampling import sample_with_replacement as sample_with_replacement
+    from jsma.draws.sampling import sample_without_replacement as sample_without_replacement
+    from jsma.draws.sampling import sampler_of as sampler_of
+    from jsma.draws.sampling import top_n as top_n
+    from jsma.encoders.encoder import Encoder as Encoder
+    from jsma.encoders.encoder import EncoderSettings as EncoderSettings
+    from jsma.encoders.encoder import build_encoder as build_encoder
+    from jsma.model import JSMA as JSMA
+    from jsma.model import JSMASettings as JSMASettings
+    from jsma.model import SlideOutput as SlideOutput
+    from jsma.networks.attention import AttentionNet as AttentionNet

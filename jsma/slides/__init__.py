@@ -1,4 +1,4 @@
-"""Reading regions of whole slides: each stored tile decoded once per call, in a process of its own."""
+"""Reading regions of whole slides. Each stored tile is decoded once per call, in a process of its own."""
 
 from typing import TYPE_CHECKING
 
