@@ -10,6 +10,8 @@ from jsma.checked import Count, Seed, Share, checked
 
 Side0 = Annotated[int, Field(ge=64, le=100_000)]
 """Of a generated slide, level-0 pixels; the dataset says which of them it can make."""
+StainShift = Annotated[float, Field(ge=-0.9, le=0.9)]
+"""Another mix of stains: haematoxylin times 1 + shift, eosin times 1 - shift (`jsma.slides.stains.shift_gains`)."""
 Variant = Literal["both", "cytology", "architecture"]
 
 
@@ -26,3 +28,4 @@ class Wanted:
     evidence_share: Share = 0.3
     variant: Variant = "both"
     seed: Seed = 0
+    test_stain: StainShift = 0.0

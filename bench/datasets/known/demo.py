@@ -66,6 +66,7 @@ def settings_of(wanted: Wanted) -> DemoSettings:
         evidence_share=wanted.evidence_share,
         variant=wanted.variant,
         seed=wanted.seed,
+        test_stain=wanted.test_stain,
     )
 
 
@@ -81,16 +82,17 @@ def limited(wanted: Slides, limit: int) -> Slides:
     return replace(wanted, slides=limit)
 
 
+def folder_name(wanted: Wanted) -> str:
+    """Name of the folder of the wanted slides, below the data folder; as before where stains are not shifted."""
+    stain = f"-t{wanted.test_stain}" if wanted.test_stain else ""
+    slides = f"demo-{wanted.slides}x{wanted.side0_px}-h{wanted.hint}-e{wanted.evidence_share}"
+    return f"{slides}-{wanted.variant}-{wanted.seed}{stain}"
+
+
 def load(wanted: Wanted, folder: Path, progress: Callable[[int, int], None] | None = None) -> Dataset:
     """Generate what is missing of the wanted slides under `folder`, and load them."""
     try:
-        settings = settings_of(wanted)
-        made = generate(
-            settings,
-            writable(folder, "--data") / f"demo-{wanted.slides}x{wanted.side0_px}-h{wanted.hint}"
-            f"-e{wanted.evidence_share}-{wanted.variant}-{wanted.seed}",
-            progress=progress,
-        )
+        made = generate(settings_of(wanted), writable(folder, "--data") / folder_name(wanted), progress=progress)
     except ValueError as error:
         raise UsageError(str(error)) from error
     return Demo().read(made, "")

@@ -20,6 +20,7 @@ from bench.datasets.generated.demo.stamps import (
     VARIANTS,
     gland_nuclei,
 )
+from jsma.slides.stains import shift_gains
 
 FIELD_PX = 64  # level-0 pixels per sample of the tissue's outline
 SITE_RADIUS0 = 250.0
@@ -101,6 +102,8 @@ def make_scene(settings: DemoSettings, index: int) -> Scene:
         texture_seed=int(rng.integers(4)),  # few banks, each shifted: they are slow to make
         texture_shift=int(rng.integers(1024)),
     )
+    if settings.test_stain and settings.split(index) == "test":
+        scene.stains = scene.stains * np.array(shift_gains(settings.test_stain)[:2])[:, None]
     _marks(scene, rng)
     scene.counts = {"glands": len(glands), "gland_nuclei": GLAND_NUCLEI * len(glands), "dark": 2 * each}
     return scene

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bench.datasets.generated.wanted import Variant
+from bench.datasets.generated.wanted import StainShift, Variant
 from jsma.checked import Count, Mpp, Seed, Share, checked
 
 CLASSES: dict[str, dict[tuple[bool, bool], str]] = {
@@ -18,6 +18,8 @@ CLASSES: dict[str, dict[tuple[bool, bool], str]] = {
     "architecture": {(False, False): "normal", (True, False): "benign"},
 }
 """Variant -> {(architecture, cytology): label}."""
+ADDED_LATER = {"test_stain": 0.0}
+"""Setting -> its default, of settings that older folders of slides do not know."""
 
 
 @checked
@@ -39,6 +41,7 @@ class DemoSettings:
     tissue_share: Share = 0.45
     seed: Seed = 0
     jpeg_quality: Annotated[int, Field(ge=1, le=100)] = 85
+    test_stain: StainShift = 0.0
 
     @property
     def labels(self) -> list[tuple[bool, bool]]:
@@ -47,8 +50,12 @@ class DemoSettings:
 
     @property
     def identity(self) -> str:
-        """Content hash of all but the number of slides, which may grow."""
-        kept = {k: v for k, v in asdict(self).items() if k != "slides"}
+        """Content hash of all but the number of slides, which may grow.
+
+        A setting of `ADDED_LATER` counts only where it is not at its default: folders that were made before there was
+        such a setting stay what they are.
+        """
+        kept = {k: v for k, v in asdict(self).items() if k != "slides" and ADDED_LATER.get(k) != v}
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
     def split(self, index: int) -> str:
