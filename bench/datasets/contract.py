@@ -1,4 +1,4 @@
-"""What a dataset is: labelled slides with a split for every fold, and the one class that brings one in."""
+"""What a dataset is: labelled slides with a split for every fold, and the class that brings one in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.datasets.content import annotation_digests, slide_digests
+from bench.datasets.records import Card, SlideRecord
 from bench.datasets.splitting import three_parts
 from bench.errors import UsageError
 
@@ -26,64 +26,17 @@ Report = Callable[[int, int], None]  # (done, total)
 
 
 @dataclass(frozen=True)
-class SlideRecord:
-    """One labelled slide.
-
-    path: the file that is read; mpp: um per level-0 pixel where the file's own value is absent or wrong;
-    mask: file of the evidence (see `bench.datasets.evidence`), which need not exist; name: published id; site: where
-    the slide comes from (centre, tissue source site); scheme: how the mask's own labels are to be read; source: the
-    file that `path` was prepared from; sites: mask of the places where a generated slide may hold evidence.
-    """
-
-    path: str
-    label: str
-    patient: str | None = None
-    split: str | None = None
-    fold: int | None = None
-    mpp: float | None = None
-    mask: str | None = None
-    name: str | None = None
-    site: str | None = None
-    scheme: str | None = None
-    source: str | None = None
-    sites: str | None = None
-
-    @property
-    def id(self) -> str:
-        """Name of the slide in the records: its published id, or its path."""
-        return self.name or self.path
-
-
-@dataclass(frozen=True)
-class Card:
-    """What is declared about a dataset.
-
-    mpp: um per level-0 pixel as published, None where it varies; counts: published slides per class;
-    size_bytes: of the download; metric: the one that results are published in; ordered: the classes are grades, from
-    the lowest to the highest, so that a near miss counts less than a far one (quadratic kappa).
-    """
-
-    name: str
-    title: str
-    version: str
-    url: str
-    licence: str
-    citation: str
-    classes: tuple[str, ...]
-    counts: Mapping[str, int]
-    size_bytes: int
-    mpp: float | None
-    metric: str
-    note: str = ""
-    ordered: bool = False
-
-
-@dataclass(frozen=True)
 class Dataset:
-    """Labelled slides. classes: in the order of the logits.
+    """Labelled slides, ready to be split.
 
-    left_out: slide -> why it is not among the records, by design; problems: slide -> what is wrong with this copy, so
-    that it is not among the records.
+    Attributes:
+        name: Name in runs and tables.
+        classes: Labels that occur, in the order of the logits.
+        records: The slides.
+        left_out: Slide -> why it is not among the records, by design.
+        problems: Slide -> what is wrong with this copy, so that it is not among the records.
+        card: What is declared about the data; None for a user's own table.
+        split_seed: Seed of the parts that are drawn.
     """
 
     name: str
@@ -98,8 +51,8 @@ class Dataset:
     def class_order(self) -> tuple[str, ...]:
         """The classes from the lowest to the highest grade; empty where they have no order.
 
-        The card's classes count, also those without a slide here: the distance of two grades must not depend on the
-        copy. A task with classes of its own has its own order.
+        All classes of the card count, also those without a slide here: the distance of two grades must not depend on
+        the copy. A task with classes of its own has its own order.
         """
         if self.card is None or not self.card.ordered:
             return ()
@@ -107,9 +60,10 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Content hash of ids, labels, patients, splits, scales, slides and annotations (see `bench.datasets.content`).
+        """Content hash of the dataset, 16 hexadecimal digits.
 
-        The folder that the files lie in and their times do not enter: a copy on another machine has the same.
+        It covers ids, labels, patients, splits, scales, slides and annotations (`bench.datasets.content`). Folders and
+        times of files do not enter, so that a copy on another machine has the same fingerprint.
         """
         slides = slide_digests(r.path for r in self.records)
         annotations = annotation_digests(r.mask for r in self.records)
@@ -121,30 +75,51 @@ class Dataset:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def split(self, fold: int, n_folds: int, seed: int | None = None) -> dict[str, list[SlideRecord]]:
-        """Records of "train", "val" and "test".
+        """Split the records into three parts.
 
-        With a split for every slide: that split; a validation part that is missing is drawn from the
-        training part. Else fold `fold` of `n_folds` is the test part (the `fold` of the slides, or drawn) and a
-        fifth of the rest is validation. Drawn parts are stratified, grouped by patient where patients are known,
-        from `seed` (default: the dataset's `split_seed`).
+        A split that the slides give is used as it is; a missing validation part is drawn from the training part.
+        Without a split, one fold is the test part and a fifth of the rest is the validation part. Drawn parts are
+        stratified by class, and grouped by patient where patients are known.
+
+        Args:
+            fold: Number of the fold to test, from 0 or as the slides number them.
+            n_folds: Number of folds to draw where the slides give none.
+            seed: Of what is drawn; None: `split_seed`.
+
+        Returns:
+            "train", "val" and "test" -> their records.
+
+        Raises:
+            UsageError: a class or the patients are too few for the parts.
         """
         parts = three_parts(self.records, self.classes, fold, n_folds, self.split_seed if seed is None else seed)
         return {name: [self.records[i] for i in parts[name]] for name in PARTS}
 
     def split_digest(self, fold: int, n_folds: int) -> str:
-        """Content hash of the ids in each part of a fold; "" where the slides are too few to be split."""
+        """Content hash of the ids in each part of a fold.
+
+        Args:
+            fold: As for `split`.
+            n_folds: As for `split`.
+
+        Returns:
+            16 hexadecimal digits; "" where the slides are too few to be split.
+        """
         try:
             parts = {name: sorted(map(_portable, part)) for name, part in self.split(fold, n_folds).items()}
         except UsageError:
-            return ""  # the run says so when it comes to split
+            return ""  # the run gets the same error when it splits
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def counts(self) -> Counter[tuple[str, str]]:
-        """Slides per (class, split); the split is "-" where the dataset gives none."""
-        return Counter((r.label, r.split or "-") for r in self.records)
-
     def limited(self, limit: int) -> Dataset:
-        """The first `limit` slides, taken in turn from each (label, split)."""
+        """Take a few slides, in turn from each label and split.
+
+        Args:
+            limit: Most slides that are taken.
+
+        Returns:
+            The same dataset with these slides and their classes.
+        """
         groups: dict[tuple[str, str | None], list[SlideRecord]] = {}
         for record in self.records:
             groups.setdefault((record.label, record.split), []).append(record)
@@ -161,11 +136,16 @@ def _portable(record: SlideRecord) -> str:
 
 
 class DatasetSource(ABC):
-    """One dataset: its card, how its folder is read, where it is fetched from. One subclass in one file adds one.
+    """One dataset: its card, how its folder is read, where it is fetched from.
 
-    markers: paths (globs) inside the dataset's folder, one of which tells that the data are there; tasks: name -> what
-    is predicted, the default is called ""; photos: True where the files are not tiled pyramids and are converted
-    once (`data prepare`); folder_name: the folder below the data folder, the card's name by default.
+    A subclass in one file adds a dataset. It must have `card`, `markers` and `read`.
+
+    Attributes:
+        card: What is declared about the data.
+        markers: Paths (globs) inside the dataset's folder. The data are there if one of them exists.
+        tasks: Name of a task -> what is predicted. The default task is called "".
+        photos: True where the files are not tiled pyramids. They are then converted once (`data prepare`).
+        folder_name: Folder below the data folder; "": the card's name.
     """
 
     card: ClassVar[Card]
@@ -176,34 +156,73 @@ class DatasetSource(ABC):
 
     @abstractmethod
     def read(self, root: Path, task: str) -> Dataset:
-        """The labelled slides of `root` for `task`; opens tables and annotations, no slide."""
+        """Read the labelled slides. Tables and annotations may be opened, slides may not.
+
+        Args:
+            root: Folder that holds the data, one of `markers` in it.
+            task: One of `tasks`.
+
+        Returns:
+            The slides whose files exist. What is missing or left out is listed with its reason.
+
+        Raises:
+            UsageError: a table cannot be read, or holds a value that is not allowed.
+        """
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
-        """What `data fetch` downloads to `folder`; `endpoint` replaces the official server.
+        """List what `data fetch` downloads.
 
-        UsageError says how to get the data by hand where no program may.
+        Args:
+            folder: Where the files will go.
+            endpoint: Server in place of the official one.
+
+        Returns:
+            The files, with sizes and checksums where the server gives them.
+
+        Raises:
+            UsageError: no program may fetch the data; the message says how to get them by hand.
         """
         raise UsageError(f"{self.card.name} cannot be fetched by a program: see {self.card.url}")
 
     def load(self, task: str, folder: Path, wanted: Wanted | None, report: Report | None = None) -> Dataset:
-        """The dataset, read from `folder`. A dataset that makes its slides makes what is missing of `wanted`.
+        """Find and read the data. A dataset of generated slides first makes those that are missing.
 
-        Photos are converted afterwards, by whoever loads the dataset.
+        Photos are converted afterwards, by `bench.datasets.load_dataset`.
+
+        Args:
+            task: One of `tasks`.
+            folder: The data folder.
+            wanted: Which slides to generate; None: the dataset's own default.
+            report: Called with (done, total) while slides are made.
+
+        Returns:
+            The dataset.
+
+        Raises:
+            UsageError: the task is unknown, or the data are missing.
         """
         return self.read(self.find(folder, task), self.task_named(task))
 
     def folder(self, folder: Path) -> Path:
-        """Where `fetch` puts the data, below the data folder."""
+        """Where `data fetch` puts the data, below the data folder `folder`."""
         return folder / (self.folder_name or self.card.name)
 
     def prepared_folder(self, folder: Path) -> Path:
-        """Where `prepare` puts the pyramids, below the data folder."""
+        """Where `data prepare` puts the pyramids, below the data folder `folder`."""
         return folder / f"{self.folder_name or self.card.name}-prepared"
 
     def find(self, folder: Path, task: str = "") -> Path:
-        """The folder that holds the data: `<folder>/<name>`, or `folder` itself. UsageError if there is none.
+        """Find the folder that holds the data: `<folder>/<name>`, or `folder` itself.
 
-        task: for a dataset whose tasks lie in folders of their own.
+        Args:
+            folder: The data folder.
+            task: For a dataset whose tasks lie in folders of their own.
+
+        Returns:
+            The folder in which a marker exists.
+
+        Raises:
+            UsageError: there is none; the message is `missing`.
         """
         for candidate in (self.folder(folder), folder):
             if any(next(candidate.glob(marker), None) is not None for marker in self.markers):
@@ -211,7 +230,7 @@ class DatasetSource(ABC):
         raise UsageError(self.missing(folder))
 
     def missing(self, folder: Path) -> str:
-        """One line: what is missing, where to get it, its size and licence, and the command."""
+        """One line that says what is missing, where to get it, its size, its licence and the command."""
         card = self.card
         return (
             f"dataset {card.name}: {self.markers[0]} is missing in {self.folder(folder)}; get it from {card.url} "
@@ -220,12 +239,12 @@ class DatasetSource(ABC):
         )
 
     def task_named(self, task: str) -> str:
-        """`task`, if there is such a task; UsageError that lists what exists."""
+        """Check the name of a task. UsageError lists those that exist."""
         if task not in self.tasks:
             known = ", ".join(f"{self.card.name}:{t}" if t else self.card.name for t in self.tasks)
             raise UsageError(f"dataset {self.card.name} has no task {task!r}; there are: {known}")
         return task
 
     def named(self, task: str) -> str:
-        """Name of the dataset in runs."""
+        """Name of the dataset in runs: the card's name and the task."""
         return f"{self.card.name}-{task}" if task else self.card.name

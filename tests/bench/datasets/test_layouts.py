@@ -18,7 +18,7 @@ def read(name, data):
 
 def by_split(dataset):
     table = {c: {} for c in dataset.classes}
-    for (label, split), n in dataset.counts().items():
+    for (label, split), n in Counter((r.label, r.split or "-") for r in dataset.records).items():
         table[label][split] = n
     return table
 
