@@ -49,13 +49,13 @@ def keep_in(path: Path) -> None:
 
 def slide_digests(paths: Iterable[str]) -> list[str | None]:
     """Digest of every slide, None where it cannot be read. Thousands take seconds, and none the second time."""
-    return _all(paths, _slide)
+    return _digest_all(paths, _digest_slide)
 
 
 def annotation_digests(paths: Iterable[str | None]) -> list[str | None]:
     """Digest of the whole content of every annotation: "" where none is named, None where it cannot be read."""
     wanted = list(paths)
-    found = iter(_all((p for p in wanted if p is not None), _annotation))
+    found = iter(_digest_all((p for p in wanted if p is not None), _digest_annotation))
     return ["" if p is None else next(found) for p in wanted]
 
 
@@ -71,7 +71,7 @@ def file_digest(path: str, whole: bool = False) -> str:
         return known[1]
     digest = hashlib.sha256(str(status.st_size).encode())
     with open(path, "rb", buffering=0) as handle:
-        for block in _everything(handle) if whole else _pieces(handle, status.st_size):
+        for block in _read_whole(handle) if whole else _read_samples(handle, status.st_size):
             digest.update(block)
     text = digest.hexdigest()[:32]
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > SETTLED_NS:
@@ -80,7 +80,7 @@ def file_digest(path: str, whole: bool = False) -> str:
     return text
 
 
-def _all(paths: Iterable[str], one: Callable[[str], str]) -> list[str | None]:
+def _digest_all(paths: Iterable[str], one: Callable[[str], str]) -> list[str | None]:
     wanted, before = list(paths), len(_known)
 
     def digest(path: str) -> str | None:
@@ -105,17 +105,17 @@ def _save() -> None:
         write_text(_place, json.dumps({"version": VERSION, "files": files}))
 
 
-def _slide(path: str) -> str:
+def _digest_slide(path: str) -> str:
     """Of a file; of a MIRAX slide the folder beside it, which holds its pixels, counts as well."""
     folder = Path(path).with_suffix("")
     if path.lower().endswith(".mrxs") and folder.is_dir():
-        return _joined([("", file_digest(path)), *((p.name, file_digest(str(p))) for p in _files(folder))])
+        return _join_digests([("", file_digest(path)), *((p.name, file_digest(str(p))) for p in _files(folder))])
     return file_digest(path)
 
 
-def _annotation(path: str) -> str:
+def _digest_annotation(path: str) -> str:
     if os.path.isdir(path):
-        return _joined((str(p.relative_to(path)), file_digest(str(p), whole=True)) for p in _files(Path(path)))
+        return _join_digests((str(p.relative_to(path)), file_digest(str(p), whole=True)) for p in _files(Path(path)))
     if os.path.isfile(path):
         return file_digest(path, whole=True)
     from bench.datasets.evidence.files import annotation_bytes  # not needed to list datasets, and slow to load
@@ -127,19 +127,19 @@ def _files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file())
 
 
-def _joined(parts: Iterable[tuple[str, str]]) -> str:
+def _join_digests(parts: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()[:32]
 
 
-def _everything(handle: BinaryIO) -> Iterator[bytes]:
+def _read_whole(handle: BinaryIO) -> Iterator[bytes]:
     while block := handle.read(1 << 20):
         yield block
 
 
-def _pieces(handle: BinaryIO, size_bytes: int) -> Iterator[bytes]:
+def _read_samples(handle: BinaryIO, size_bytes: int) -> Iterator[bytes]:
     """All of a small file; of a large one its ends, its tile tables and some blocks, in the order of this text."""
     if size_bytes <= WHOLE_BYTES:
-        yield from _everything(handle)
+        yield from _read_whole(handle)
         return
     yield handle.read(END_BYTES)
     handle.seek(size_bytes - END_BYTES)

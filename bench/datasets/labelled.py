@@ -34,13 +34,13 @@ def load(csv_path: Path, option: str = "") -> Dataset:
     for note in table.notes:
         print(note, file=sys.stderr)
     rows = [_Row(f"{given}: line {line}: ", line, values, table.decimal_comma) for line, values in table.rows]
-    _whole_or_absent(rows, given)
+    _check_columns_complete(rows, given)
     records, names = [], set()
     for row in rows:
         record = row.record(csv_path.resolve().parent, names)
         names.add(record.id)
         records.append(record)
-    _numbered(records, given)
+    _check_fold_numbers(records, given)
     classes = tuple(sorted({r.label for r in records}))
     if len(classes) < 2:
         raise UsageError(
@@ -50,7 +50,7 @@ def load(csv_path: Path, option: str = "") -> Dataset:
     return Dataset(name, classes, tuple(records))
 
 
-def _whole_or_absent(rows: list[_Row], given: str) -> None:
+def _check_columns_complete(rows: list[_Row], given: str) -> None:
     """A split and a fold are for every slide or for none, and not both at once."""
     for column in ("split", "fold"):
         empty = [row for row in rows if not row.value(column)]
@@ -63,7 +63,7 @@ def _whole_or_absent(rows: list[_Row], given: str) -> None:
         raise UsageError(f"{given}: both split and fold are given; keep one of the two columns")
 
 
-def _numbered(records: list[SlideRecord], given: str) -> None:
+def _check_fold_numbers(records: list[SlideRecord], given: str) -> None:
     """Folds are numbered 0, 1, .. or 1, 2, .. without a gap, and there are two at least."""
     folds = sorted({r.fold for r in records if r.fold is not None})
     if folds and (len(folds) < 2 or folds[0] > 1 or folds[-1] - folds[0] != len(folds) - 1):

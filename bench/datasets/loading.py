@@ -11,7 +11,7 @@ from typing import cast
 from bench.datasets.contract import Dataset, DatasetSource, Report
 from bench.datasets.generated.wanted import Wanted
 from bench.datasets.known import DATASETS
-from bench.datasets.photos.prepare import prepared
+from bench.datasets.photos.prepare import use_pyramids
 from bench.datasets.splitting import FOLDS, fold_numbers
 from bench.errors import UsageError
 from bench.own_code import own_class
@@ -47,7 +47,7 @@ def load_dataset(name: str, wanted: Wanted | None, folder: Path, report: Report 
     source, task = source_named(name)
     dataset = source.load(task, folder, wanted, report)
     if source.photos:
-        dataset = prepared(dataset, source.prepared_folder(folder), report)
+        dataset = use_pyramids(dataset, source.prepared_folder(folder), report)
     if len(dataset.classes) < 2:
         raise UsageError(
             f"dataset {dataset.name}: {len(dataset.records)} labelled slides of {len(dataset.classes)} class(es) found "

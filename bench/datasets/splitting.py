@@ -46,31 +46,33 @@ def three_parts(
         given = np.array([r.split for r in records])
         parts = {part: np.flatnonzero(given == part) for part in ("train", "val", "test")}
         if not len(parts["val"]):
-            parts["train"], parts["val"] = _without(parts["train"], labels, records, seed)
+            parts["train"], parts["val"] = _split_off_validation(parts["train"], labels, records, seed)
         return parts
-    _whole_or_absent(records)
+    _check_columns_complete(records)
     if all(r.fold is not None for r in records):
         folds = np.array([r.fold for r in records])
         test = np.flatnonzero(folds == fold)
-        if _fewest(labels[folds != fold]) < VAL_PARTS:  # too few to draw from: the next fold validates
+        if _rarest_class_size(labels[folds != fold]) < VAL_PARTS:  # too few to draw from: the next fold validates
             order = sorted(set(folds.tolist()))
             val = np.flatnonzero(folds == order[(order.index(fold) + 1) % len(order)]) if fold in order else test[:0]
             train = np.setdiff1d(np.arange(len(records)), np.concatenate([test, val]))
             return {"train": train, "val": val, "test": test}
     else:
-        test = _part(labels, records, n_folds, fold, seed)
-    train, val = _without(np.setdiff1d(np.arange(len(records)), test), labels, records, seed)
+        test = _draw_part(labels, records, n_folds, fold, seed)
+    train, val = _split_off_validation(np.setdiff1d(np.arange(len(records)), test), labels, records, seed)
     return {"train": train, "val": val, "test": test}
 
 
-def _whole_or_absent(records: Sequence[Any]) -> None:
+def _check_columns_complete(records: Sequence[Any]) -> None:
     """UsageError where some slides have a split or a fold and others have none."""
     for column, given in (("split", [r.split for r in records]), ("fold", [r.fold for r in records])):
         if any(v is not None for v in given) and any(v is None for v in given):
             raise UsageError(f"{records[given.index(None)].id} has no {column}, others have; give it to all or to none")
 
 
-def _without(rest: np.ndarray, labels: np.ndarray, records: Sequence[Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _split_off_validation(
+    rest: np.ndarray, labels: np.ndarray, records: Sequence[Any], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """`rest` as training and validation parts."""
     some = [records[i] for i in rest]
     rare = Counter(r.label for r in some).most_common()[-1:]
@@ -81,7 +83,7 @@ def _without(rest: np.ndarray, labels: np.ndarray, records: Sequence[Any], seed:
         )
     parts = max(2, min(VAL_PARTS, rare[0][1], len({r.patient or r.id for r in some})))
     for number in range(parts):  # few patients may take a class along: the first part that leaves all of them
-        val = rest[_part(labels[rest], some, parts, number, seed)]
+        val = rest[_draw_part(labels[rest], some, parts, number, seed)]
         train = np.setdiff1d(rest, val)
         if len(val) and len(set(labels[train].tolist())) == len(set(labels[rest].tolist())):
             return train, val
@@ -93,7 +95,7 @@ def _without(rest: np.ndarray, labels: np.ndarray, records: Sequence[Any], seed:
     )
 
 
-def _part(labels: np.ndarray, records: Sequence[Any], n_parts: int, number: int, seed: int) -> np.ndarray:
+def _draw_part(labels: np.ndarray, records: Sequence[Any], n_parts: int, number: int, seed: int) -> np.ndarray:
     """Positions of one stratified part, grouped by patient where patients are known."""
     groups = [r.patient or r.id for r in records]
     label, fewest = Counter(r.label for r in records).most_common()[-1]
@@ -116,7 +118,7 @@ def _part(labels: np.ndarray, records: Sequence[Any], n_parts: int, number: int,
     return np.sort(list(splitter.split(labels, labels))[number][1])
 
 
-def _fewest(labels: np.ndarray) -> int:
+def _rarest_class_size(labels: np.ndarray) -> int:
     """Slides of the rarest class that is present."""
     present = np.bincount(labels) if len(labels) else np.zeros(1, int)
     return int(present[present > 0].min()) if present.any() else 0

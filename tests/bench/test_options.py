@@ -10,7 +10,7 @@ import tifffile
 
 from bench.cli.app import app
 from bench.cli.exits import ended
-from bench.datasets.inspect.cards import here
+from bench.datasets.inspect.cards import find_here
 from bench.errors import UsageError
 from bench.report.comparison import publish
 from bench.report.sweep import publish as publish_sweep
@@ -86,7 +86,7 @@ def test_an_unwritable_stem_is_that_of_save():
 
 
 def test_the_demo_that_is_not_there_is_made_and_not_fetched():
-    line = here("demo", Path("nowhere"))
+    line = find_here("demo", Path("nowhere"))
     assert isinstance(line, str) and "data show demo --data nowhere" in line and "fetch" not in line
 
 

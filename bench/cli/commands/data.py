@@ -71,12 +71,12 @@ def info(what: What, data: Data = Path("data"), as_json: Annotated[bool, typer.O
     from dataclasses import asdict
 
     from bench.datasets import source_named
-    from bench.datasets.inspect.cards import describe, here
+    from bench.datasets.inspect.cards import describe, find_here
     from bench.datasets.labelled import is_table, load
 
     own = is_table(what)
     card = None if own else source_named(what)[0].card
-    found = load(Path(what)) if own else here(what, data)
+    found = load(Path(what)) if own else find_here(what, data)
     about = None if isinstance(found, str) else describe(found)
     if as_json:
         print(json.dumps({"card": asdict(card) if card else None, "here": about}, indent=1))
@@ -150,7 +150,7 @@ def prepare(
     from bench.datasets.labelled import is_table, load
     from bench.datasets.labels import LABELS, check_labels, write_labels
     from bench.datasets.photos.prepare import PrepareSettings
-    from bench.datasets.photos.prepare import prepare as convert
+    from bench.datasets.photos.prepare import prepare_photos as convert
 
     in_range("--mpp", mpp, 0.01, 1000, "micrometres per pixel")
     if is_table(what):
@@ -231,7 +231,7 @@ def show(
     count: Annotated[int, typer.Option(min=1, help="Slides on it.")] = 16,
 ) -> None:
     """Contact sheet with the evidence outlined."""
-    from bench.datasets.inspect.contact_sheet import contact_sheet
+    from bench.datasets.inspect.contact_sheet import draw_contact_sheet
     from bench.datasets.inspect.picture import check_picture
 
     if png is not None:  # before slides are made
@@ -242,9 +242,9 @@ def show(
     target = png or Path(f"{dataset.name}.png")
     check_picture(target)
     if dataset.name == "demo":  # its sheet shows a site at every magnification, too
-        from bench.datasets.generated.demo import contact_sheet as demo_sheet
+        from bench.datasets.generated.demo import draw_contact_sheet as draw_demo_sheet
 
-        demo_sheet(Path(dataset.records[0].path).parent, target, count)
+        draw_demo_sheet(Path(dataset.records[0].path).parent, target, count)
     else:
-        contact_sheet(dataset, target, count)
+        draw_contact_sheet(dataset, target, count)
     print(target)

@@ -1,4 +1,4 @@
-"""One line on an annotation that is of no use, before anything is trained on its slide."""
+"""What is wrong with an annotation, in one line, before anything is trained on its slide."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ OUTSIDE = 0.05  # share of an annotation that may overhang the slide
 
 
 def check_annotation(path: str, width0_px: int, height0_px: int, scheme: str | None = None) -> str | None:
-    """What is wrong with the annotation of a slide of width0_px x height0_px level-0 pixels; None where nothing is.
+    """Check an annotation as a run will read it.
 
-    It is parsed as a run parses it: missing, not readable, of another slide, or an outline file that encloses nothing.
     A mask that is background everywhere is right: nothing was found on its slide.
+
+    Args:
+        path: The annotation.
+        width0_px: Width of the slide, level-0 pixels.
+        height0_px: Height of the slide, level-0 pixels.
+        scheme: Name in `SCHEMES`.
+
+    Returns:
+        One line where it is missing, not readable, of another slide, or an outline file that encloses nothing; None
+        where nothing is wrong.
     """
     if not annotation_exists(path):
         return f"{path}: the annotation is not there; correct the path, or leave its cell empty"

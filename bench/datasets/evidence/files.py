@@ -43,12 +43,30 @@ def _packed(path: Path) -> tuple[Path, str] | None:
 
 
 def annotation_exists(path: str) -> bool:
-    """Whether the file, or the member of a zip, is there."""
+    """Tell whether an annotation is there.
+
+    Args:
+        path: A file, or a member of a zip.
+
+    Returns:
+        True where it is.
+    """
     return Path(path).is_file() or _packed(Path(path)) is not None
 
 
 def annotation_bytes(path: str, most: int | None = None) -> bytes:
-    """Content of the file or zip member, gzip undone, or its first `most` bytes; SlideError where there is none."""
+    """Read a file or a member of a zip, unpacked where it is gzipped.
+
+    Args:
+        path: The annotation.
+        most: Most bytes that are read; None: all.
+
+    Returns:
+        Its content.
+
+    Raises:
+        SlideError: it is missing, cannot be read, or is too large.
+    """
     packed, limit = _packed(Path(path)), MOST_BYTES + 1 if most is None else most
     if packed is None and os.path.exists(path) and not os.path.isfile(path):  # opening a FIFO waits for ever
         raise SlideError(f"{path}: no regular file but a folder, a FIFO or a device; give the annotation itself")

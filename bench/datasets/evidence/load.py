@@ -15,10 +15,22 @@ from jsma.slides import SlideError
 
 @lru_cache(maxsize=64)  # every strategy asks for the evidence of a slide in turn
 def load_evidence(path: str, width0_px: int, height0_px: int, scheme: str | None = None) -> Evidence:
-    """Evidence in an annotation file; SlideError where it cannot be read.
+    """Read the evidence of a slide from an annotation file.
 
-    The format is told by the content. Outlines (GeoJSON of QuPath, XML of ASAP, Aperio ImageScope and HALO) hold
-    level-0 pixels; a raster mask (PNG, TIFF) has the slide's proportions, and its outlines run along its pixels.
+    The content says which format it is. Outlines (GeoJSON of QuPath, XML of ASAP, Aperio ImageScope and HALO) hold
+    level-0 pixels. A raster mask (PNG, TIFF) has the slide's proportions, and outlines run along its pixels.
+
+    Args:
+        path: The file, or a member of a zip as `.../annotations.zip/name.xml`.
+        width0_px: Width of the slide, level-0 pixels.
+        height0_px: Height of the slide, level-0 pixels.
+        scheme: Name in `SCHEMES` of how labels are read; None: every label is a kind.
+
+    Returns:
+        The evidence, clipped to the slide.
+
+    Raises:
+        SlideError: the file cannot be read, is no annotation, or the scheme is unknown.
     """
     rule = SCHEMES.get(scheme or "")
     if rule is None:
@@ -44,7 +56,18 @@ def load_evidence(path: str, width0_px: int, height0_px: int, scheme: str | None
 
 
 def kinds_of(path: str, scheme: str | None = None) -> set[str]:
-    """Kinds that an annotation in level-0 pixels names (holes left out)."""
+    """List the kinds of evidence that a file of outlines names.
+
+    Args:
+        path: The file.
+        scheme: Name in `SCHEMES`.
+
+    Returns:
+        Kinds, without cut-outs.
+
+    Raises:
+        SlideError: the file cannot be read, or is a raster mask.
+    """
     rule = SCHEMES[scheme or ""]
     kinds = {rule.kind(region.label) for region in _parse(path, rule, None).regions}
     return {kind for kind in kinds if kind not in (None, HOLE)}

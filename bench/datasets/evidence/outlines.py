@@ -14,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 
 from bench.datasets.evidence.files import READ, annotation_bytes
 from bench.datasets.evidence.regions import Outlines, Region
-from bench.datasets.evidence.shapes import ShapeError, corners, ellipse, outlined, polygons, rectangle
+from bench.datasets.evidence.shapes import ShapeError, corners, ellipse, fill_outline, polygons, rectangle
 from jsma.slides import SlideError
 
 NO_AREA = {"3", "4", "5", "arrow", "ruler", "pin", "dot", "pointset", "measurement", "line", "polyline"}
@@ -33,10 +33,10 @@ def read_xml(path: str) -> Outlines:
     readers = {"ASAP_Annotations": _asap, "Annotations": _layers}
     if root.tag not in readers:
         raise SlideError(f"{path}: XML with the root element {root.tag[:80]!r}; {READ}")
-    return _numbered(path, readers[root.tag](root))
+    return _collect(path, readers[root.tag](root))
 
 
-def _numbered(path: str, found: Iterator[Region | None]) -> Outlines:
+def _collect(path: str, found: Iterator[Region | None]) -> Outlines:
     """All of `found`; what is wrong with one region is said with its number."""
     regions, skipped = list[Region](), 0
     while True:
@@ -63,7 +63,7 @@ def _layers(root: ElementTree.Element) -> Iterator[Region | None]:
         for element in layer.iter("Region"):
             number += 1
             points = [(v.get("X"), v.get("Y")) for v in element.iter() if v.tag in ("Vertex", "V")]
-            shape = _drawn(number, element.get("Type", ""), points)
+            shape = _draw_region(number, element.get("Type", ""), points)
             if shape.is_empty:
                 yield None
             elif element.get("NegativeROA", "0").strip().lower() in ("1", "true"):
@@ -73,7 +73,7 @@ def _layers(root: ElementTree.Element) -> Iterator[Region | None]:
         yield from _cut(kept, cuts)
 
 
-def _drawn(number: int, kind: str, points: list[tuple[str | None, str | None]]) -> BaseGeometry:
+def _draw_region(number: int, kind: str, points: list[tuple[str | None, str | None]]) -> BaseGeometry:
     """The shape of one region; empty for what encloses nothing. ImageScope and HALO give ellipses by two corners."""
     kind = kind.strip().lower()
     if kind in NO_AREA:
@@ -82,7 +82,7 @@ def _drawn(number: int, kind: str, points: list[tuple[str | None, str | None]]) 
         ring = corners(points)
         if len(ring) == 2 and kind in ("1", "rectangle", "2", "ellipse"):
             return polygons((rectangle if kind in ("1", "rectangle") else ellipse)(ring))
-        return outlined(ring)
+        return fill_outline(ring)
     except ShapeError as error:
         raise ShapeError(f"region {number}: {error}") from error
 
@@ -111,7 +111,7 @@ def _asap(root: ElementTree.Element) -> Iterator[Region | None]:
         orders = [c.get("Order", "0") for c in found]
         if all(order.isdigit() for order in orders):
             found = [c for _, c in sorted(zip(map(int, orders), found, strict=True), key=lambda pair: pair[0])]
-        shape = _drawn(number, element.get("Type", ""), [(c.get("X"), c.get("Y")) for c in found])
+        shape = _draw_region(number, element.get("Type", ""), [(c.get("X"), c.get("Y")) for c in found])
         yield Region(element.get("PartOfGroup", ""), shape)
 
 
@@ -129,7 +129,7 @@ def read_geojson(path: str) -> Outlines:
     if isinstance(document, dict) and "features" not in document and "type" not in document:
         keys = ", ".join(list(document)[:6])
         raise SlideError(f"{path}: JSON but no GeoJSON (it holds {keys[:120] or 'nothing'}); {READ}")
-    return _numbered(path, (_feature(k, feature) for k, feature in enumerate(features, start=1)))
+    return _collect(path, (_feature(k, feature) for k, feature in enumerate(features, start=1)))
 
 
 def _feature(number: int, feature: Any) -> Region | None:
@@ -157,7 +157,7 @@ def _geometry(geometry: dict[str, Any]) -> Iterator[BaseGeometry]:
     elif kind in ("Polygon", "MultiPolygon"):
         for rings in [geometry["coordinates"]] if kind == "Polygon" else geometry["coordinates"]:
             shell, *holes = [corners(ring) for ring in rings] or [np.empty((0, 2))]
-            yield outlined(shell, holes)
+            yield fill_outline(shell, holes)
     elif kind not in ("Point", "MultiPoint", "LineString", "MultiLineString"):
         raise ShapeError(f"geometry of type {str(kind)[:40]!r}, which GeoJSON does not have")
 

@@ -36,7 +36,7 @@ def read_mask(path: str, size0_px: tuple[int, int], bits: bool) -> Outlines:
     of the slide's proportions.
     """
     try:
-        labels, scale = _fitted(*(_png(path) if kind_of_file(path) == "png" else _tiff(path)), size0_px)
+        labels, scale = _fit_to_slide(*(_png(path) if kind_of_file(path) == "png" else _tiff(path)), size0_px)
         values = np.unique(labels)
         if bits:
             layers = {str(1 << b): (labels >> b) & 1 for b in range(int(values.max()).bit_length())}
@@ -47,12 +47,14 @@ def read_mask(path: str, size0_px: tuple[int, int], bits: bool) -> Outlines:
             )
         else:
             layers = {str(v): labels == v for v in values.tolist() if v}
-        return Outlines(tuple(Region(label, outline(layer, scale)) for label, layer in layers.items() if layer.any()))
+        return Outlines(
+            tuple(Region(label, trace_outline(layer, scale)) for label, layer in layers.items() if layer.any())
+        )
     except MaskError as error:
         raise SlideError(f"{path}: no label mask: {error}") from error
 
 
-def _fitted(
+def _fit_to_slide(
     pixels: np.ndarray, full_px: tuple[int, int], size0_px: tuple[int, int]
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """Labels [h, w] at most THINNED_PX a side, and the level-0 pixels of each (x, y); full_px: the mask's own size."""
@@ -156,7 +158,7 @@ def _whole_numbers(labels: np.ndarray) -> np.ndarray:
     return labels if labels.dtype.kind == "u" and labels.dtype.itemsize < 4 else labels.astype(np.int32)
 
 
-def outline(layer: np.ndarray, scale: tuple[float, float]) -> BaseGeometry:
+def trace_outline(layer: np.ndarray, scale: tuple[float, float]) -> BaseGeometry:
     """Polygons with holes along the sides of the non-zero pixels [h, w]; scale: level-0 pixels per mask pixel (x, y).
 
     OpenCV's contours run through the centres of border pixels. On pixels split in four the centres tell on which side

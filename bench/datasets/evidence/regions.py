@@ -16,7 +16,12 @@ HOLE = "-"  # kind of a region that is cut out of all others
 
 @dataclass(frozen=True)
 class Region:
-    """One outlined region as the file has it: its own label, and its shape in level-0 pixels (x, y)."""
+    """One outlined region as the file has it.
+
+    Attributes:
+        label: The label in the file.
+        shape: Its shape in level-0 pixels (x, y).
+    """
 
     label: str
     shape: BaseGeometry
@@ -24,7 +29,12 @@ class Region:
 
 @dataclass(frozen=True)
 class Outlines:
-    """What a file holds. skipped: its objects that enclose nothing (points, lines, rulers)."""
+    """What an annotation file holds.
+
+    Attributes:
+        regions: Its outlined regions.
+        skipped: Number of its objects that enclose nothing (points, lines, rulers).
+    """
 
     regions: tuple[Region, ...]
     skipped: int = 0
@@ -32,10 +42,12 @@ class Outlines:
 
 @dataclass(frozen=True)
 class Scheme:
-    """How labels become kinds. rules: (regular expression, kind), the first that is found in the label counts.
+    """How the labels of a file become kinds of evidence.
 
-    A label without rule is its own kind where `keep` is set, and is ignored where it is not. bits: a raster mask holds
-    one kind a bit instead of one label a value.
+    Attributes:
+        rules: (regular expression, kind). The first expression that is found in the label counts.
+        keep: Whether a label without a rule is a kind of its own. Otherwise it is ignored.
+        bits: Whether a raster mask holds one kind per bit, and not one label per value.
     """
 
     rules: tuple[tuple[str, str], ...] = ()
@@ -43,7 +55,14 @@ class Scheme:
     bits: bool = False
 
     def kind(self, label: str) -> str | None:
-        """Kind of a label; HOLE for a cut-out, None for one that is no evidence."""
+        """Find the kind of a label.
+
+        Args:
+            label: As the file has it; capitals do not matter.
+
+        Returns:
+            The kind; HOLE for a cut-out; None for a label that is no evidence.
+        """
         for pattern, kind in self.rules:
             if re.search(pattern, label, re.IGNORECASE):
                 return kind
@@ -63,10 +82,15 @@ SCHEMES: dict[str, Scheme] = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence of one slide. areas: kind -> valid polygons with holes, level-0 pixels, clipped to the slide.
+    """Evidence of one slide.
 
-    outside: share (0..1) of the annotated area that lies outside the slide: above 0 the frames differ; outlines,
-    skipped: regions of the file that enclose something, of whatever kind, and objects that enclose nothing.
+    Attributes:
+        width0_px: Width of the slide, level-0 pixels.
+        height0_px: Height of the slide, level-0 pixels.
+        areas: Kind -> valid polygons with holes, in level-0 pixels, clipped to the slide.
+        outside: Share (0..1) of the annotated area that lies outside the slide. Above 0 the frames differ.
+        outlines: Number of regions in the file that enclose something, of any kind.
+        skipped: Number of objects in the file that enclose nothing.
     """
 
     width0_px: int
@@ -88,13 +112,16 @@ class Evidence:
         """True where nothing is annotated."""
         return self.union.is_empty
 
-    @property
-    def share(self) -> float:
-        """Annotated share of the slide's area, 0..1."""
-        return float(self.union.area) / (self.width0_px * self.height0_px)
-
     def contains(self, points0: np.ndarray, kind: str | None = None) -> np.ndarray:
-        """Which points (x, y) [n, 2] of level 0 lie in evidence (of one kind), bool [n]."""
+        """Which points lie in evidence.
+
+        Args:
+            points0: Points (x, y) [n, 2] in level-0 pixels.
+            kind: One kind of evidence; None: any.
+
+        Returns:
+            bool [n].
+        """
         area = self.union if kind is None else self.areas.get(kind, MultiPolygon())
         points = np.asarray(points0, dtype=np.float64).reshape(-1, 2)
         return np.asarray(shapely.contains_xy(area, points[:, 0], points[:, 1]), dtype=bool)

@@ -47,7 +47,7 @@ def ellipse(points: np.ndarray) -> Polygon:
     return Polygon((low + high) / 2 + (high - low) / 2 * swell * np.column_stack([np.cos(turn), np.sin(turn)]))
 
 
-def outlined(ring: np.ndarray, holes: Sequence[np.ndarray] = ()) -> MultiPolygon:
+def fill_outline(ring: np.ndarray, holes: Sequence[np.ndarray] = ()) -> MultiPolygon:
     """What a drawn ring [n, 2] encloses, less its holes; empty under 3 points.
 
     A ring that crosses itself encloses what it goes around at least once, as ASAP and QuPath fill it. ShapeError over

@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed where it broke, refused where size or checksum are wrong, named only when whole."""
+"""One file over HTTP: it is resumed where it broke, checked by size and checksum, and named only when it is whole."""
 
 from __future__ import annotations
 
@@ -19,12 +19,18 @@ Report = Callable[[int], None]  # bytes that are on the disk
 
 
 class DownloadError(ValueError):
-    """A file that could not be had; one line: what, got, expected, what to do."""
+    """A file that could not be downloaded. One line: what, got, expected, what to do."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """attempts: in a row without a new byte before giving up; wait_s: before the second, doubled each time."""
+    """How long a download goes on trying.
+
+    Attributes:
+        attempts: Attempts in a row without a new byte before it gives up.
+        wait_s: Seconds before the second attempt. They double each time.
+        longest_s: Most seconds between two attempts.
+    """
 
     attempts: int = 5
     wait_s: float = 1.0
@@ -33,7 +39,14 @@ class Patience:
 
 @dataclass
 class Download:
-    """What a download took. requests: sent; resumed: of them, those that went on from a part."""
+    """What a download took.
+
+    Attributes:
+        path: The file.
+        received_bytes: Over the network.
+        requests: Number of requests that were sent.
+        resumed: How many of them went on from a part.
+    """
 
     path: Path
     received_bytes: int = 0
@@ -46,7 +59,7 @@ class _Broken(Exception):
 
 
 def target_path(folder: Path, path: str) -> Path:
-    """Where `path` of a listing goes; DownloadError where it would leave `folder`."""
+    """Place the `path` of a listing below `folder`. DownloadError where it would leave it."""
     parts = PurePosixPath(path).parts
     if not parts or PurePosixPath(path).is_absolute() or ".." in parts or "\\" in path or ":" in parts[0]:
         raise DownloadError(f"{path}: the source lists a path outside the folder; nothing is written")
@@ -54,10 +67,21 @@ def target_path(folder: Path, path: str) -> Path:
 
 
 def download(file: RemoteFile, folder: Path, patience: Patience, report: Report | None = None) -> Download:
-    """Bring `file` to `folder`. A file of the right size that is there is kept, another one is not
-    overwritten (DownloadError); a `.part` is gone on with.
+    """Bring a file to `folder`. A file of the right size that is there is kept, and a `.part` is continued.
 
-    Only the process that has claimed the file may call this: every process goes on with the same `.part`.
+    Only the process that has claimed the file may call this, because every process continues the same `.part`.
+
+    Args:
+        file: What to download.
+        folder: The dataset's folder.
+        patience: How long to go on trying.
+        report: Called with the bytes that are on the disk.
+
+    Returns:
+        What it took.
+
+    Raises:
+        DownloadError: another file is in the way, or the server does not give what it listed.
     """
     target = target_path(folder, file.path)
     done = Download(target)
@@ -82,7 +106,7 @@ def download(file: RemoteFile, folder: Path, patience: Patience, report: Report 
         found = checksum_of(part, file.checksum) if file.checksum else None
         if found == file.checksum:
             break
-        part.unlink()  # what is wrong in it cannot be told: it is of no more use
+        part.unlink()  # nothing says which bytes are wrong
         if fresh:
             raise DownloadError(
                 f"{file.url}: checksum {found}, the source lists {file.checksum}; downloaded twice, wrong both times: "
@@ -94,7 +118,7 @@ def download(file: RemoteFile, folder: Path, patience: Patience, report: Report 
 
 
 def checksum_of(path: Path, like: str) -> str:
-    """Checksum of a file in the manner of `like` ("md5:..." or "sha256:...")."""
+    """Compute the checksum of a file, of the same kind as `like` ("md5:..." or "sha256:...")."""
     kind = like.split(":")[0]
     if kind not in ("md5", "sha256", "sha512"):
         raise DownloadError(f"{path.name}: checksum {like!r} of an unknown kind; md5, sha256 and sha512 are known")

@@ -25,9 +25,18 @@ MOST = 100_000  # more than any project holds: one answer, no pages
 
 
 def gdc_files(project: str, folder: Path, endpoint: str | None = None) -> list[RemoteFile]:
-    """clinical.tsv and the diagnostic slides of `project`, as `<id>/<filename>`, the layout of the GDC's own client.
+    """List clinical.tsv and the diagnostic slides of a GDC project.
 
-    A `gdc_manifest*.txt` in `folder` chooses the slides; without one the GDC is asked for all that are open.
+    Args:
+        project: Its id, such as TCGA-PRAD.
+        folder: A `gdc_manifest*.txt` in it chooses the slides. Without one all open slides are listed.
+        endpoint: Server in place of the GDC's.
+
+    Returns:
+        The files. Slides lie as `<id>/<filename>`, as the GDC's own client stores them.
+
+    Raises:
+        UsageError: the server does not answer, or the manifest is none.
     """
     base = (endpoint or GDC).rstrip("/")
     own = sorted(folder.glob("gdc_manifest*.txt"))

@@ -18,9 +18,15 @@ S3_NAMESPACE = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file to download. path: where it goes, below the dataset's folder; checksum: "md5:..." or "sha256:...".
+    """One file to download.
 
-    unpack: an archive whose content is wanted; content: text that the listing itself gave, written as it is.
+    Attributes:
+        url: Where it is.
+        path: Where it goes, below the dataset's folder.
+        size_bytes: As the server lists it; None where it does not.
+        checksum: "md5:..." or "sha256:..."; None where the server gives none.
+        unpack: Whether it is an archive whose content is wanted.
+        content: Text that the listing itself gave. It is written as it is.
     """
 
     url: str
@@ -32,7 +38,7 @@ class RemoteFile:
 
 
 def ask(url: str, **options: Any) -> requests.Response:
-    """GET (or POST where `json` is given) of a listing; UsageError in one line where the server does not serve it."""
+    """Ask a server for a listing: GET, or POST where `json` is given. UsageError where it does not answer."""
     try:
         method = "POST" if "json" in options else "GET"
         answer = requests.request(method, url, timeout=TIMEOUT_S, **options)
@@ -52,7 +58,19 @@ def _reason(error: requests.RequestException) -> str:
 
 
 def zenodo(record: int, names: tuple[str, ...], endpoint: str | None = None) -> list[RemoteFile]:
-    """Files of a Zenodo record, all of them archives to unpack."""
+    """List archives of a Zenodo record.
+
+    Args:
+        record: Number of the record.
+        names: Files of it that are wanted.
+        endpoint: Server in place of zenodo.org.
+
+    Returns:
+        The files, all to be unpacked.
+
+    Raises:
+        UsageError: the server does not answer, or the record has no such file.
+    """
     base = (endpoint or ZENODO).rstrip("/")
     url = f"{base}/api/records/{record}"
     try:
@@ -69,7 +87,20 @@ def zenodo(record: int, names: tuple[str, ...], endpoint: str | None = None) -> 
 
 
 def s3_bucket(bucket: str, prefix: str, wanted: tuple[str, ...], endpoint: str | None = None) -> list[RemoteFile]:
-    """Objects of a public bucket below `prefix` whose rest starts with one of `wanted`; MD5 by its checksums.md5."""
+    """List objects of a public bucket.
+
+    Args:
+        bucket: Address of the bucket.
+        prefix: Folder in it.
+        wanted: Beginnings of the paths below `prefix` that are wanted.
+        endpoint: Server in place of `bucket`.
+
+    Returns:
+        The files, with MD5 where the bucket has a checksums.md5.
+
+    Raises:
+        UsageError: the server does not answer as a bucket.
+    """
     base = (endpoint or bucket).rstrip("/")
     objects: list[tuple[str, int]] = []
     token: str | None = None

@@ -1,4 +1,4 @@
-"""Zip archives, unpacked so that nothing leaves the folder and no bomb fills the disk."""
+"""Zip archives are unpacked so that nothing leaves the folder and no bomb fills the disk."""
 
 from __future__ import annotations
 
@@ -24,10 +24,19 @@ class UnpackError(ValueError):
 
 
 def unpack(archive: Path, folder: Path, report: Report | None = None) -> list[Path]:
-    """Unpack `archive` into `folder`; returns the files. All of it appears, or nothing.
+    """Unpack an archive. All of it appears, or nothing.
 
-    UnpackError: paths that are absolute or climb out, links, encryption, a size that is out of proportion or does
-    not fit the disk, damage, a file in the way that is another.
+    Args:
+        archive: A zip file.
+        folder: Where its content goes.
+        report: Called with (done, total) members.
+
+    Returns:
+        The files.
+
+    Raises:
+        UnpackError: a path is absolute or climbs out, a member is a link or encrypted, the size is out of proportion or
+            does not fit the disk, the archive is damaged, or another file is in the way.
     """
     remove_leftovers(folder)
     scratch = aside(folder / f".unpacking-{archive.name}")

@@ -1,4 +1,4 @@
-"""A whole dataset: licence asked once, listed, downloaded, checked, unpacked; what failed is listed."""
+"""A whole dataset: its licence is asked once, its files are listed, downloaded, checked and unpacked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,14 @@ ACCEPTED = "licence-accepted.json"
 
 @dataclass(frozen=True)
 class FetchSettings:
-    """endpoint: another server instead of the official one; keep_archives: after unpacking; only: part of the names."""
+    """How a dataset is fetched.
+
+    Attributes:
+        endpoint: Server in place of the official one.
+        keep_archives: Whether archives stay after they are unpacked.
+        only: Part of the names of the files that are wanted.
+        patience: How long a download goes on trying.
+    """
 
     endpoint: str | None = None
     keep_archives: bool = False
@@ -34,7 +41,13 @@ class FetchSettings:
 
 @dataclass
 class Fetched:
-    """What a fetch did. downloads: of the files that are there now; failed: path -> reason."""
+    """What a fetch did.
+
+    Attributes:
+        folder: The dataset's folder.
+        downloads: Path -> what its download took, for files that were brought now.
+        failed: Path -> reason.
+    """
 
     folder: Path
     downloads: dict[str, Download] = field(default_factory=dict)
@@ -42,7 +55,7 @@ class Fetched:
 
 
 def accept_licence(card: Card, folder: Path, accept: Callable[[str], bool]) -> None:
-    """Ask once a dataset and licence; the answer is kept in the folder. UsageError where it is no."""
+    """Ask for the licence of a dataset once, and keep the answer in its folder. UsageError where it is no."""
     stamp = folder / ACCEPTED
     with suppress(OSError, ValueError, AttributeError):  # none yet, or damaged: asked again
         if json.loads(stamp.read_bytes()).get("licence") == card.licence:
@@ -60,12 +73,25 @@ def fetch(
     accept: Callable[[str], bool],
     report: Callable[[str, int, int], None],
 ) -> Fetched:
-    """Bring the dataset to `<data>/<name>`. What is there is kept, a broken download is gone on with.
+    """Bring a dataset to `<data>/<name>`. What is there is kept, and a broken download is continued.
 
-    A file belongs to one process at a time: one that another process is fetching is left to it, and listed.
+    A file that another process is fetching is left to it and listed.
+
+    Args:
+        source: The dataset.
+        data: The data folder.
+        settings: How to fetch.
+        accept: Asked once, with a question on the licence.
+        report: Called with (what, done, total) bytes or members.
+
+    Returns:
+        What was brought and what failed.
+
+    Raises:
+        UsageError: the dataset cannot be fetched, the licence was not accepted, or the disk has too little room.
     """
     folder = source.folder(data)
-    files = source.remote(folder, settings.endpoint)  # first: a dataset that cannot be fetched says so at once
+    files = source.remote(folder, settings.endpoint)  # first, since some datasets cannot be fetched
     accept_licence(source.card, folder, accept)
     todo = [f for f in files if settings.only in f.path and not _stamp(folder, f).is_file()]
     if not todo and settings.only and not any(settings.only in f.path for f in files):
@@ -96,7 +122,7 @@ def fetch(
 
 @contextmanager
 def _claimed(claims: Claims, file: RemoteFile, folder: Path) -> Iterator[None]:
-    """The file is ours meanwhile, with its part and what is unpacked of it; DownloadError where another has it."""
+    """Hold the file, its part and its unpacked content for this process. DownloadError where another has it."""
     target_path(folder, file.path).parent.mkdir(parents=True, exist_ok=True)
     owner = claims.take(file.path)
     if owner is not None:

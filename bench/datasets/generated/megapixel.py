@@ -1,4 +1,4 @@
-"""Megapixel MNIST: five digits and fifty strokes on a large image; what three of the digits are is its class."""
+"""Megapixel MNIST: five digits and fifty strokes on a large image. Three equal digits are its class."""
 
 from __future__ import annotations
 
@@ -30,8 +30,17 @@ TURNS = ("train", "val", "test", "train", "train", "test", "train", "val", "trai
 
 @dataclass(frozen=True)
 class MegapixelSettings:
-    """images: how many; side0_px: 1000 or more; strokes: pieces of noise; equal, others: digits of the class, and
-    not of it. As published but for the number of images (5000 to train, 1000 to test).
+    """What is drawn on an image.
+
+    The defaults are the published ones, except for the number of images (5000 to train and 1000 to test).
+
+    Attributes:
+        images: How many.
+        side0_px: Side of an image in pixels, 1000 or more.
+        strokes: Pieces of noise on an image.
+        equal: Digits of the class on an image.
+        others: Digits of other classes on an image.
+        seed: Of everything that is drawn.
     """
 
     images: int = 200
@@ -46,7 +55,7 @@ class MegapixelSettings:
             raise ValueError(f"images {self.images}, side0_px {self.side0_px}; allowed: at least 1, at least 1000")
 
     def split(self, index: int) -> str:
-        """Part of image `index`: of every ten of one class, six train, two validate, two test."""
+        """Find the part of image `index`: of every ten of one class, six train, two validate, two test."""
         return TURNS[index // 10 % 10]
 
 
@@ -55,9 +64,18 @@ Digits = tuple[np.ndarray, np.ndarray]  # uint8 [n, 28, 28], uint8 [n]
 
 @lru_cache(maxsize=2)
 def load_digits(folder: Path) -> dict[str, Digits]:
-    """Digits for each part, none in two: the test part from t10k where it is there, else a fifth of the training file.
+    """Read the digits and share them out, no digit to two parts.
 
-    Reads IDX files (gzipped or not) or a .npz with images and labels. UsageError where they are damaged.
+    The test part has the digits of the t10k file, or a fifth of the training file where that is absent.
+
+    Args:
+        folder: Holds IDX files (gzipped or not), or a `mnist*.npz` with `images` and `labels`.
+
+    Returns:
+        "train", "val" and "test" -> (uint8 [n, 28, 28], uint8 [n]).
+
+    Raises:
+        UsageError: the files are damaged or incomplete.
     """
     try:
         archive = next(iter(sorted(folder.glob("mnist*.npz"))), None)
@@ -95,7 +113,16 @@ def _idx(folder: Path, name: str) -> np.ndarray:
 
 
 def draw(settings: MegapixelSettings, index: int, digits: Digits) -> tuple[np.ndarray, list[tuple[int, int]], int]:
-    """(grey image uint8 [side, side], corners (x, y) of the digits that decide, label) of image `index`."""
+    """Draw image `index`.
+
+    Args:
+        settings: What is drawn.
+        index: Number of the image. Its last figure is the class.
+        digits: The digits of the image's part.
+
+    Returns:
+        The grey image uint8 [side, side], the corners (x, y) of the digits that decide, and the label.
+    """
     rng = np.random.default_rng([settings.seed, index])
     images, labels = digits
     label = index % 10
@@ -127,8 +154,15 @@ def _strokes(rng: np.random.Generator) -> np.ndarray:
     return (piece * rng.uniform(0.8, 1.0, piece.shape)).astype(np.uint8)
 
 
-def tinted(grey: np.ndarray) -> np.ndarray:
-    """RGB uint8 of grey uint8: linear, and saturated everywhere, so that the tissue rule leaves nothing out."""
+def tint(grey: np.ndarray) -> np.ndarray:
+    """Colour a grey image linearly. It is saturated everywhere, so that the tissue rule leaves nothing out.
+
+    Args:
+        grey: uint8 of any shape.
+
+    Returns:
+        uint8 RGB of the shape of `grey`, with a last axis of 3.
+    """
     table = (BLACK + np.arange(256)[:, None] * (GAIN / 255)).round().astype(np.uint8)
     return table[grey]
 
@@ -136,8 +170,21 @@ def tinted(grey: np.ndarray) -> np.ndarray:
 def generate(
     settings: MegapixelSettings, digits: Path, folder: Path, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Write what is missing of the images to `folder`, with labels.csv; returns it."""
-    load_digits(digits)  # a mistake is told before anything is written
+    """Make the images that are missing, and labels.csv.
+
+    Args:
+        settings: What is drawn.
+        digits: Folder of the digits.
+        folder: Where the images go.
+        progress: Called with (done, total).
+
+    Returns:
+        `folder`.
+
+    Raises:
+        UsageError: the digits cannot be read.
+    """
+    load_digits(digits)  # an error must come before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     todo = [i for i in range(settings.images) if not (folder / name_of(i)).is_file()]
@@ -156,8 +203,8 @@ def generate(
     return folder
 
 
-def identity(settings: MegapixelSettings, digits: Path) -> str:
-    """Content hash of the settings, but for the number of images, and of the digits."""
+def hash_settings(settings: MegapixelSettings, digits: Path) -> str:
+    """Hash the digits and the settings, without the number of images, which may grow."""
     kept = {k: v for k, v in asdict(settings).items() if k != "images"}
     digest = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for part in load_digits(digits).values():
@@ -167,12 +214,12 @@ def identity(settings: MegapixelSettings, digits: Path) -> str:
 
 
 def name_of(index: int) -> str:
-    """File name of image `index`."""
+    """Name the file of image `index`."""
     return f"image_{index:05d}.tif"
 
 
 def write_one(settings: MegapixelSettings, digits: Path, folder: Path, index: int) -> None:
-    """Write one image and the squares of the digits that decide; the image appears last, complete."""
+    """Write one image and the squares of the digits that decide. The image appears last, when it is complete."""
     cv2.setNumThreads(1)
     canvas, corners, _ = draw(settings, index, load_digits(digits)[settings.split(index)])
     features = []
@@ -184,4 +231,4 @@ def write_one(settings: MegapixelSettings, digits: Path, folder: Path, index: in
     target = folder / name_of(index)
     outlines = {"type": "FeatureCollection", "features": features}
     write_bytes(target.with_suffix(".geojson"), json.dumps(outlines).encode())
-    write_pyramid(tinted(canvas), target, MPP, QUALITY)
+    write_pyramid(tint(canvas), target, MPP, QUALITY)

@@ -17,9 +17,19 @@ Variant = Literal["both", "cytology", "architecture"]
 
 @checked
 class Wanted:
-    """What is asked of a dataset that makes its slides. Its defaults are the slides of the preset `demo`.
+    """What is asked of a dataset that makes its slides.
 
-    Slides are by default as those on which the gates of the design are tested (tests/bench/datasets/generated/demo).
+    The defaults are the slides of the preset `demo`, on which the design is tested
+    (tests/bench/datasets/generated/demo). A dataset says which of the fields it heeds.
+
+    Attributes:
+        slides: How many.
+        side0_px: Side of a slide, level-0 pixels.
+        hint: 0..1, how well the overview betrays the candidate sites (never the class).
+        evidence_share: 0..1, share of the sites that are candidates for each kind of evidence.
+        variant: Which kinds of evidence exist.
+        seed: Of everything that is drawn.
+        test_stain: Another mix of stains in the test part alone; 0: the same as in the others.
     """
 
     slides: Count = 200

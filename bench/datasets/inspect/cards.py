@@ -66,7 +66,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def here(name: str, data: Path) -> Dataset | str:
+def find_here(name: str, data: Path) -> Dataset | str:
     """The dataset as it is in `data` (nothing is converted), or the line that says what is missing."""
     source, task = source_named(name)
     try:

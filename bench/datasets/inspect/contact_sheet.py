@@ -19,7 +19,7 @@ COLOURS = ((220, 0, 0), (0, 90, 255), (255, 140, 0), (0, 150, 60), (160, 0, 200)
 LINE_PX = 2
 
 
-def contact_sheet(dataset: Dataset, png: Path, count: int) -> list[str]:
+def draw_contact_sheet(dataset: Dataset, png: Path, count: int) -> list[str]:
     """Write `png` with `count` slides, in turn from each class and part; returns the ids."""
     records = dataset.limited(count).records
     kinds: list[str] = []

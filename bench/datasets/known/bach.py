@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.datasets.contract import Card, Dataset, DatasetSource, SlideRecord
 from bench.datasets.fetch.listing import RemoteFile, zenodo
-from bench.datasets.known.committed import committed
+from bench.datasets.known.committed import read_committed
 from bench.errors import UsageError
 from bench.text_files import read_rows
 
@@ -47,7 +47,7 @@ class Bach(DatasetSource):
     def read(self, root: Path, task: str) -> Dataset:
         """The photos whose file exists; the others are problems of this copy."""
         table = root / self.markers[0]
-        lists = committed("bach")
+        lists = read_committed("bach")
         held_out, tuning = set(lists["held_out"]), set(lists["tuning"])
         records: list[SlideRecord] = []
         problems: dict[str, str] = {}

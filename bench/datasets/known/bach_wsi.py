@@ -9,7 +9,7 @@ from bench.datasets.contract import Card, Dataset, DatasetSource, SlideRecord
 from bench.datasets.evidence import kinds_of
 from bench.datasets.fetch.listing import RemoteFile, zenodo
 from bench.datasets.known.bach import ARCHIVE, CITATION, RECORD, URL
-from bench.datasets.known.committed import committed
+from bench.datasets.known.committed import read_committed
 
 GRAVITY = ("normal", "benign", "in situ", "invasive")
 FOLDS = 5
@@ -39,7 +39,7 @@ class BachWsi(DatasetSource):
 
     def read(self, root: Path, task: str) -> Dataset:
         """The annotated slides; those without xml are left out with the reason."""
-        folds = committed("bach")["wsi_folds"]
+        folds = read_committed("bach")["wsi_folds"]
         records: list[SlideRecord] = []
         left_out: dict[str, str] = {}
         for path in sorted((root / self.markers[0]).parent.glob("*.svs")):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.datasets.contract import Card, Dataset, DatasetSource, SlideRecord
 from bench.datasets.fetch.listing import RemoteFile, s3_bucket
-from bench.datasets.known.committed import committed
+from bench.datasets.known.committed import read_committed
 from bench.text_files import read_rows
 
 CLASSES = ("normal", "tumor")
@@ -36,7 +36,7 @@ class Camelyon16(DatasetSource):
 
     def read(self, root: Path, task: str) -> Dataset:
         """All slides but the known bad ones and the test slides without a reference label."""
-        lists = committed("camelyon16")
+        lists = read_committed("camelyon16")
         val, no_mask = set(lists["val"]), lists["no_mask"]
         reference = reference_labels(root)
         records: list[SlideRecord] = []

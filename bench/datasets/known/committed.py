@@ -9,6 +9,6 @@ from typing import Any
 
 
 @lru_cache
-def committed(name: str) -> dict[str, Any]:
+def read_committed(name: str) -> dict[str, Any]:
     """Content of `splits/<name>.json`."""
     return json.loads((Path(__file__).parent / "splits" / f"{name}.json").read_text())

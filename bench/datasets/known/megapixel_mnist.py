@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.datasets.contract import Card, Dataset, DatasetSource
 from bench.datasets.fetch.listing import RemoteFile
-from bench.datasets.generated.megapixel import MPP, MegapixelSettings, generate, identity
+from bench.datasets.generated.megapixel import MPP, MegapixelSettings, generate, hash_settings
 from bench.datasets.generated.wanted import Wanted
 from bench.datasets.labelled import load as load_csv
 from bench.errors import UsageError
@@ -68,7 +68,7 @@ class MegapixelMnist(DatasetSource):
             settings = MegapixelSettings(wanted.slides if wanted else IMAGES, side, seed=wanted.seed if wanted else 0)
         except ValueError as error:
             raise UsageError(f"dataset {self.named(task)}: {error}") from error
-        name = f"{self.card.name}-{settings.images}x{side}-{settings.seed}-{identity(settings, digits)}"
+        name = f"{self.card.name}-{settings.images}x{side}-{settings.seed}-{hash_settings(settings, digits)}"
         return self.read(generate(settings, digits, writable(folder, "--data") / name, report), task)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.datasets.contract import Card, Dataset, DatasetSource, SlideRecord
 from bench.datasets.fetch.listing import RemoteFile
-from bench.datasets.known.committed import committed
+from bench.datasets.known.committed import read_committed
 from bench.errors import UsageError
 from bench.text_files import read_rows, require
 
@@ -41,7 +41,7 @@ class Panda(DatasetSource):
         table = root / "train.csv"
         rows = read_rows(table)
         require(table, rows, ("image_id", "data_provider", "isup_grade"))
-        rejected = {**noisy(root), **committed("panda")["left_out"]}
+        rejected = {**read_noise_lists(root), **read_committed("panda")["left_out"]}
         records: list[SlideRecord] = []
         left_out: dict[str, str] = {}
         problems: dict[str, str] = {}
@@ -71,17 +71,25 @@ class Panda(DatasetSource):
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
         """Nothing: Kaggle wants an account. UsageError says what to do."""
+        noise_list = read_committed("panda")["noise_list"]["url"]
         raise UsageError(
             f"panda cannot be fetched without a Kaggle account: accept the rules at {self.card.url}, run `kaggle "
             "competitions download -c prostate-cancer-grade-assessment`, and unpack it so that <data>/panda holds "
-            f"train.csv, train_images/ and train_label_masks/ (optional: {committed('panda')['noise_list']['url']} "
+            f"train.csv, train_images/ and train_label_masks/ (optional: {noise_list} "
             "as train_with_noisy_labels.csv beside them)"
         )
 
 
-def noisy(root: Path) -> dict[str, str]:
-    """Biopsies that the lists beside train.csv reject: known layouts of two public lists."""
-    reference = committed("panda")
+def read_noise_lists(root: Path) -> dict[str, str]:
+    """Read the lists of bad biopsies beside train.csv, two public ones whose layout is known.
+
+    Args:
+        root: Folder of train.csv.
+
+    Returns:
+        Biopsy -> why it is rejected.
+    """
+    reference = read_committed("panda")
     found: dict[str, str] = {}
     path = root / reference["noise_list"]["file"]
     if path.is_file():

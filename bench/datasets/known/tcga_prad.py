@@ -110,7 +110,7 @@ def grade_groups(table: Path) -> dict[str, int | str]:
         if first and second and ("prostate" in organ or organ in ("", "'--", "--")):
             primary = row.get(f"{prefix}classification_of_tumor", "").lower() == "primary"
             diagnoses[case].append((grade_group(first, second), primary))
-    return {case: _agreed(diagnoses[case]) for case in cases}
+    return {case: _common_grade(diagnoses[case]) for case in cases}
 
 
 def grade_group(primary: int, secondary: int) -> int:
@@ -128,7 +128,7 @@ def _pattern(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _agreed(diagnoses: list[tuple[int, bool]]) -> int | str:
+def _common_grade(diagnoses: list[tuple[int, bool]]) -> int | str:
     if not diagnoses:
         return "no prostate diagnosis with both Gleason patterns"
     for some in (diagnoses, [d for d in diagnoses if d[1]]):

@@ -88,14 +88,14 @@ class Plan:
         return self.record.mpp or self.stated or settings.mpp
 
 
-def prepare(dataset: Dataset, folder: Path, settings: PrepareSettings, report: Report | None = None) -> Prepared:
+def prepare_photos(dataset: Dataset, folder: Path, settings: PrepareSettings, report: Report | None = None) -> Prepared:
     """Convert every photo of `dataset` whose pyramid in `folder` is absent or out of date.
 
     No file is overwritten that was not made here. UsageError, before anything is written, where one is in the way.
     """
     plans = _plans(dataset, folder, settings)
     photos = [p for p in plans if not p.pyramid]
-    todo = [p for p in photos if not _current(p, settings)]
+    todo = [p for p in photos if not _is_current(p, settings)]
     writable(folder, settings.option)
     done = Prepared(folder, kept=len(photos) - len(todo), left=len(plans) - len(photos))
     began, quality = time.perf_counter(), settings.quality or QUALITY
@@ -150,7 +150,7 @@ def _check_scales(plans: list[Plan], settings: PrepareSettings) -> None:
             and os.path.splitext(plan.record.path)[1].lower() not in OpenslideReader.extensions
         ):
             raise UsageError(f"{plan.record.id}: um per pixel unknown; give --mpp, or an mpp column")
-    against = _against(plans, settings)
+    against = _with_other_scale(plans, settings)
     if against and len(against) == len(own):
         first = against[0]
         raise UsageError(
@@ -159,14 +159,14 @@ def _check_scales(plans: list[Plan], settings: PrepareSettings) -> None:
         )
 
 
-def _against(plans: list[Plan], settings: PrepareSettings) -> list[Plan]:
+def _with_other_scale(plans: list[Plan], settings: PrepareSettings) -> list[Plan]:
     """Slides that state another scale than --mpp, and of which the dataset says nothing."""
     asked = settings.mpp
     return [p for p in plans if asked and p.record.mpp is None and p.stated and abs(p.stated - asked) > 0.01 * asked]
 
 
 def _scale_notes(plans: list[Plan], settings: PrepareSettings) -> list[str]:
-    against = _against(plans, settings)
+    against = _with_other_scale(plans, settings)
     if not against:
         return []
     first = against[0]
@@ -235,7 +235,7 @@ def pyramid_path(record: SlideRecord, folder: Path) -> Path:
     return folder / f"{record.id.replace('/', '__').removesuffix(Path(record.path).suffix)}.tif"
 
 
-def _current(plan: Plan, settings: PrepareSettings) -> bool:
+def _is_current(plan: Plan, settings: PrepareSettings) -> bool:
     """Whether the pyramid was made from this very source, at the quality and scale that are asked."""
     made, status = provenance_of(str(plan.target)), _status(plan.record.path)
     if made is None or status is None or not made["whole"]:
@@ -253,9 +253,9 @@ def _row(plan: Plan, settings: PrepareSettings) -> Row:
     return Row(os.path.abspath(plan.record.path), plan.record, mpp)
 
 
-def prepared(dataset: Dataset, folder: Path, report: Report | None = None) -> Dataset:
+def use_pyramids(dataset: Dataset, folder: Path, report: Report | None = None) -> Dataset:
     """`dataset` with the paths of its pyramids, converting what is missing; photos that fail keep their own path."""
-    done = prepare(dataset, folder, PrepareSettings(option="--data"), report)
+    done = prepare_photos(dataset, folder, PrepareSettings(option="--data"), report)
     pyramids = {id(row.record): str(folder / row.path) for row in done.rows if not os.path.isabs(row.path)}
     records = []
     for record in dataset.records:

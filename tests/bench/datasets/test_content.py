@@ -140,7 +140,7 @@ def test_the_second_start_reads_nothing_and_a_change_is_seen(tmp_path, monkeypat
     monkeypatch.setattr(content, "_known", {})
     content.keep_in(tmp_path / "kept.json")
     with monkeypatch.context() as patch:
-        patch.setattr(content, "_pieces", lambda *_: pytest.fail("read again"))
+        patch.setattr(content, "_read_samples", lambda *_: pytest.fail("read again"))
         assert slide_digests(paths) == first
     time.sleep(0.02)
     (tmp_path / "1.tif").write_bytes(b"x" * 999)

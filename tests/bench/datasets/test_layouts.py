@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from bench.datasets import source_named
-from bench.datasets.known.committed import committed
+from bench.datasets.known.committed import read_committed
 from bench.datasets.known.tcga_prad import grade_group
 from bench.errors import UsageError
 from tests.bench.datasets import layouts
@@ -25,7 +25,7 @@ def by_split(dataset):
 
 # --- BACH ------------------------------------------------------------------------------------------------------
 def test_bach_public_splits_are_the_published_ones():
-    lists = committed("bach")
+    lists = read_committed("bach")
     held_out, tuning, patients = lists["held_out"], lists["tuning"], lists["patients"]
     assert (len(held_out), len(tuning), len(set(held_out) | set(tuning))) == (132, 50, 182)
     assert Counter(i.rstrip("0123456789") for i in held_out) == {"b": 48, "is": 30, "iv": 31, "n": 23}
@@ -55,7 +55,7 @@ def test_bach_second_public_split_and_folds(built):
     parts = dataset.split(0, 5)
     assert len(parts["test"]) == 12 and len(parts["train"]) + len(parts["val"]) == 24
     assert {r.label for r in parts["train"]} == {r.label for r in parts["val"]} == set(dataset.classes)
-    assert {r.id for r in parts["test"]} <= set(committed("bach")["held_out"])
+    assert {r.id for r in parts["test"]} <= set(read_committed("bach")["held_out"])
     assert {r.split for r in read("bach:folds", built("bach")).records} == {None}
 
 
@@ -139,7 +139,7 @@ def test_camelyon_counts_and_known_bad_slides(built):
     masks = {r.id: r.mask for r in dataset.records}
     assert masks["test_114"] is None and masks["normal_001"] is None, "not fully annotated, and nothing to annotate"
     assert masks["tumor_004"] is not None, "expected, though it is missing: `verify` tells"
-    lists = committed("camelyon16")
+    lists = read_committed("camelyon16")
     assert (len(lists["test"]), len(lists["val"])) == (130, 54)
     assert Counter(i.split("_")[0] for i in lists["val"]) == {"normal": 32, "tumor": 22}
 

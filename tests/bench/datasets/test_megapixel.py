@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bench.datasets import load_dataset
-from bench.datasets.generated.megapixel import MegapixelSettings, draw, generate, load_digits, tinted
+from bench.datasets.generated.megapixel import MegapixelSettings, draw, generate, load_digits, tint
 from bench.errors import UsageError
 from jsma.cells.tissue import tissue_mask
 from jsma.encoders.encoder import EncoderError, EncoderSettings, build_encoder
@@ -58,14 +58,14 @@ def test_published_test_digits_are_test_digits(digits):
 
 def test_the_tint_is_linear_and_all_of_it_is_tissue():
     grey = np.arange(256, dtype=np.uint8)
-    rgb = tinted(grey).astype(float)
+    rgb = tint(grey).astype(float)
     line = np.array([150.0, 50, 110]) + grey[:, None] * (100 / 255)
     assert np.abs(rgb - line).max() <= 0.5
     for image in (
         np.zeros((180, 180), np.uint8),
         np.random.default_rng(0).integers(0, 256, (180, 180), dtype=np.uint8),
     ):
-        assert tissue_mask(tinted(image)).all()
+        assert tissue_mask(tint(image)).all()
 
 
 @pytest.mark.parametrize("damage", ("short", "magic", "labels", "npz"))
@@ -94,7 +94,7 @@ def test_digits_without_images_say_how_to_make_them(digits):
 def test_the_published_encoder():
     encoder = build_encoder(EncoderSettings("mnist-conv", pretrained=None, frozen=False))
     assert encoder.dim == 32 and sum(p.numel() for p in encoder.parameters()) == 32 * (147 + 3 * 288 + 4)
-    black = torch.from_numpy(tinted(np.zeros((1, 50, 50), np.uint8)))
+    black = torch.from_numpy(tint(np.zeros((1, 50, 50), np.uint8)))
     assert float(((black.permute(0, 3, 1, 2) / 255 - encoder.mean) / encoder.std).abs().max()) < 1e-5
     features = encoder(torch.randint(0, 256, (3, 50, 50, 3), dtype=torch.uint8))
     torch.testing.assert_close(features.norm(dim=1), torch.ones(3))

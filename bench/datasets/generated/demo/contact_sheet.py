@@ -15,7 +15,7 @@ MPPS = (0.5, 1.0, 2.0, 4.0)
 SHEET_PX, SIDE_PX = 512, 192  # of the overview and of a patch
 
 
-def contact_sheet(folder: Path, png: Path, count: int = 8) -> None:
+def draw_contact_sheet(folder: Path, png: Path, count: int = 8) -> None:
     """Write `png`: a row per slide, the overview (512 px) and a site at 20x, 10x, 5x and 2.5x."""
     with (folder / "labels.csv").open() as handle:
         records = list(csv.DictReader(handle))[:count]

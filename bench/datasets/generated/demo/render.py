@@ -1,4 +1,4 @@
-"""Any box of a scene as pixels. A pixel depends on its own coordinates only, so boxes meet without seams."""
+"""Any box of a scene as pixels. A pixel depends only on its own coordinates, so that boxes meet without seams."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DARK_RADIUS0 = SITE_RADIUS0 + 42  # full over the whole site: within it, no plac
 
 @dataclass(frozen=True)
 class Box:
-    """A box in level-0 pixels."""
+    """A box in level-0 pixels: its upper left corner and its size."""
 
     x0: int
     y0: int
@@ -108,10 +108,17 @@ def _overlaps(
 
 
 def densities(scene: Scene, box: Box) -> tuple[np.ndarray, np.ndarray]:
-    """Haematoxylin and eosin, float32 [h, w] each, before the stain's own vectors.
+    """Amounts of haematoxylin and eosin in a box.
 
-    Shade (hint and folds) darkens what lies between the nuclei, never the nuclei: the light that they
-    transmit would no longer be the same with and without evidence.
+    The shade of hints and folds darkens what lies between the nuclei, and never the nuclei. Otherwise they would
+    transmit another amount of light with evidence than without.
+
+    Args:
+        scene: What lies where.
+        box: The part of it.
+
+    Returns:
+        float32 [h, w] each, before the colours of the stains.
     """
     noise = textures(scene.texture_seed)
     present = _field(scene.tissue, box)
@@ -169,7 +176,15 @@ def _line(line: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def render(scene: Scene, box: Box) -> np.ndarray:
-    """uint8 [h, w, 3]: light = glass x 10^-(density), pen over it, sensor noise."""
+    """Render a box: light of glass x 10^-density, then pen, then noise of the sensor.
+
+    Args:
+        scene: What lies where.
+        box: The part of it.
+
+    Returns:
+        uint8 RGB [h, w, 3].
+    """
     haematoxylin, eosin = densities(scene, box)
     sensor = 2.0 * _wrapped(textures(scene.texture_seed)["sensor"], box)
     ink = None

@@ -31,13 +31,27 @@ SPACED0, CROWDED0 = 146.0, 86.0  # half the distance between neighbouring glands
 
 @dataclass
 class Scene:
-    """Objects of one slide, all in level-0 pixels.
+    """Objects of one slide. All coordinates are (x, y) in level-0 pixels.
 
-    tissue: outline field sampled every FIELD_PX, tissue where above 0; glands [g, 2] centres with
-    gland_kind [g]; nuclei [n, 2] centres with nucleus_kind [n], an index into `stamps.nuclei()`;
-    dark [d, 3] spots (x, y, strength); candidates: "architecture"/"cytology" -> [s, 2] centres of the
-    sites that hold that evidence where the class has it, and are decoys where it has not; evidence:
-    those of them that hold it.
+    Attributes:
+        side0_px: Side of the slide.
+        tissue: Field that is sampled every FIELD_PX, above 0 where there is tissue.
+        glands: Centres [g, 2].
+        gland_kind: Index of each gland's shape [g].
+        nuclei: Centres [n, 2].
+        nucleus_kind: Index into `stamps.nuclei()` [n].
+        dark: Dark spots (x, y, strength) [d, 3].
+        sites: Centres of all sites [s, 2].
+        candidates: "architecture" or "cytology" -> centres of the sites that hold that evidence in the classes that
+            have it. In the other classes they are decoys.
+        evidence: "architecture" or "cytology" -> centres of the sites that hold it on this slide.
+        stains: Optical density (R, G, B) of haematoxylin and of eosin [2, 3].
+        light: Light (R, G, B) of bare glass [3].
+        texture_seed: Which textures.
+        texture_shift: How far they are shifted.
+        pen: A stroke of pen: x, y, angle, width, r, g, b.
+        fold: A fold of the tissue: x, y, angle, width.
+        counts: Numbers of objects.
     """
 
     side0_px: int
@@ -50,17 +64,17 @@ class Scene:
     sites: np.ndarray
     candidates: dict[str, np.ndarray]
     evidence: dict[str, np.ndarray]
-    stains: np.ndarray  # [2, 3] optical density of haematoxylin and eosin
-    light: np.ndarray  # [3] of bare glass
+    stains: np.ndarray
+    light: np.ndarray
     texture_seed: int
     texture_shift: int
-    pen: np.ndarray | None = None  # (x, y, angle, width, r, g, b)
-    fold: np.ndarray | None = None  # (x, y, angle, width)
+    pen: np.ndarray | None = None
+    fold: np.ndarray | None = None
     counts: dict[str, int] = field(default_factory=dict)
 
 
 def make_scene(settings: DemoSettings, index: int) -> Scene:
-    """Scene of slide `index`; the layout's randomness does not depend on the class."""
+    """Make the scene of slide `index`. Where its objects lie does not depend on its class."""
     architecture, cytology = settings.labels[index % len(settings.labels)]
     rng = np.random.default_rng([settings.seed, index])
     tissue = _tissue(settings, rng)
@@ -118,7 +132,7 @@ def _tissue(settings: DemoSettings, rng: np.random.Generator) -> np.ndarray:
 
 
 def _around(tissue: np.ndarray, sites: np.ndarray) -> np.ndarray:
-    """The outline widened to hold every site whole, whatever stands in it: no gland hangs over glass."""
+    """Widen the outline so that it holds every site whole. No gland hangs over glass."""
     i, j = np.mgrid[: tissue.shape[0], : tissue.shape[1]] * float(FIELD_PX)
     distance, _ = KDTree(sites).query(np.stack([j, i], axis=-1))
     return np.maximum(tissue, (SITE_RADIUS0 + 70 - distance) / FIELD_PX * 0.1).astype(np.float32)

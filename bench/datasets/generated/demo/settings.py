@@ -26,10 +26,19 @@ ADDED_LATER = {"test_stain": 0.0}
 class DemoSettings:
     """What is generated.
 
-    slides: how many; side0_px: side of level 0 in pixels (1024 to 100,000); mpp: um per level-0 pixel;
-    hint: 0..1, how well the overview betrays candidate sites (never the class); evidence_share: 0..1,
-    share of the sites that are candidates of each kind of evidence (at least one); variant: which
-    evidence exists; tissue_share: 0..1 of the slide; seed; jpeg_quality: 1..100.
+    Attributes:
+        slides: How many.
+        side0_px: Side of level 0 in pixels, 1024 to 100,000 in steps of 64.
+        mpp: Micrometres per level-0 pixel.
+        hint: 0..1, how well the overview betrays the candidate sites (never the class).
+        evidence_share: 0..1, share of the sites that are candidates for each kind of evidence; at least one is.
+        variant: Which kinds of evidence exist.
+        tissue_share: 0..1, share of the slide that is tissue.
+        seed: Of everything that is drawn.
+        jpeg_quality: Of the tiles, 1..100.
+        test_stain: -0.9..0.9. In slides of the test part, haematoxylin is multiplied by 1 + test_stain and eosin by
+            1 - test_stain. Far from 0, nuclei with evidence are no longer as dark as the others from afar: they differ
+            by up to 2 grey levels, and by 1 at 0.
     """
 
     slides: Count = 120
@@ -59,7 +68,7 @@ class DemoSettings:
         return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
     def split(self, index: int) -> str:
-        """Split of slide `index`: of every ten of one class, five train, two validate, three test."""
+        """Find the part of slide `index`: of every ten of one class, five train, two validate, three test."""
         return ("train", "test", "train", "val", "train", "test", "train", "val", "train", "test")[
             index // len(self.labels) % 10
         ]

@@ -21,7 +21,7 @@ GLAND_NUCLEI = 16
 
 
 def transmitted(density: np.ndarray) -> float:
-    """Light of the three channels through a stamp of haematoxylin density, summed over its pixels."""
+    """Sum the light of the three channels through a stamp of haematoxylin density [h, w]."""
     return float((10.0 ** -(density[..., None] * HAEMATOXYLIN)).sum())
 
 

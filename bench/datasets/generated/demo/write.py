@@ -31,7 +31,20 @@ MASK_STEP = 16
 def generate(
     settings: DemoSettings, folder: Path, workers: int = 2, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """Write what is missing of the slides to `folder`; returns it. ValueError if it holds other slides."""
+    """Make the slides that are missing, their masks and labels.csv.
+
+    Args:
+        settings: What is generated.
+        folder: Where the slides go.
+        workers: Processes.
+        progress: Called with (done, total).
+
+    Returns:
+        `folder`.
+
+    Raises:
+        ValueError: the folder holds slides of other settings.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     stamp = folder / "settings.json"
@@ -46,7 +59,7 @@ def generate(
             done += 1
             if progress:
                 progress(done, settings.slides)
-    for i in range(settings.slides):  # also of slides that were made before there was such a file
+    for i in range(settings.slides):  # older slides have no such file
         if not (sites := Path(sites_file(str(folder / slide_name(i))))).is_file():
             _write_mask(sites, site_mask(make_scene(settings, i), "candidates"))
     text = io.StringIO(newline="")
@@ -60,7 +73,7 @@ def generate(
 
 
 def _identity(stamp: Path) -> str:
-    """Of the slides that are there; ValueError where that cannot be told."""
+    """Read the identity of the slides that are there. ValueError where it is damaged."""
     try:
         return str(json.loads(stamp.read_bytes())["identity"])
     except (ValueError, KeyError, TypeError) as error:
@@ -68,12 +81,12 @@ def _identity(stamp: Path) -> str:
 
 
 def slide_name(index: int) -> str:
-    """File name of slide `index`."""
+    """Name the file of slide `index`."""
     return f"slide_{index:05d}.tif"
 
 
 def sites_file(slide: str) -> str:
-    """The mask of the candidate sites beside a slide's file."""
+    """Name the mask of the candidate sites, which lies beside the slide."""
     return str(Path(slide).with_suffix(".sites.png"))
 
 
@@ -82,7 +95,7 @@ def _write_mask(path: Path, mask: np.ndarray) -> None:
 
 
 def write_slide(settings: DemoSettings, folder: Path, index: int, workers: int = 1) -> None:
-    """Write one slide and its mask; the slide appears under its name only when it is complete.
+    """Write one slide and its mask. The slide gets its name only when it is complete.
 
     With several workers its bands are rendered side by side, a few ahead of the one being written.
     """
@@ -138,9 +151,14 @@ def _held_band(y0: int) -> np.ndarray:
 
 
 def site_mask(scene: Scene, of: Literal["evidence", "candidates"]) -> np.ndarray:
-    """uint8 at 1/16: bit 1 architecture, bit 2 cytology; discs of the site's radius, alike for both.
+    """Draw the sites of a scene as discs of their radius.
 
-    of: the sites that hold evidence, or those that do in some class (the others of them are decoys).
+    Args:
+        scene: The scene.
+        of: "evidence": the sites that hold it on this slide; "candidates": those that hold it in some class.
+
+    Returns:
+        uint8 at 1/16 of the side. Bit 1 is architecture, bit 2 is cytology.
     """
     side = scene.side0_px // MASK_STEP
     mask = np.zeros((side, side), np.uint8)

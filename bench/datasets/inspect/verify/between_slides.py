@@ -20,7 +20,7 @@ NEAR = 0.9  # correlation of two thumbnails from which their slides count as nea
 Found = Iterator[Finding]
 
 
-def counted(dataset: Dataset) -> Found:
+def find_wrong_counts(dataset: Dataset) -> Found:
     """Classes whose number of slides is not the published one."""
     have = Counter(r.label for r in dataset.records)
     for label, expected in (dataset.card.counts if dataset.card else {}).items():
@@ -28,13 +28,13 @@ def counted(dataset: Dataset) -> Found:
             yield Finding("counts", label, f"{have[label]} slides, {expected} are published")
 
 
-def incomplete(dataset: Dataset) -> Found:
+def find_incomplete(dataset: Dataset) -> Found:
     """Problems that the dataset itself reports."""
     for name, reason in dataset.problems.items():
         yield Finding("incomplete", name, reason)
 
 
-def labelled(dataset: Dataset) -> Found:
+def find_label_faults(dataset: Dataset) -> Found:
     """Files with two labels (by any path or link), and labels that differ only in capitals or blanks."""
     labels: dict[tuple[int, int] | str, list[SlideRecord]] = defaultdict(list)
     for record in dataset.records:
@@ -71,7 +71,7 @@ def parts_of(dataset: Dataset) -> dict[str, str]:
         return {r.id: r.split for r in dataset.records if r.split}
 
 
-def classes_in_parts(dataset: Dataset, unread: set[str], drawn: tuple[int, ...]) -> Found:
+def find_missing_classes(dataset: Dataset, unread: set[str], drawn: tuple[int, ...]) -> Found:
     """Classes without a readable slide in a part of a fold, and folds that cannot be made.
 
     drawn: the folds to look at where none are given.
@@ -94,7 +94,7 @@ def classes_in_parts(dataset: Dataset, unread: set[str], drawn: tuple[int, ...])
         yield Finding("parts", f"class {label}", f"no readable slide in {', '.join(some)}")
 
 
-def patients(dataset: Dataset, parts: dict[str, str]) -> Found:
+def find_shared_patients(dataset: Dataset, parts: dict[str, str]) -> Found:
     """Patients whose slides lie in two parts."""
     where: dict[str, set[str]] = defaultdict(set)
     for record in dataset.records:
@@ -109,7 +109,7 @@ def _order(part: str) -> tuple[int, str]:
     return (PARTS.index(part) if part in PARTS else len(PARTS), part)
 
 
-def exact_duplicates(records: Sequence[SlideRecord], parts: dict[str, str]) -> Found:
+def find_exact_duplicates(records: Sequence[SlideRecord], parts: dict[str, str]) -> Found:
     """Slides that are one file, by whatever path or link, and files of the same content."""
     digests = slide_digests(_original(r) for r in records)
     files: dict[tuple[int, int] | str, SlideRecord] = {}
@@ -123,7 +123,7 @@ def exact_duplicates(records: Sequence[SlideRecord], parts: dict[str, str]) -> F
             yield Finding("exact duplicates", record.id, text)
 
 
-def near_duplicates(looks: list[Look], parts: dict[str, str]) -> Found:
+def find_near_duplicates(looks: list[Look], parts: dict[str, str]) -> Found:
     """Slides whose overviews agree, also turned or mirrored, though their files differ."""
     seen = [look for look in looks if look.thumbnail is not None]
     if len(seen) < 2:

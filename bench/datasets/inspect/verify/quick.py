@@ -116,15 +116,15 @@ def quick(
     return Quick(
         found,
         [
-            *between_slides.counted(dataset),
-            *between_slides.incomplete(dataset),
-            *between_slides.labelled(dataset),
+            *between_slides.find_wrong_counts(dataset),
+            *between_slides.find_incomplete(dataset),
+            *between_slides.find_label_faults(dataset),
             *(o.unread for o in found if o.unread is not None),
-            *(finding for o in found if o.info is not None for finding in _form(o.record, o.info)),
-            *scales(found, mpps, dataset.card),
-            *between_slides.exact_duplicates(dataset.records, between_slides.parts_of(dataset)),
-            *between_slides.patients(dataset, between_slides.parts_of(dataset)),
-            *between_slides.classes_in_parts(dataset, unread, folds),
+            *(finding for o in found if o.info is not None for finding in _find_missing_pixels(o.record, o.info)),
+            *find_wrong_scales(found, mpps, dataset.card),
+            *between_slides.find_exact_duplicates(dataset.records, between_slides.parts_of(dataset)),
+            *between_slides.find_shared_patients(dataset, between_slides.parts_of(dataset)),
+            *between_slides.find_missing_classes(dataset, unread, folds),
             *(o.annotation for o in found if o.annotation is not None),
         ],
         dataset.card is not None,
@@ -152,7 +152,7 @@ def _annotation(record: SlideRecord, info: SlideInfo | None) -> Finding | None:
     return None if text is None else Finding("bad masks" if there else "missing masks", record.id, text)
 
 
-def _form(record: SlideRecord, info: SlideInfo) -> Iterator[Finding]:
+def _find_missing_pixels(record: SlideRecord, info: SlideInfo) -> Iterator[Finding]:
     """Tiles of which nothing is stored, and slides too small or too thin for an overview."""
     if absent := [f"{n} of level {k}" for k, n in enumerate(info.missing_tiles) if n]:
         text = ", ".join(absent) + ": nothing is stored for them, read as background"
@@ -163,7 +163,7 @@ def _form(record: SlideRecord, info: SlideInfo) -> Iterator[Finding]:
         yield Finding("too small", record.id, str(error))
 
 
-def scales(opened: Sequence[Opened], mpps: tuple[float, ...], card: Card | None) -> Iterator[Finding]:
+def find_wrong_scales(opened: Sequence[Opened], mpps: tuple[float, ...], card: Card | None) -> Iterator[Finding]:
     """Micrometres per pixel that cannot be, that contradict the file or the card, or serve no magnification asked.
 
     Slides of which only some serve a magnification differ in what is read of them, which may tell their class.
@@ -171,7 +171,7 @@ def scales(opened: Sequence[Opened], mpps: tuple[float, ...], card: Card | None)
     known = [(o.record, o.info) for o in opened if o.info is not None]
     useless = set()
     for record, info in known:
-        for text in _of_one(record, info, card):
+        for text in _find_scale_faults(record, info, card):
             yield Finding("mpp", record.id, text)
         if not any(_serves(info, asked) for asked in mpps):
             useless.add(record.id)
@@ -195,7 +195,7 @@ def scales(opened: Sequence[Opened], mpps: tuple[float, ...], card: Card | None)
             )
 
 
-def _of_one(record: SlideRecord, info: SlideInfo, card: Card | None) -> Iterator[str]:
+def _find_scale_faults(record: SlideRecord, info: SlideInfo, card: Card | None) -> Iterator[str]:
     low, high = MPP_RANGE
     if not low <= info.mpp <= high:
         yield f"{info.mpp:.3g} um/px ({info.mpp_rule}) is no slide's; plausible: {low:g} to {high:g}"

@@ -83,7 +83,7 @@ def verify(dataset: Dataset, settings: VerifySettings, report: Callable[[int, in
             verdict.add(Finding(check, record.id, text) for check, text in seen.found.items())
         if report:
             report(len(dataset.records) + number + 1, total)
-    verdict.add(between_slides.near_duplicates(looks, between_slides.parts_of(dataset)))
+    verdict.add(between_slides.find_near_duplicates(looks, between_slides.parts_of(dataset)))
     verdict.levels = level_rows(looks, settings.mpps)
     return verdict
 

@@ -12,7 +12,7 @@ import pytest
 from bench import files
 from bench.cli import main
 from bench.datasets.photos import all_photos
-from bench.datasets.photos.prepare import PrepareSettings, prepare
+from bench.datasets.photos.prepare import PrepareSettings, prepare_photos
 from bench.workers import SHARED, pool
 from tests.bench import killing
 from tests.bench.datasets.photos.test_prepare_keeps import photos
@@ -27,7 +27,7 @@ def dataset(tmp_path, names):
 def test_a_killed_worker(tmp_path, monkeypatch):
     monkeypatch.setattr(all_photos, "convert", killing.convert_or_die)
     names = ("a.tif", "kill.tif", "b.tif", "once.tif", "c.tif", "d.tif")
-    done = prepare(dataset(tmp_path, names), tmp_path / "to", PrepareSettings(0.5, None, 2))
+    done = prepare_photos(dataset(tmp_path, names), tmp_path / "to", PrepareSettings(0.5, None, 2))
     assert list(done.failed) == ["kill.tif"] and "killed" in done.failed["kill.tif"]
     assert sorted(p.name for p in (tmp_path / "to").glob("*.tif")) == sorted(n for n in names if n != "kill.tif")
     assert done.converted == 5 and [row.path for row in done.rows] == [n for n in names if n != "kill.tif"]
@@ -37,10 +37,12 @@ def test_memory_is_shared(tmp_path, monkeypatch):
     free = 384 * 288 * all_photos.BYTES_A_PX * 1.5 / all_photos.MEMORY_SHARE  # for one of them, and a half
     monkeypatch.setattr(all_photos.psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
     monkeypatch.setattr(all_photos, "convert", killing.convert_alone)
-    done = prepare(dataset(tmp_path, ("a.tif", "b.tif", "c.tif")), tmp_path / "to", PrepareSettings(0.5, None, 3))
+    done = prepare_photos(
+        dataset(tmp_path, ("a.tif", "b.tif", "c.tif")), tmp_path / "to", PrepareSettings(0.5, None, 3)
+    )
     assert (done.converted, done.failed) == (3, {})
     monkeypatch.setattr(all_photos.psutil, "virtual_memory", lambda: SimpleNamespace(available=free / 2))
-    done = prepare(dataset(tmp_path, ("a.tif", "b.tif")), tmp_path / "other", PrepareSettings(0.5, None, 1))
+    done = prepare_photos(dataset(tmp_path, ("a.tif", "b.tif")), tmp_path / "other", PrepareSettings(0.5, None, 1))
     assert done.converted == 0 and "384x288 px take about" in done.failed["a.tif"]
     assert "vips" in done.failed["a.tif"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from bench.datasets.contract import Dataset, SlideRecord
 from bench.datasets.photos.convert import Job, convert, provenance_of
-from bench.datasets.photos.prepare import PrepareSettings, prepare, pyramid_path
+from bench.datasets.photos.prepare import PrepareSettings, prepare_photos, pyramid_path
 from bench.errors import UsageError
 from jsma.slides import Regions, open_slide
 from tests.bench.datasets import images, layouts
@@ -29,7 +29,7 @@ def dataset(tmp_path, kinds, mpp=0.42):
 )
 def test_pixels_scale_and_provenance(kind, samples, pages, tmp_path):
     photos = dataset(tmp_path, [kind])
-    done = prepare(photos, tmp_path / "out", PrepareSettings(workers=1, quality=95))
+    done = prepare_photos(photos, tmp_path / "out", PrepareSettings(workers=1, quality=95))
     assert (done.converted, done.kept, done.failed, done.pixels) == (1, 0, {}, images.SIDE_W * images.SIDE_H)
     path = pyramid_path(photos.records[0], tmp_path / "out")
     with open_slide(path) as slide:
@@ -48,23 +48,23 @@ def test_pixels_scale_and_provenance(kind, samples, pages, tmp_path):
 
 def test_again_keeps_what_is_current_and_redoes_what_is_not(tmp_path):
     photos, out = dataset(tmp_path, ["8 bit"] * 4), tmp_path / "out"
-    assert prepare(photos, out, PrepareSettings(workers=2)).converted == 4
+    assert prepare_photos(photos, out, PrepareSettings(workers=2)).converted == 4
     before = {p.name: p.stat().st_mtime_ns for p in out.iterdir()}
-    assert prepare(photos, out, PrepareSettings(workers=2)).kept == 4
+    assert prepare_photos(photos, out, PrepareSettings(workers=2)).kept == 4
     assert {p.name: p.stat().st_mtime_ns for p in out.iterdir()} == before
     images.photo(tmp_path / "photos" / "1.tif", 77, "8 bit")  # the source changes
     (out / "2.tif").write_bytes((out / "2.tif").read_bytes()[:-900])  # ours, and no longer whole
-    again = prepare(photos, out, PrepareSettings(workers=2))
+    again = prepare_photos(photos, out, PrepareSettings(workers=2))
     assert (again.converted, again.kept) == (2, 2)
-    assert prepare(photos, out, PrepareSettings(quality=50)).converted == 4, "another quality is another file"
-    assert prepare(photos, out, PrepareSettings()).kept == 4, "no quality asked: what is there will do"
+    assert prepare_photos(photos, out, PrepareSettings(quality=50)).converted == 4, "another quality is another file"
+    assert prepare_photos(photos, out, PrepareSettings()).kept == 4, "no quality asked: what is there will do"
 
 
 def test_a_photo_that_fails_does_not_stop_the_others(tmp_path):
     photos, out = dataset(tmp_path, ["8 bit"] * 3), tmp_path / "out"
     (tmp_path / "photos" / "1.tif").write_bytes(b"not a picture")
     os.remove(tmp_path / "photos" / "2.tif")
-    done = prepare(photos, out, PrepareSettings(workers=1))
+    done = prepare_photos(photos, out, PrepareSettings(workers=1))
     assert done.converted == 1 and set(done.failed) == {"1", "2"}
     assert [p.name for p in out.iterdir()] == ["0.tif"], "whole files under their names, and nothing else"
 
@@ -80,11 +80,11 @@ def test_interrupted_writing_leaves_no_file_under_its_name(tmp_path, monkeypatch
 
 def test_unknown_scale_and_equal_names_are_refused(tmp_path):
     with pytest.raises(UsageError, match="give --mpp"):
-        prepare(dataset(tmp_path, ["8 bit"], mpp=None), tmp_path / "out", PrepareSettings())
+        prepare_photos(dataset(tmp_path, ["8 bit"], mpp=None), tmp_path / "out", PrepareSettings())
     one = dataset(tmp_path, ["8 bit"]).records[0]
     twice = Dataset("d", ("a",), (one, SlideRecord(one.path, "a", mpp=1, name="0.tif")))
     with pytest.raises(UsageError, match="names must differ"):
-        prepare(twice, tmp_path / "out", PrepareSettings())
+        prepare_photos(twice, tmp_path / "out", PrepareSettings())
 
 
 def test_command_line(tmp_path, command):
