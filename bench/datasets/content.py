@@ -1,7 +1,7 @@
-"""What files hold, as short digests: whole where they are small, by well-chosen samples where they are slides.
+"""Short digests of what files hold: of all bytes where they are small, of chosen samples where they are large slides.
 
-A digest is taken once for a file as it is: path, size, times and inode are the key of a cache, and never part of a
-digest, so that the same data on another machine have the same digests.
+Path, size, times and inode are the key of a cache, so that a file is read once. They are no part of a digest: the same
+data on another machine have the same digests.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _place: Path | None = None
 
 
 def keep_in(path: Path) -> None:
-    """Take over the digests that are kept in the file `path`, and keep new ones there. A damaged file is no loss."""
+    """Use the digests that are kept in the file `path`, and keep new ones there. A damaged file is no loss."""
     global _place
     _place = path
     with suppress(OSError, ValueError, TypeError, KeyError):
@@ -48,19 +48,44 @@ def keep_in(path: Path) -> None:
 
 
 def slide_digests(paths: Iterable[str]) -> list[str | None]:
-    """Digest of every slide, None where it cannot be read. Thousands take seconds, and none the second time."""
+    """Digest slides. Thousands take seconds the first time.
+
+    Args:
+        paths: The files.
+
+    Returns:
+        For each a digest of 32 hexadecimal digits; None where it cannot be read.
+    """
     return _digest_all(paths, _digest_slide)
 
 
 def annotation_digests(paths: Iterable[str | None]) -> list[str | None]:
-    """Digest of the whole content of every annotation: "" where none is named, None where it cannot be read."""
+    """Digest the whole content of annotations.
+
+    Args:
+        paths: The files, folders or members of a zip; None where a slide has no annotation.
+
+    Returns:
+        For each a digest of 32 hexadecimal digits; "" for None; None where it cannot be read.
+    """
     wanted = list(paths)
     found = iter(_digest_all((p for p in wanted if p is not None), _digest_annotation))
     return ["" if p is None else next(found) for p in wanted]
 
 
 def file_digest(path: str, whole: bool = False) -> str:
-    """Digest of one file, as 32 hexadecimal digits; `whole`: of every byte, however large it is. OSError if unread."""
+    """Digest one file.
+
+    Args:
+        path: The file.
+        whole: Whether every byte counts, however large the file is.
+
+    Returns:
+        32 hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
     real = os.path.realpath(path) + ("|whole" if whole else "")
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):  # opening a FIFO waits for ever
@@ -106,7 +131,7 @@ def _save() -> None:
 
 
 def _digest_slide(path: str) -> str:
-    """Of a file; of a MIRAX slide the folder beside it, which holds its pixels, counts as well."""
+    """Digest a slide. Of a MIRAX slide the folder beside it counts as well, because it holds the pixels."""
     folder = Path(path).with_suffix("")
     if path.lower().endswith(".mrxs") and folder.is_dir():
         return _join_digests([("", file_digest(path)), *((p.name, file_digest(str(p))) for p in _files(folder))])
@@ -137,7 +162,7 @@ def _read_whole(handle: BinaryIO) -> Iterator[bytes]:
 
 
 def _read_samples(handle: BinaryIO, size_bytes: int) -> Iterator[bytes]:
-    """All of a small file; of a large one its ends, its tile tables and some blocks, in the order of this text."""
+    """Read all of a small file; of a large one the head, the tail, the tile tables and some blocks, in this order."""
     if size_bytes <= WHOLE_BYTES:
         yield from _read_whole(handle)
         return

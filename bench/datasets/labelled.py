@@ -1,4 +1,4 @@
-"""Anybody's own slides and photos: one CSV with `path,label`; also patient, split, fold, mpp, annotation, site."""
+"""A user's own slides and photos: one CSV with the columns path and label, and optional ones."""
 
 from __future__ import annotations
 
@@ -17,15 +17,24 @@ TABLES = (".csv", ".tsv")
 
 
 def is_table(what: str) -> bool:
-    """Whether `what` names a table of slides, and no dataset."""
+    """Tell whether `what` names a table of slides, and not a dataset."""
     return what.lower().endswith(TABLES)
 
 
 def load(csv_path: Path, option: str = "") -> Dataset:
-    """The slides of `csv_path`; relative paths are relative to it. UsageError names the line.
+    """Read the slides of a table.
 
-    option: what the user gave the path to, which messages begin with. What is taken in another way than it is
-    written (names of columns, encoding) is told on stderr.
+    Where something is read in another way than it is written (names of columns, encoding), stderr says so.
+
+    Args:
+        csv_path: The table. Relative paths in it are relative to its folder.
+        option: The option that the user gave the path to; messages begin with it.
+
+    Returns:
+        The dataset, called after the table, or after its folder where the table is called labels.csv.
+
+    Raises:
+        UsageError: names the line, what is allowed and what to do.
     """
     given = f"{option} {csv_path}".strip()
     if not csv_path.is_file():
@@ -51,7 +60,7 @@ def load(csv_path: Path, option: str = "") -> Dataset:
 
 
 def _check_columns_complete(rows: list[_Row], given: str) -> None:
-    """A split and a fold are for every slide or for none, and not both at once."""
+    """UsageError where only some slides have a split or a fold, or where both columns are given."""
     for column in ("split", "fold"):
         empty = [row for row in rows if not row.value(column)]
         if 0 < len(empty) < len(rows):
@@ -64,7 +73,7 @@ def _check_columns_complete(rows: list[_Row], given: str) -> None:
 
 
 def _check_fold_numbers(records: list[SlideRecord], given: str) -> None:
-    """Folds are numbered 0, 1, .. or 1, 2, .. without a gap, and there are two at least."""
+    """UsageError unless folds are numbered 0, 1, .. or 1, 2, .. without a gap, and there are at least two."""
     folds = sorted({r.fold for r in records if r.fold is not None})
     if folds and (len(folds) < 2 or folds[0] > 1 or folds[-1] - folds[0] != len(folds) - 1):
         raise UsageError(
@@ -75,7 +84,14 @@ def _check_fold_numbers(records: list[SlideRecord], given: str) -> None:
 
 @dataclass(frozen=True)
 class _Row:
-    """One line of the table; `where` begins every message on it."""
+    """One line of the table.
+
+    Attributes:
+        where: What every message on the line begins with.
+        line: Its number in the file.
+        values: Column -> text.
+        decimal_comma: Whether numbers may be written 0,25.
+    """
 
     where: str
     line: int
@@ -86,7 +102,7 @@ class _Row:
         return self.values.get(column, "")
 
     def record(self, base: Path, names: set[str]) -> SlideRecord:
-        """The slide of this line. base: folder of the table; names: of the slides before."""
+        """Make the slide of this line, from the table's folder `base` and the `names` of the slides before."""
         for column in REQUIRED:
             if not self.value(column):
                 raise UsageError(f"{self.where}{column} is empty; every line needs path and label")
@@ -107,7 +123,7 @@ class _Row:
         )
 
     def _path(self, column: str, base: Path) -> str:
-        """A path as this system writes it: tables from Windows have backslashes."""
+        """Write a path as this system does. Tables from Windows have backslashes."""
         value = self.value(column)
         if os.name == "nt" or "\\" not in value or (base / value).exists():
             return value

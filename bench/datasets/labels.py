@@ -1,4 +1,4 @@
-"""The labels.csv of a folder of pyramids: written from a dataset, never over a list that the user wrote or edited."""
+"""The labels.csv of a folder of pyramids. It never overwrites a list that the user wrote or edited."""
 
 from __future__ import annotations
 
@@ -22,7 +22,13 @@ COLUMNS = ("path", "label", "patient", "split", "fold", "mpp", "annotation", "si
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the list. path: of the file to read; mpp: um per level-0 pixel where that file does not say."""
+    """A line of the list.
+
+    Attributes:
+        path: The file to read.
+        record: The slide.
+        mpp: Micrometres per level-0 pixel, where the file does not say.
+    """
 
     path: str
     record: SlideRecord
@@ -30,7 +36,7 @@ class Row:
 
 
 def labels_text(rows: list[Row]) -> str:
-    """The list as CSV."""
+    """Write the list as CSV."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
@@ -42,10 +48,13 @@ def labels_text(rows: list[Row]) -> str:
 
 
 def check_labels(folder: Path, option: str = "--to") -> None:
-    """UsageError where nothing tells that the labels.csv in `folder` is one of ours: it is not overwritten.
+    """UsageError where the labels.csv in `folder` is not known to be one of ours. It is then not overwritten.
 
-    An older version left no prepared.jsonl, and a list of its own cannot be told from one that was edited later.
-    option: what `folder` was given by, or follows of.
+    Versions that left no prepared.jsonl wrote lists that look like a user's own.
+
+    Args:
+        folder: Where the list lies.
+        option: The option that gave the folder.
     """
     path = folder / LABELS
     if os.path.lexists(path) and not _written(folder / WRITTEN):
@@ -60,7 +69,7 @@ def check_labels(folder: Path, option: str = "--to") -> None:
 
 
 def write_labels(rows: list[Row], folder: Path) -> str:
-    """Write the list of `folder`; "", or one line that says why the one that is there was kept."""
+    """Write the list of `folder`. Returns "", or one line that says why the list that is there was kept."""
     return write_list(folder / LABELS, labels_text(rows), folder / WRITTEN, "data prepare")
 
 

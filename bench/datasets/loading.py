@@ -18,7 +18,17 @@ from bench.own_code import own_class
 
 
 def source_named(name: str) -> tuple[DatasetSource, str]:
-    """The source and the task of `NAME`, `NAME:TASK` or `file.py:Class[:TASK]`; UsageError lists what exists."""
+    """Find a dataset by its name on the command line.
+
+    Args:
+        name: `NAME`, `NAME:TASK` or `file.py:Class[:TASK]`.
+
+    Returns:
+        Its source, and the task; "" for the default one.
+
+    Raises:
+        UsageError: there is no such dataset or task; the message lists those that exist.
+    """
     head, _, rest = name.partition(":")
     if head.endswith(".py"):
         cls, _, task = rest.partition(":")
@@ -36,14 +46,27 @@ def source_named(name: str) -> tuple[DatasetSource, str]:
 
 def _own(path: str, cls: str) -> DatasetSource:
     own = own_class(f"{path}:{cls}", DatasetSource, "--dataset")
-    found = cast(Callable[[], DatasetSource], own)  # abstract ones are refused in the next line
+    found = cast(Callable[[], DatasetSource], own)  # the next line refuses abstract classes
     if inspect.isabstract(found) or not hasattr(found, "card") or not hasattr(found, "markers"):
         raise UsageError(f"--dataset {path}:{cls}: give it card, markers and read(root, task); see docs/datasets.md")
     return found()
 
 
 def load_dataset(name: str, wanted: Wanted | None, folder: Path, report: Report | None = None) -> Dataset:
-    """The dataset called `name`, ready to run; UsageError where it is unknown or its data are missing."""
+    """Load a dataset by name, ready to run. Generated slides that are missing are made, photos are converted.
+
+    Args:
+        name: As for `source_named`.
+        wanted: Which slides to generate, for a dataset that makes its own.
+        folder: The data folder.
+        report: Called with (done, total).
+
+    Returns:
+        The dataset, with at least two classes.
+
+    Raises:
+        UsageError: it is unknown, its data are missing, or fewer than two classes have slides.
+    """
     source, task = source_named(name)
     dataset = source.load(task, folder, wanted, report)
     if source.photos:
@@ -57,7 +80,18 @@ def load_dataset(name: str, wanted: Wanted | None, folder: Path, report: Report 
 
 
 def limited_to(dataset: Dataset, limit: int) -> Dataset:
-    """The first `limit` slides, as `--limit` asks; UsageError that says how many are needed where they are too few."""
+    """Take the slides that `--limit` asks for.
+
+    Args:
+        dataset: The dataset.
+        limit: Most slides.
+
+    Returns:
+        The dataset with these slides.
+
+    Raises:
+        UsageError: a class would be missing in a part; the message says how many slides are needed.
+    """
     some = dataset.limited(limit)
     if _whole(dataset, dataset.classes) and not _whole(some, dataset.classes):
         more = range(limit + 1, len(dataset.records) + 1)

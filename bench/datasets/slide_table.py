@@ -1,4 +1,4 @@
-"""A user's table of slides as spreadsheets write it: any usual encoding, delimiter and spelling of the header."""
+"""A user's table of slides as spreadsheets write it: any usual encoding, delimiter and spelling of columns."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "mpp": ("um_per_px", "um_per_pixel", "microns_per_pixel"),
     "annotation": ("annotations", "mask"),
 }
-"""Column -> other names that are taken for it, and said so."""
-UNSAID = ("mask",)  # the older name of annotation, which tables made here have
+"""Column -> other names that are taken for it. A note says so."""
+UNSAID = ("mask",)  # no note for the older name of annotation, which tables made here have
 DELIMITERS = (",", ";", "\t")
 NAMED = {",": "comma", ";": "semicolon", "\t": "tab"}
-CLOSE = 0.8  # likeness of a column to one of ours from which it is a slip and no column of the user's own
+CLOSE = 0.8  # likeness to one of our columns from which a column is taken for a slip of the pen
 
 
 @dataclass
 class SlideTable:
-    """Rows of a table: (line in the file, column -> text without blanks around it), empty rows left out.
+    """The rows of a table.
 
-    decimal_comma: numbers may be written 0,25; notes: what a reader may not expect of how it was read.
+    Attributes:
+        rows: (line in the file, column -> text without blanks around it); empty rows are left out.
+        decimal_comma: Whether numbers may be written 0,25.
+        notes: What was read in another way than it is written.
     """
 
     rows: list[tuple[int, dict[str, str]]] = field(default_factory=list)
@@ -42,13 +45,24 @@ class SlideTable:
 
 
 def read_slide_table(path: Path, where: str) -> SlideTable:
-    """The table in `path`. where: what every message begins with. UsageError names the line."""
+    """Read a table of slides.
+
+    Args:
+        path: The file.
+        where: What every message begins with.
+
+    Returns:
+        Its rows.
+
+    Raises:
+        UsageError: names the line, what is allowed and what to do.
+    """
     text, note = text_of(path, where)
     table = SlideTable(notes=[note] if note else [])
     lines = text.splitlines(keepends=True)
     skipped = 0
     if lines and lines[0].strip().lower() in {f"sep={d}" for d in DELIMITERS}:
-        skipped = 1  # as Excel writes it for itself
+        skipped = 1  # Excel writes such a line for itself
     while skipped < len(lines) and not lines[skipped].strip(" \t\r\n,;"):
         skipped += 1
     if skipped == len(lines):
@@ -75,12 +89,12 @@ def read_slide_table(path: Path, where: str) -> SlideTable:
 
 
 def _delimiter(header: str) -> str:
-    """The one that cuts the header into most columns; a comma where none does."""
+    """Find the delimiter that cuts the header into most columns; a comma where none does."""
     return max(DELIMITERS, key=lambda d: len(next(csv.reader([header], delimiter=d))))
 
 
 def _columns(header: list[str], where: str, notes: list[str]) -> list[str]:
-    """Our column for each of the file's, "" for those that are ignored."""
+    """Find our column for each of the file's, "" for those that are ignored."""
     written = [name.strip() for name in header]
     while written and not written[-1]:
         written.pop()
@@ -114,7 +128,7 @@ def _columns(header: list[str], where: str, notes: list[str]) -> list[str]:
 
 
 def _refuse_slips(foreign: list[tuple[str, str]], taken: dict[str, list[int]], where: str) -> None:
-    """UsageError where an unknown column is nearly one of ours that is not there under its right name."""
+    """UsageError where a column is unknown and almost has the name of one of ours that is missing."""
     absent = {name: column for column in COLUMNS if column not in taken for name in (column, *ALIASES.get(column, ()))}
     for written, plain in foreign:
         swapped = [name for name in absent if sorted(name) == sorted(plain)]

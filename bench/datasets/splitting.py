@@ -1,4 +1,4 @@
-"""Train, validation and test parts: as given, or stratified and grouped by patient from a seed."""
+"""Train, validation and test parts: as they are given, or drawn by class and patient from a seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ VAL_PARTS = 5  # a fifth of what is not tested validates, more where a class has
 
 
 def fold_numbers(records: Sequence[Any], n_folds: int) -> tuple[int, ...]:
-    """The folds that there are: one for a given split, those that are given (0, 1, .. or 1, 2, ..), or all drawn."""
+    """List the folds.
+
+    Args:
+        records: Slides with `split` and `fold`.
+        n_folds: Number of folds where they are drawn.
+
+    Returns:
+        (0,) where the slides give a split; else the numbers that they give, or 0 to n_folds - 1.
+    """
     if records and all(r.split for r in records):
         return (0,)
     if records and all(r.fold is not None for r in records):
@@ -24,7 +32,7 @@ def fold_numbers(records: Sequence[Any], n_folds: int) -> tuple[int, ...]:
 
 
 def folds_to_run(records: Sequence[Any], asked: int) -> tuple[int, ...]:
-    """The first `asked` folds, by their numbers; UsageError where there are not so many."""
+    """List the first `asked` folds by their numbers. UsageError where there are fewer."""
     numbers = fold_numbers(records, FOLDS)
     if asked <= len(numbers):
         return numbers[:asked]
@@ -40,7 +48,21 @@ def folds_to_run(records: Sequence[Any], asked: int) -> tuple[int, ...]:
 def three_parts(
     records: Sequence[Any], classes: tuple[str, ...], fold: int, n_folds: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Positions of "train", "val" and "test" among `records` (label, patient, id, split, fold)."""
+    """Split slides into three parts.
+
+    Args:
+        records: Slides with label, patient, id, split and fold.
+        classes: All labels.
+        fold: Number of the fold to test.
+        n_folds: Number of folds where they are drawn.
+        seed: Of what is drawn.
+
+    Returns:
+        "train", "val" and "test" -> positions among `records`, int [n], ascending.
+
+    Raises:
+        UsageError: a class or the patients are too few.
+    """
     labels = np.array([classes.index(r.label) for r in records])
     if records and all(r.split for r in records):
         given = np.array([r.split for r in records])
@@ -73,7 +95,7 @@ def _check_columns_complete(records: Sequence[Any]) -> None:
 def _split_off_validation(
     rest: np.ndarray, labels: np.ndarray, records: Sequence[Any], seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`rest` as training and validation parts."""
+    """Split positions `rest` into a training and a validation part."""
     some = [records[i] for i in rest]
     rare = Counter(r.label for r in some).most_common()[-1:]
     if not rare or rare[0][1] < 2:
@@ -82,7 +104,7 @@ def _split_off_validation(
             f"{which}, and one must train and one validate; add slides, or mark some as val in column split"
         )
     parts = max(2, min(VAL_PARTS, rare[0][1], len({r.patient or r.id for r in some})))
-    for number in range(parts):  # few patients may take a class along: the first part that leaves all of them
+    for number in range(parts):  # with few patients a part may hold all slides of a class: take one that does not
         val = rest[_draw_part(labels[rest], some, parts, number, seed)]
         train = np.setdiff1d(rest, val)
         if len(val) and len(set(labels[train].tolist())) == len(set(labels[rest].tolist())):
@@ -96,7 +118,7 @@ def _split_off_validation(
 
 
 def _draw_part(labels: np.ndarray, records: Sequence[Any], n_parts: int, number: int, seed: int) -> np.ndarray:
-    """Positions of one stratified part, grouped by patient where patients are known."""
+    """Draw the positions of one stratified part, grouped by patient where patients are known."""
     groups = [r.patient or r.id for r in records]
     label, fewest = Counter(r.label for r in records).most_common()[-1]
     if fewest < n_parts:
@@ -119,6 +141,6 @@ def _draw_part(labels: np.ndarray, records: Sequence[Any], n_parts: int, number:
 
 
 def _rarest_class_size(labels: np.ndarray) -> int:
-    """Slides of the rarest class that is present."""
+    """Count the slides of the rarest class that is present."""
     present = np.bincount(labels) if len(labels) else np.zeros(1, int)
     return int(present[present > 0].min()) if present.any() else 0

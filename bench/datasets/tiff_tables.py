@@ -1,6 +1,6 @@
-"""Where a TIFF says that its tiles lie, as the bytes of the file: a picture that was encoded anew has other tables.
+"""The bytes in which a TIFF says where its tiles lie. A picture that was encoded anew has other tables.
 
-Read by hand: only the bytes are wanted, of thousands of slides, and a parser in Python takes ten times as long.
+They are read by hand: only the bytes are needed, of thousands of slides, and a parser takes ten times as long.
 """
 
 from __future__ import annotations
@@ -16,7 +16,15 @@ MOST_DIRECTORIES, MOST_BYTES = 1024, 256 << 20  # of a file made to be read for 
 
 
 def tile_tables(handle: BinaryIO, size_bytes: int) -> Iterator[bytes]:
-    """Every directory of the file and its tables of offsets and byte counts; nothing where it is no TIFF."""
+    """Read every directory of a TIFF and its tables of offsets and byte counts.
+
+    Args:
+        handle: The file.
+        size_bytes: Its size.
+
+    Yields:
+        The bytes, in the order in which they are found; nothing where the file is no TIFF.
+    """
     handle.seek(0)
     head = handle.read(16)
     order, big = {b"II": "<", b"MM": ">"}.get(head[:2]), head[2:4] in (b"+\0", b"\0+")

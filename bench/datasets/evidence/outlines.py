@@ -22,7 +22,17 @@ NO_AREA = {"3", "4", "5", "arrow", "ruler", "pin", "dot", "pointset", "measureme
 
 
 def read_xml(path: str) -> Outlines:
-    """Regions of an ImageScope or HALO file (root `Annotations`), or of one of ASAP (root `ASAP_Annotations`)."""
+    """Read the regions of an ImageScope or HALO file (root `Annotations`), or of ASAP (root `ASAP_Annotations`).
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its regions, in level-0 pixels.
+
+    Raises:
+        SlideError: it is not readable, or another kind of XML.
+    """
     content = annotation_bytes(path)
     if b"<!ENTITY" in content.replace(b"\0", b""):  # also where a character takes two bytes
         raise SlideError(f"{path}: declares XML entities, which no annotation needs; export it again")
@@ -37,7 +47,7 @@ def read_xml(path: str) -> Outlines:
 
 
 def _collect(path: str, found: Iterator[Region | None]) -> Outlines:
-    """All of `found`; what is wrong with one region is said with its number."""
+    """Collect regions. SlideError names the region that is wrong."""
     regions, skipped = list[Region](), 0
     while True:
         try:
@@ -74,7 +84,7 @@ def _layers(root: ElementTree.Element) -> Iterator[Region | None]:
 
 
 def _draw_region(number: int, kind: str, points: list[tuple[str | None, str | None]]) -> BaseGeometry:
-    """The shape of one region; empty for what encloses nothing. ImageScope and HALO give ellipses by two corners."""
+    """Make the shape of one region, empty where it encloses nothing. An ellipse may be given by two corners."""
     kind = kind.strip().lower()
     if kind in NO_AREA:
         return MultiPolygon()
@@ -88,7 +98,7 @@ def _draw_region(number: int, kind: str, points: list[tuple[str | None, str | No
 
 
 def _cut(regions: list[Region], cuts: list[BaseGeometry]) -> Iterator[Region]:
-    """Regions less the cut-outs; one that lies in a cut-out of another region is an island and stays."""
+    """Cut the cut-outs out of regions. A region that lies in a cut-out of another region is an island and stays."""
     shapes = np.array([region.shape for region in regions], dtype=object)
     for cut in cuts:
         met = np.flatnonzero(shapely.intersects(shapes, cut)) if len(shapes) else np.array([], int)
@@ -99,7 +109,7 @@ def _cut(regions: list[Region], cuts: list[BaseGeometry]) -> Iterator[Region]:
 
 
 def _attribute(element: ElementTree.Element) -> str:
-    """First value among the element's own Attributes/Attribute."""
+    """Find the first value among the element's own Attributes/Attribute."""
     values = [a.get("Value", "").strip() or a.get("Name", "").strip() for a in element.findall("Attributes/Attribute")]
     return next((v for v in values if v and v != "Description"), "")
 
@@ -116,7 +126,19 @@ def _asap(root: ElementTree.Element) -> Iterator[Region | None]:
 
 
 def read_geojson(path: str) -> Outlines:
-    """Features with polygons; the label is the classification's name (or names, as QuPath joins them), else `name`."""
+    """Read the polygons of a GeoJSON file.
+
+    The label is the name of the classification (or its names, joined as QuPath does), else the feature's `name`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its regions, in level-0 pixels.
+
+    Raises:
+        SlideError: it is not readable, or no GeoJSON.
+    """
     try:
         document = json.loads(annotation_bytes(path))
     except RecursionError as error:
@@ -149,7 +171,7 @@ def _feature(number: int, feature: Any) -> Region | None:
 
 
 def _geometry(geometry: dict[str, Any]) -> Iterator[BaseGeometry]:
-    """The areas of a geometry; points and lines enclose none."""
+    """List the areas of a geometry. Points and lines enclose none."""
     kind = geometry["type"]
     if kind == "GeometryCollection":
         for part in geometry["geometries"]:

@@ -1,4 +1,4 @@
-"""Raster masks (PANDA's TIFFs, PNGs) as polygons in level-0 pixels."""
+"""Raster masks (PNG, and TIFF as PANDA has it) as polygons in level-0 pixels."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bench.datasets.evidence.regions import Outlines, Region
 from bench.datasets.evidence.shapes import polygons
 from jsma.slides import SlideError
 
-LONGEST_PX = 2048  # of a mask's stored levels, the finest that is not larger is read
-THINNED_PX = 4096  # a longer side is thinned to every second, third ... pixel
+LONGEST_PX = 2048  # the finest stored level that is not larger is read
+THINNED_PX = 4096  # a mask with a longer side is thinned to every second, third ... pixel
 MOST_PX = 1 << 30
 MOST_LABELS = 64
 MOST_PIECES = 8_000  # of the outlines that touch themselves: speckle
@@ -26,14 +26,22 @@ ASPECT = 0.02  # by which a mask's proportions may differ from its slide's, besi
 
 
 class MaskError(ValueError):
-    """A picture that is no label mask; one line without its path."""
+    """A picture that is no label mask. One line without its path."""
 
 
 def read_mask(path: str, size0_px: tuple[int, int], bits: bool) -> Outlines:
-    """One region per label (or bit) that occurs; 0 is background. size0_px: (width, height) of the slide.
+    """Read a raster mask as outlines. 0 is background.
 
-    Labels are the numbers that are stored (indices of a palette too). SlideError: not readable, no label mask, or not
-    of the slide's proportions.
+    Args:
+        path: PNG or TIFF. Labels are the numbers that are stored; of a palette, its indices.
+        size0_px: (width, height) of the slide, level-0 pixels.
+        bits: Whether every bit is a label of its own.
+
+    Returns:
+        One region per label or bit that occurs.
+
+    Raises:
+        SlideError: it is not readable, no label mask, or not of the slide's proportions.
     """
     try:
         labels, scale = _fit_to_slide(*(_png(path) if kind_of_file(path) == "png" else _tiff(path)), size0_px)
@@ -57,7 +65,10 @@ def read_mask(path: str, size0_px: tuple[int, int], bits: bool) -> Outlines:
 def _fit_to_slide(
     pixels: np.ndarray, full_px: tuple[int, int], size0_px: tuple[int, int]
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """Labels [h, w] at most THINNED_PX a side, and the level-0 pixels of each (x, y); full_px: the mask's own size."""
+    """Thin labels to [h, w] of at most THINNED_PX a side; also the level-0 pixels per mask pixel (x, y).
+
+    full_px is the mask's own size, which must have the proportions of the slide, size0_px.
+    """
     width, height = full_px
     off = (width / height) / (size0_px[0] / size0_px[1])
     if max(off, 1 / off) - 1 > ASPECT + 1 / width + 1 / height:
@@ -159,10 +170,17 @@ def _whole_numbers(labels: np.ndarray) -> np.ndarray:
 
 
 def trace_outline(layer: np.ndarray, scale: tuple[float, float]) -> BaseGeometry:
-    """Polygons with holes along the sides of the non-zero pixels [h, w]; scale: level-0 pixels per mask pixel (x, y).
+    """Trace the non-zero pixels of a layer.
 
-    OpenCV's contours run through the centres of border pixels. On pixels split in four the centres tell on which side
-    of its pixel a border lies: pixel 2i of the split is left of the middle of i, 2i + 1 right of it.
+    OpenCV's contours run through the centres of border pixels. Every pixel is split in four here, so that the centres
+    say on which side of its pixel a border lies: pixel 2i of the split is left of the middle of i, 2i + 1 right of it.
+
+    Args:
+        layer: [h, w].
+        scale: Level-0 pixels per mask pixel (x, y).
+
+    Returns:
+        Polygons with holes, in level-0 pixels, along the sides of the pixels.
     """
     split = np.repeat(np.repeat(layer.astype(np.uint8), 2, axis=0), 2, axis=1)
     contours, tree = cv2.findContours(split, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)

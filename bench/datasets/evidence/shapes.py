@@ -9,18 +9,28 @@ import shapely
 from shapely.geometry import LinearRing, MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
-FARTHEST0_PX = 1e7  # a coordinate beyond it, either side of the origin, is damage: no slide is a tenth as wide
+FARTHEST0_PX = 1e7  # a coordinate farther from the origin is damage: no slide is a tenth as wide
 MOST_CROSSINGS = 10_000  # of one outline with itself; a drawn one has a few
 ARC = 128  # corners of an ellipse
 _CHUNK = 256
 
 
 class ShapeError(ValueError):
-    """A region that cannot be right; one line without its number."""
+    """A region that cannot be right. One line without its number."""
 
 
 def corners(points: Sequence[Sequence[object]]) -> np.ndarray:
-    """Points as float64 [n, 2], level-0 pixels; a decimal comma is read. ShapeError: no number, or off any slide."""
+    """Read points, also with a decimal comma.
+
+    Args:
+        points: (x, y, ...) each, numbers or text, level-0 pixels.
+
+    Returns:
+        float64 [n, 2].
+
+    Raises:
+        ShapeError: a coordinate is no number, or lies off any slide.
+    """
     rows = [[v.replace(",", ".") if isinstance(v, str) else v for v in point[:2]] for point in points]
     try:
         array = np.array(rows, dtype=np.float64).reshape(len(rows), -1)
@@ -48,10 +58,19 @@ def ellipse(points: np.ndarray) -> Polygon:
 
 
 def fill_outline(ring: np.ndarray, holes: Sequence[np.ndarray] = ()) -> MultiPolygon:
-    """What a drawn ring [n, 2] encloses, less its holes; empty under 3 points.
+    """Find what a drawn ring encloses.
 
-    A ring that crosses itself encloses what it goes around at least once, as ASAP and QuPath fill it. ShapeError over
-    MOST_CROSSINGS.
+    A ring that crosses itself encloses what it goes around at least once, as ASAP and QuPath fill it.
+
+    Args:
+        ring: Corners [n, 2], level-0 pixels.
+        holes: Rings that are cut out of it.
+
+    Returns:
+        Valid polygons; empty for fewer than 3 corners.
+
+    Raises:
+        ShapeError: the ring crosses itself more than MOST_CROSSINGS times.
     """
     if len(ring) < 3:
         return MultiPolygon()
@@ -78,7 +97,7 @@ def _enclosed(ring: np.ndarray) -> BaseGeometry:
 
 
 def _few_crossings(ring: np.ndarray) -> None:
-    """ShapeError where a ring meets itself too often; counted in parts, so that to say so takes no time either."""
+    """ShapeError where a ring meets itself too often. The count is done in parts and ends as soon as it is too high."""
     sides = np.asarray(shapely.linestrings(np.stack([ring, np.roll(ring, -1, axis=0)], axis=1)))
     tree, met = shapely.STRtree(sides), 0
     for k in range(0, len(sides), _CHUNK):
@@ -89,7 +108,7 @@ def _few_crossings(ring: np.ndarray) -> None:
 
 
 def _winding(ring: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """How often a ring [n, 2] goes around each of points [p, 2], signed int [p]."""
+    """Count how often a ring [n, 2] goes around each of points [p, 2], signed int [p]."""
     (x, y), (next_x, next_y) = ring.T, np.roll(ring, -1, axis=0).T
     px, py = points[:, :1], points[:, 1:]
     left = (next_x - x) * (py - y) - (px - x) * (next_y - y)
@@ -98,7 +117,7 @@ def _winding(ring: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def polygons(shape: BaseGeometry) -> MultiPolygon:
-    """The polygons in a geometry, however nested; lines and points are dropped."""
+    """Collect the polygons in a geometry, however nested. Lines and points are dropped."""
     parts, flat = [shape], list[Polygon]()
     while parts:
         part = parts.pop()

@@ -1,4 +1,4 @@
-"""How much of every patch is evidence, handed to the strategies that say that they use it."""
+"""How much of every patch is evidence, for the strategies that declare that they use it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ from jsma.metered import EvidenceOf
 
 
 def patch_shares(evidence: Evidence, grid: CellGrid) -> np.ndarray:
-    """Share of the field of view of every patch that is evidence of any kind, float64 [K] in 0..1.
+    """Compute the share of every patch that is evidence of any kind.
 
-    The field of view is the patch's own, which overlapping cells share, and where it overhangs the slide the part
-    outside holds no evidence.
+    Patches of overlapping cells overlap. The part of a patch outside the slide holds no evidence.
+
+    Args:
+        evidence: Of the slide.
+        grid: Its K cells.
+
+    Returns:
+        float64 [K], 0..1.
     """
     centres0 = grid.centres0(np.arange(grid.n_cells))
     half0 = grid.mpp_of(np.arange(grid.n_cells)) / grid.mpp0 * grid.patch_px / 2
@@ -44,7 +50,16 @@ def _shares(mask: str, scheme: str | None, grid: CellGrid) -> np.ndarray | None:
 
 
 def evidence_for(strategy: type[Strategy], record: SlideRecord) -> EvidenceOf | None:
-    """What `MeteredSlide.evidence` hands to `strategy`; None where it does not declare that it uses evidence."""
+    """Prepare what `MeteredSlide.evidence` hands to a strategy.
+
+    Args:
+        strategy: The class.
+        record: The slide.
+
+    Returns:
+        A function from a grid to the shares of its patches, or to None where nothing is annotated. None where the
+        strategy does not declare that it uses evidence.
+    """
     if not strategy.uses_evidence:
         return None
     path = _file_for(strategy, record)
@@ -60,7 +75,15 @@ def _file_for(strategy: type[Strategy], record: SlideRecord) -> str | None:
 
 
 def offers(strategy: type[Strategy], records: Iterable[SlideRecord]) -> bool:
-    """Whether the slides have what `strategy` declares to use: some an annotation; the sites of every one."""
+    """Tell whether the slides have what a strategy declares to use: one annotation at least, or all sites.
+
+    Args:
+        strategy: The class.
+        records: The slides.
+
+    Returns:
+        True where they do, or where it uses no evidence.
+    """
     if not strategy.uses_evidence:
         return True
     files = (_file_for(strategy, record) for record in records)
@@ -69,7 +92,7 @@ def offers(strategy: type[Strategy], records: Iterable[SlideRecord]) -> bool:
 
 
 def need_annotation(strategies: Iterable[type[Strategy]], dataset: str, records: Iterable[SlideRecord]) -> None:
-    """UsageError where the slides do not have what one of `strategies` declares to use."""
+    """UsageError where the slides do not have what one of the strategies declares to use."""
     records = list(records)
     for strategy in strategies:
         if offers(strategy, records):

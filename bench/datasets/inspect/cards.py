@@ -13,7 +13,7 @@ COLUMNS = ("name", "title", "classes", "um/px", "size", "licence", "metric", "so
 
 
 def card_rows() -> list[dict[str, str]]:
-    """One row a dataset."""
+    """List the cards of all known datasets, one row each with the columns COLUMNS."""
     rows = []
     for name in DATASETS:
         source, _ = source_named(name)
@@ -35,13 +35,21 @@ def card_rows() -> list[dict[str, str]]:
 
 
 def card_markdown() -> str:
-    """The cards as a Markdown table."""
+    """Write the cards as a Markdown table."""
     lines = [list(COLUMNS), ["---"] * len(COLUMNS), *([row[c] for c in COLUMNS] for row in card_rows())]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """What is here: slides per class and part (fold 0 where parts are drawn), sites, what was left out and why."""
+    """Describe what is here of a dataset.
+
+    Args:
+        dataset: The dataset.
+
+    Returns:
+        Slides per class and part (of fold 0 where parts are drawn), patients, sites, annotations, and what was left
+        out and why.
+    """
     try:
         parts = dataset.split(0, 5)
     except UsageError:
@@ -67,7 +75,15 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
 
 def find_here(name: str, data: Path) -> Dataset | str:
-    """The dataset as it is in `data` (nothing is converted), or the line that says what is missing."""
+    """Read a dataset as it is in the data folder, without converting or making anything.
+
+    Args:
+        name: As for `bench.datasets.source_named`.
+        data: The data folder.
+
+    Returns:
+        The dataset, or one line that says what is missing.
+    """
     source, task = source_named(name)
     try:
         return source.read(source.find(data, task), task)

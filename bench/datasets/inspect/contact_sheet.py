@@ -20,7 +20,16 @@ LINE_PX = 2
 
 
 def draw_contact_sheet(dataset: Dataset, png: Path, count: int) -> list[str]:
-    """Write `png` with `count` slides, in turn from each class and part; returns the ids."""
+    """Draw overviews of some slides with the evidence outlined.
+
+    Args:
+        dataset: The slides.
+        png: Where the picture goes.
+        count: Number of slides, taken in turn from each class and part.
+
+    Returns:
+        Ids of the slides.
+    """
     records = dataset.limited(count).records
     kinds: list[str] = []
     cells = [_cell(record, kinds) for record in records]
@@ -36,7 +45,7 @@ def draw_contact_sheet(dataset: Dataset, png: Path, count: int) -> list[str]:
 
 
 def _cell(record: SlideRecord, kinds: list[str]) -> np.ndarray:
-    """One slide: overview, outlines, label and id; the error in words where it cannot be read."""
+    """Draw one slide: overview, outlines, label and id. Where it cannot be read, the error is written there."""
     cell = np.full((SIDE_PX + TITLE_PX, SIDE_PX, 3), 255, np.uint8)
     _write(cell, record.label, 4, 15, (0, 0, 0))
     _write(cell, record.id[-44:], 4, 33, (110, 110, 110), 0.38)
@@ -59,7 +68,7 @@ def _cell(record: SlideRecord, kinds: list[str]) -> np.ndarray:
 
 
 def _outline(overview: np.ndarray, area: BaseGeometry, scale0: float, colour: tuple[int, int, int]) -> None:
-    """Outer and inner rings of the polygons."""
+    """Draw the outer and inner rings of the polygons."""
     for part in shapely.get_parts(area):
         for ring in (part.exterior, *part.interiors):
             points = np.rint(np.asarray(ring.coords)[:, :2] / scale0).astype(np.int32)

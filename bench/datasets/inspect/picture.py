@@ -1,4 +1,4 @@
-"""Pictures that `data show` writes: whole or not at all, marked as ours, and never over one that is not."""
+"""Pictures that `data show` writes. They carry our mark, and a picture without it is never overwritten."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY, OURS = "Software", "jsma-bench"  # a text chunk by one of the PNG standard'
 
 
 def check_picture(png: Path) -> None:
-    """UsageError where `png` is no name of a PNG, or something is there that `data show` did not write."""
+    """UsageError where the name does not end in .png, or where something is there that `data show` did not write."""
     if png.suffix.lower() != ".png":
         raise UsageError(f"--png {png}: the picture is a PNG; choose a name that ends in .png")
     if not os.path.lexists(png):
@@ -40,7 +40,15 @@ def _is_ours(png: Path) -> bool:
 
 
 def write_picture(pixels: np.ndarray, png: Path) -> None:
-    """Write RGB uint8 [h, w, 3] with our mark; UsageError where it may not, or cannot, be written."""
+    """Write a picture with our mark.
+
+    Args:
+        pixels: uint8 RGB [h, w, 3].
+        png: Where it goes.
+
+    Raises:
+        UsageError: it may not be written there, or cannot be.
+    """
     check_picture(png)
     mark = PngImagePlugin.PngInfo()
     mark.add_text(KEY, OURS)

@@ -1,4 +1,4 @@
-"""Photos converted by worker processes: one that is killed costs one photo at most, and memory is bounded."""
+"""Worker processes convert photos. A process that is killed costs one photo at most, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ Settle = Callable[[str, Provenance | str], None]
 
 @dataclass(frozen=True)
 class Task:
-    """A photo to convert. needed_bytes: memory, by its size in pixels; 0 where its header cannot be read."""
+    """A photo to convert.
+
+    Attributes:
+        name: Id of the slide.
+        job: The conversion.
+        size_px: Width and height; (0, 0) where the header cannot be read.
+    """
 
     name: str
     job: Job
@@ -31,15 +37,23 @@ class Task:
 
     @property
     def needed_bytes(self) -> int:
-        """Memory while it is converted."""
+        """Most memory that its conversion takes."""
         return self.size_px[0] * self.size_px[1] * BYTES_A_PX
 
 
 def convert_all(jobs: dict[str, Job], workers: int, settle: Settle) -> None:
-    """Convert every photo; `settle` gets its name, and its provenance or why it failed, once each.
+    """Convert photos, as many at a time as memory allows.
 
-    As many at a time as memory allows. Where a worker process dies (killed, out of memory), those that were in work
-    are tried once more, each alone in a fresh process; the others go on after them. OSError where the disk is full.
+    Where a worker process dies (killed, out of memory), the photos it may have worked on are tried once more, each
+    alone in a fresh process. The others follow.
+
+    Args:
+        jobs: Id of the slide -> its conversion.
+        workers: Most processes.
+        settle: Called once for each photo, with its id and its provenance, or why it failed.
+
+    Raises:
+        OSError: the disk is full.
     """
     free_bytes = int(psutil.virtual_memory().available * MEMORY_SHARE)
     waiting: deque[Task] = deque()
@@ -56,7 +70,7 @@ def convert_all(jobs: dict[str, Job], workers: int, settle: Settle) -> None:
 
 
 def _until_a_worker_dies(waiting: deque[Task], workers: int, free_bytes: int, settle: Settle) -> list[Task]:
-    """Convert what waits; the tasks that were in work when a process died, none where all went well."""
+    """Convert what waits, and return the tasks that were being converted when a process died."""
     running: dict[Future[Provenance], Task] = {}
     pool = workers_pool(workers)
     try:

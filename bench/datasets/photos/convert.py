@@ -18,10 +18,21 @@ from jsma.slides.formats.photo import load_photo
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a pyramid's pixels come from; kept in the TIFF's ImageDescription.
+    """Where a pyramid's pixels come from. The TIFF keeps it in its ImageDescription.
 
-    source_path: from the pyramid's folder; samples: how the source's numbers became 8 bits; notes: what of the
-    source was not heeded; pages: of the source, of which the first is taken.
+    Attributes:
+        source: Name of the photo.
+        source_path: Path of the photo from the pyramid's folder.
+        source_sha256: Of the photo.
+        source_bytes: Size of the photo.
+        source_mtime_ns: Time of the photo's last change.
+        samples: How its numbers became 8 bits.
+        notes: What in the photo was not used, such as a colour profile.
+        pages: Number of its pages, of which the first is taken.
+        compression: Of the photo.
+        jpeg_quality: Of the pyramid, 1..100.
+        mpp: Micrometres per pixel.
+        pixels: Number of pixels.
     """
 
     source: str
@@ -40,7 +51,14 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Job:
-    """One conversion. mpp: um per pixel of the photo."""
+    """One conversion.
+
+    Attributes:
+        source: The photo.
+        target: The pyramid.
+        mpp: Micrometres per pixel of the photo.
+        quality: Of the JPEG tiles, 1..100.
+    """
 
     source: str
     target: str
@@ -49,7 +67,17 @@ class Job:
 
 
 def convert(job: Job) -> Provenance:
-    """Write `job.target`, whole or not at all, with its provenance. SlideError where the photo cannot be read."""
+    """Convert one photo. The pyramid appears whole or not at all.
+
+    Args:
+        job: What to convert.
+
+    Returns:
+        Where the pixels come from.
+
+    Raises:
+        SlideError: the photo cannot be read.
+    """
     cv2.setNumThreads(1)
     status = os.stat(job.source)
     photo = load_photo(job.source, bounded=False)
@@ -72,7 +100,7 @@ def convert(job: Job) -> Provenance:
 
 
 def _way(source: str, target: str) -> str:
-    """Path of `source` from the folder of `target`; absolute where there is no way (another drive)."""
+    """Write the path of `source` from the folder of `target`, or the absolute one where it lies on another drive."""
     try:
         return os.path.relpath(os.path.abspath(source), os.path.dirname(os.path.abspath(target)))
     except ValueError:
@@ -80,9 +108,14 @@ def _way(source: str, target: str) -> str:
 
 
 def provenance_of(path: str) -> dict[str, Any] | None:
-    """What `convert` wrote into `path`; None where the file is absent or was not made here.
+    """Read what `convert` wrote into a pyramid.
 
-    "whole": whether every tile of every level lies inside the file.
+    Args:
+        path: The pyramid.
+
+    Returns:
+        The fields of `Provenance`, and "whole": whether every tile of every level lies inside the file. None where the
+        file is absent or was not made here.
     """
     try:
         with tifffile.TiffFile(path) as tif:

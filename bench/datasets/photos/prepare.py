@@ -1,11 +1,11 @@
-"""Photos to tiled pyramidal TIFF, once, so that reading a part of one costs a part of it."""
+"""Which photos are converted to pyramids, where they go, and what is never overwritten."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bench.datasets.contract import Dataset, SlideRecord
@@ -13,6 +13,7 @@ from bench.datasets.generated.pyramid import QUALITY
 from bench.datasets.labels import Row
 from bench.datasets.photos.all_photos import convert_all
 from bench.datasets.photos.convert import Job, Provenance, provenance_of
+from bench.datasets.photos.plan import Plan, Prepared, PrepareSettings
 from bench.errors import UsageError
 from bench.files import remove_leftovers, writable
 from jsma.slides import SlideError
@@ -24,74 +25,20 @@ LEAST_PYRAMID_PX = 2048  # a tiled file of one level is converted above this sid
 Report = Callable[[int, int], None]
 
 
-@dataclass
-class Prepared:
-    """What a `prepare` did. pixels: of the photos converted now; left: slides that need nothing and stay where they
-    are; failed: slide -> reason; notes: lines for the user; rows: the list of what is to be read.
-    """
-
-    folder: Path
-    converted: int = 0
-    kept: int = 0
-    left: int = 0
-    pixels: int = 0
-    seconds: float = 0.0
-    failed: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    _heeded: set[str] = field(default_factory=set)
-
-    def settle(self, name: str, made: Provenance | str) -> None:
-        """A photo was converted, or failed for a reason; what it holds and its pyramid does not is told once a kind."""
-        if isinstance(made, str):
-            self.failed[name] = made
-            return
-        self.converted, self.pixels = self.converted + 1, self.pixels + made.pixels
-        self.notes += [f"{name} (the first of such): {note}" for note in made.notes if note not in self._heeded]
-        self._heeded.update(made.notes)
-
-
-@dataclass(frozen=True)
-class PrepareSettings:
-    """mpp: um per pixel where the dataset does not say; quality: JPEG, None keeps what is there; workers: processes.
-
-    option: what the folder of the pyramids was given by, for messages: --to, or --data, of which it follows.
-    """
-
-    mpp: float | None = None
-    quality: int | None = None
-    workers: int = 0
-    option: str = "--to"
-
-    @property
-    def processes(self) -> int:
-        """Worker processes: as many as cores by default."""
-        return self.workers or os.cpu_count() or 1
-
-    @property
-    def way_out(self) -> str:
-        """What to do where a file is in the way."""
-        return "choose another folder with --to, or move it away" if self.option == "--to" else "move it away"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What becomes of a slide. stated: um per pixel by the file itself; pyramid: it needs no conversion."""
-
-    record: SlideRecord
-    target: Path
-    stated: float | None
-    pyramid: bool
-
-    def mpp(self, settings: PrepareSettings) -> float | None:
-        """The dataset's word, then the file's, then the option."""
-        return self.record.mpp or self.stated or settings.mpp
-
-
 def prepare_photos(dataset: Dataset, folder: Path, settings: PrepareSettings, report: Report | None = None) -> Prepared:
-    """Convert every photo of `dataset` whose pyramid in `folder` is absent or out of date.
+    """Convert every photo whose pyramid is absent or out of date. No file is overwritten that was not made here.
 
-    No file is overwritten that was not made here. UsageError, before anything is written, where one is in the way.
+    Args:
+        dataset: The photos.
+        folder: Where the pyramids go.
+        settings: How they are converted.
+        report: Called with (done, total).
+
+    Returns:
+        What was done.
+
+    Raises:
+        UsageError: a file is in the way, a scale is unknown, or two photos would become one file. Nothing is written.
     """
     plans = _plans(dataset, folder, settings)
     photos = [p for p in plans if not p.pyramid]
@@ -115,7 +62,7 @@ def prepare_photos(dataset: Dataset, folder: Path, settings: PrepareSettings, re
 
 
 def _plans(dataset: Dataset, folder: Path, settings: PrepareSettings) -> list[Plan]:
-    """What becomes of every slide; UsageError where something is in the way."""
+    """Plan what becomes of every slide. UsageError where something is in the way."""
     plans = [_plan(record, folder) for record in dataset.records]
     photos = [p for p in plans if not p.pyramid]
     _check_scales(plans, settings)
@@ -160,7 +107,7 @@ def _check_scales(plans: list[Plan], settings: PrepareSettings) -> None:
 
 
 def _with_other_scale(plans: list[Plan], settings: PrepareSettings) -> list[Plan]:
-    """Slides that state another scale than --mpp, and of which the dataset says nothing."""
+    """Find slides that state another scale than --mpp, and whose scale the dataset does not give."""
     asked = settings.mpp
     return [p for p in plans if asked and p.record.mpp is None and p.stated and abs(p.stated - asked) > 0.01 * asked]
 
@@ -177,7 +124,7 @@ def _scale_notes(plans: list[Plan], settings: PrepareSettings) -> list[str]:
 
 
 def _check_names(plans: list[Plan]) -> None:
-    """Two photos must not become one file, on disks that ignore case either."""
+    """UsageError where two photos would become one file, also on a disk that ignores case."""
     taken: dict[str, Plan] = {}
     for plan in plans:
         other = taken.setdefault(str(plan.target).casefold(), plan)
@@ -189,7 +136,7 @@ def _check_names(plans: list[Plan]) -> None:
 
 
 def _check_targets(plans: list[Plan], sources: list[str], way_out: str) -> None:
-    """Nothing that was not made here is overwritten: no source, under whatever name, and no other file."""
+    """UsageError where a pyramid would overwrite a source, by any path or link, or another file not made here."""
     files = {(s.st_dev, s.st_ino): path for path in sources if (s := _status(path))}
     foreign = []
     for plan in plans:
@@ -214,7 +161,7 @@ def _more(number: int) -> str:
 
 
 def _other_source(plan: Plan, made: dict[str, object]) -> str:
-    """The photo that the pyramid was made from, where it is another and still as it was then; else ""."""
+    """Find the photo that a pyramid was made from, if it is another one and has not changed since; else ""."""
     path = os.path.normpath(plan.target.parent / str(made.get("source_path") or ""))
     status, mine = _status(path), _status(plan.record.path)
     if not made.get("source_path") or status is None or (mine and os.path.samestat(status, mine)):
@@ -231,12 +178,12 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def pyramid_path(record: SlideRecord, folder: Path) -> Path:
-    """Where the pyramid of `record` lies."""
+    """Name the file of a slide's pyramid in `folder`."""
     return folder / f"{record.id.replace('/', '__').removesuffix(Path(record.path).suffix)}.tif"
 
 
 def _is_current(plan: Plan, settings: PrepareSettings) -> bool:
-    """Whether the pyramid was made from this very source, at the quality and scale that are asked."""
+    """Tell whether the pyramid was made from this source, at the quality and scale that are asked for."""
     made, status = provenance_of(str(plan.target)), _status(plan.record.path)
     if made is None or status is None or not made["whole"]:
         return False
@@ -246,7 +193,7 @@ def _is_current(plan: Plan, settings: PrepareSettings) -> bool:
 
 
 def _row(plan: Plan, settings: PrepareSettings) -> Row:
-    """The slide's line in the list."""
+    """Make the slide's line in the list."""
     if not plan.pyramid:
         return Row(plan.target.name, plan.record)
     mpp = plan.record.mpp or (None if plan.stated else settings.mpp)
@@ -254,7 +201,19 @@ def _row(plan: Plan, settings: PrepareSettings) -> Row:
 
 
 def use_pyramids(dataset: Dataset, folder: Path, report: Report | None = None) -> Dataset:
-    """`dataset` with the paths of its pyramids, converting what is missing; photos that fail keep their own path."""
+    """Replace photos by their pyramids, and convert those that are missing.
+
+    Args:
+        dataset: The photos.
+        folder: Where the pyramids are.
+        report: Called with (done, total).
+
+    Returns:
+        The dataset with the paths of the pyramids. Photos that fail keep their own path.
+
+    Raises:
+        UsageError: as for `prepare_photos`.
+    """
     done = prepare_photos(dataset, folder, PrepareSettings(option="--data"), report)
     pyramids = {id(row.record): str(folder / row.path) for row in done.rows if not os.path.isabs(row.path)}
     records = []

@@ -1,4 +1,4 @@
-"""Slides compared with each other: counts, labels, duplicates, patients in two parts."""
+"""Comparing slides with each other: counts, labels, duplicates, patients in two parts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Found = Iterator[Finding]
 
 
 def find_wrong_counts(dataset: Dataset) -> Found:
-    """Classes whose number of slides is not the published one."""
+    """Find classes whose number of slides is not the published one."""
     have = Counter(r.label for r in dataset.records)
     for label, expected in (dataset.card.counts if dataset.card else {}).items():
         if have[label] != expected:
@@ -29,13 +29,13 @@ def find_wrong_counts(dataset: Dataset) -> Found:
 
 
 def find_incomplete(dataset: Dataset) -> Found:
-    """Problems that the dataset itself reports."""
+    """Find slides that the dataset itself reports as a problem of this copy."""
     for name, reason in dataset.problems.items():
         yield Finding("incomplete", name, reason)
 
 
 def find_label_faults(dataset: Dataset) -> Found:
-    """Files with two labels (by any path or link), and labels that differ only in capitals or blanks."""
+    """Find files with two labels, by any path or link, and labels that differ only in capitals or blanks."""
     labels: dict[tuple[int, int] | str, list[SlideRecord]] = defaultdict(list)
     for record in dataset.records:
         labels[file_of(record)].append(record)
@@ -53,7 +53,7 @@ def find_label_faults(dataset: Dataset) -> Found:
 
 
 def file_of(record: SlideRecord) -> tuple[int, int] | str:
-    """What is the same for every path and link to one file."""
+    """Identify the file of a slide, the same for every path and link to it."""
     try:
         status = os.stat(_original(record))
     except OSError:
@@ -62,7 +62,7 @@ def file_of(record: SlideRecord) -> tuple[int, int] | str:
 
 
 def parts_of(dataset: Dataset) -> dict[str, str]:
-    """Slide -> its part (train, val, test) in fold 0, or its fold; empty where the data cannot be split."""
+    """Map each slide to its part (train, val, test) in fold 0, or to its fold; empty where nothing can be split."""
     if all(r.fold is not None for r in dataset.records):
         return {r.id: f"fold {r.fold}" for r in dataset.records}
     try:
@@ -72,9 +72,15 @@ def parts_of(dataset: Dataset) -> dict[str, str]:
 
 
 def find_missing_classes(dataset: Dataset, unread: set[str], drawn: tuple[int, ...]) -> Found:
-    """Classes without a readable slide in a part of a fold, and folds that cannot be made.
+    """Find classes without a readable slide in a part, and folds that cannot be made.
 
-    drawn: the folds to look at where none are given.
+    Args:
+        dataset: The slides.
+        unread: Ids of those that cannot be read.
+        drawn: Numbers of the folds to look at, where the slides give none.
+
+    Yields:
+        Findings.
     """
     absent: dict[str, list[str]] = defaultdict(list)
     given = all(r.split or r.fold is not None for r in dataset.records)
@@ -95,7 +101,7 @@ def find_missing_classes(dataset: Dataset, unread: set[str], drawn: tuple[int, .
 
 
 def find_shared_patients(dataset: Dataset, parts: dict[str, str]) -> Found:
-    """Patients whose slides lie in two parts."""
+    """Find patients whose slides lie in two parts."""
     where: dict[str, set[str]] = defaultdict(set)
     for record in dataset.records:
         if record.patient and record.id in parts:
@@ -110,7 +116,7 @@ def _order(part: str) -> tuple[int, str]:
 
 
 def find_exact_duplicates(records: Sequence[SlideRecord], parts: dict[str, str]) -> Found:
-    """Slides that are one file, by whatever path or link, and files of the same content."""
+    """Find slides that are one file, by any path or link, and files of the same content."""
     digests = slide_digests(_original(r) for r in records)
     files: dict[tuple[int, int] | str, SlideRecord] = {}
     contents: dict[str, SlideRecord] = {}
@@ -124,7 +130,7 @@ def find_exact_duplicates(records: Sequence[SlideRecord], parts: dict[str, str])
 
 
 def find_near_duplicates(looks: list[Look], parts: dict[str, str]) -> Found:
-    """Slides whose overviews agree, also turned or mirrored, though their files differ."""
+    """Find slides whose overviews agree, also turned or mirrored, while their files differ."""
     seen = [look for look in looks if look.thumbnail is not None]
     if len(seen) < 2:
         return

@@ -1,4 +1,4 @@
-"""The one list of what must hold of labelled slides, which `data verify` and `run` share, and one finding."""
+"""What must hold of labelled slides, in one list that `data verify` and `run` share, and one finding."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Check:
-    """holds: what is so where nothing is found.
+    """One thing that must hold of labelled slides.
 
-    quick: `run` checks it before it trains, too; stops: `run` goes on with a finding only if it is accepted (a slide
-    that cannot be read is dropped and listed instead, and a copy that is not complete is used as it is).
+    Attributes:
+        holds: What is true where nothing is found.
+        quick: Whether `run` checks it too, before it trains.
+        stops: Whether `run` goes on with a finding only if it is accepted. A slide that cannot be read is dropped and
+            listed instead, and an incomplete copy is used as it is.
     """
 
     holds: str
@@ -43,7 +46,13 @@ NOT_LOOKED_AT = "tissue, tiles, near duplicates"  # by `run`: they need pixels
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong. slide: or what else it is about (a class, a patient)."""
+    """One thing that is wrong.
+
+    Attributes:
+        check: Name in CHECKS.
+        slide: The slide, class or patient that it is about.
+        text: What is wrong.
+    """
 
     check: str
     slide: str
@@ -51,7 +60,7 @@ class Finding:
 
     @property
     def stops(self) -> bool:
-        """Whether a run goes on only where it is accepted."""
+        """Whether a run goes on only if the finding is accepted."""
         return CHECKS[self.check].stops
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The pixels of one slide looked at: from which levels is it read, is there tissue, are tiles black or white."""
+"""A look at the pixels of one slide: from which levels it is read, whether there is tissue, black and white tiles."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ BATCH = 32
 
 @dataclass
 class Look:
-    """What was seen. found: check -> text; levels: asked mpp -> (level, its mpp), None where none can serve.
+    """What was seen of one slide.
 
-    thumbnail: float32 [64, 64] of unit norm without its coarse shading, None where nothing was read or all is blank.
+    Attributes:
+        record: The slide.
+        found: Check -> what is wrong.
+        levels: Magnification that was asked for, um/px -> (level, its um/px); None where no level can serve it.
+        tiles: Number of tiles that were looked at.
+        thumbnail: float32 [64, 64] of unit norm without its coarse shading; None where nothing was read or all is
+            blank.
+        aspect: Width over height.
     """
 
     record: SlideRecord
@@ -35,7 +42,16 @@ class Look:
 
 
 def look(record: SlideRecord, mpps: tuple[float, ...], tiles_per_level: int | None) -> Look:
-    """Open `record` and look at its pixels. tiles_per_level: at most so many, spread evenly; None: all."""
+    """Open a slide and look at its pixels.
+
+    Args:
+        record: The slide.
+        mpps: Magnifications that a run will ask for, um/px.
+        tiles_per_level: Most tiles per level, spread evenly; None: all.
+
+    Returns:
+        What was seen.
+    """
     seen = Look(record)
     try:
         with open_slide(record.path, mpp=record.mpp) as slide:

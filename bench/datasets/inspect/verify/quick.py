@@ -51,7 +51,13 @@ class Opened:
 
 @dataclass(frozen=True)
 class Quick:
-    """opened: slide by slide; findings: of all quick checks; published: not from the user's own table."""
+    """What the quick checks found.
+
+    Attributes:
+        opened: Slide by slide.
+        findings: Of all quick checks.
+        published: Whether the slides are of a published dataset, and not from a user's own table.
+    """
 
     opened: list[Opened]
     findings: list[Finding]
@@ -59,23 +65,30 @@ class Quick:
 
     @property
     def unread(self) -> dict[str, str]:
-        """Slide that cannot be read -> why."""
+        """Slides that cannot be read -> why."""
         return {o.record.id: o.unread.text for o in self.opened if o.unread is not None}
 
     @property
     def stopping(self) -> list[Finding]:
-        """Those with which a run goes on only where they are accepted.
+        """Findings with which a run goes on only if they are accepted.
 
-        A published dataset expects annotations that not every copy has; a table names files that should be there.
+        Annotations that are missing do not stop a published dataset, because not every copy has them. They stop a
+        user's table, because it names them.
         """
         known = ("missing masks",) if self.published else ()
         return [finding for finding in self.findings if finding.stops and finding.check not in known]
 
 
 def refuse(name: str, findings: Sequence[Finding], options: str = "") -> None:
-    """FindingsError with a line for each of `findings`, if there is one.
+    """Refuse to train where something was found.
 
-    options: those with which `data verify` finds the same, each with a blank before it.
+    Args:
+        name: Of the dataset.
+        findings: What was found.
+        options: Options with which `data verify` finds the same, each with a blank before it.
+
+    Raises:
+        FindingsError: there are findings; it has a line for each.
     """
     if findings:
         shown = "".join(f"\n{finding}" for finding in findings[:SHOWN])
@@ -96,9 +109,17 @@ def quick(
     report: Report | None = None,
     opener: Opener = open_record,
 ) -> Quick:
-    """Open every slide once, in threads, and check what its headers, its annotation and the table tell.
+    """Open every slide once, in threads, and check what its headers, its annotation and the table say.
 
-    mpps: magnifications that are asked for, um/px; folds: of drawn folds, those that are looked at.
+    Args:
+        dataset: The slides.
+        mpps: Magnifications that a run will ask for, um/px.
+        folds: Numbers of the drawn folds that are looked at.
+        report: Called with (done, total).
+        opener: Opens a slide.
+
+    Returns:
+        What was found.
     """
     opened: dict[int, Opened] = {}
     with ThreadPoolExecutor(THREADS) as pool:
@@ -141,7 +162,7 @@ def _open(record: SlideRecord, opener: Opener) -> Opened:
 
 
 def _annotation(record: SlideRecord, info: SlideInfo | None) -> Finding | None:
-    """What is wrong with the annotation; of a slide that cannot be read only whether it is there."""
+    """Check the annotation. Of a slide that cannot be read, only whether it is there."""
     if record.mask is None:
         return None
     there = annotation_exists(record.mask)
@@ -153,7 +174,7 @@ def _annotation(record: SlideRecord, info: SlideInfo | None) -> Finding | None:
 
 
 def _find_missing_pixels(record: SlideRecord, info: SlideInfo) -> Iterator[Finding]:
-    """Tiles of which nothing is stored, and slides too small or too thin for an overview."""
+    """Find tiles for which nothing is stored, and slides too small or too thin for an overview."""
     if absent := [f"{n} of level {k}" for k, n in enumerate(info.missing_tiles) if n]:
         text = ", ".join(absent) + ": nothing is stored for them, read as background"
         yield Finding("missing tiles", record.id, text)
@@ -164,9 +185,17 @@ def _find_missing_pixels(record: SlideRecord, info: SlideInfo) -> Iterator[Findi
 
 
 def find_wrong_scales(opened: Sequence[Opened], mpps: tuple[float, ...], card: Card | None) -> Iterator[Finding]:
-    """Micrometres per pixel that cannot be, that contradict the file or the card, or serve no magnification asked.
+    """Find scales that cannot be true, contradict the file or the card, or serve no magnification that is asked for.
 
-    Slides of which only some serve a magnification differ in what is read of them, which may tell their class.
+    Where only some slides serve a magnification, more is read of them than of the others, and that may betray a class.
+
+    Args:
+        opened: The slides.
+        mpps: Magnifications that a run will ask for, um/px.
+        card: What is declared about the data.
+
+    Yields:
+        Findings.
     """
     known = [(o.record, o.info) for o in opened if o.info is not None]
     useless = set()

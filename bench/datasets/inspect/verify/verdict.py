@@ -1,4 +1,4 @@
-"""All checks together, as rows of one table."""
+"""All checks of `data verify` together, as rows of one table."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ from jsma.checked import Count, Mpps, checked, in_order
 class VerifySettings:
     """What a run will ask for, and how many tiles are looked at.
 
-    mpps: magnifications, um/px, fine to coarse; tiles_per_level: looked at, None: all; folds: how many of the drawn
-    folds will be run.
+    The default magnifications are those of `jsma.metered.ViewSettings`. They stand here again because that module loads
+    torch.
 
-    The magnifications are those of `jsma.metered.ViewSettings`, which is not asked: it would load torch.
+    Attributes:
+        mpps: Magnifications, um/px, fine to coarse.
+        tiles_per_level: Most tiles per level that are looked at; None: all.
+        folds: How many of the drawn folds will be run.
     """
 
     mpps: Mpps = (0.5, 1.0, 2.0, 4.0)
@@ -36,7 +39,15 @@ class VerifySettings:
 
 @dataclass
 class Verdict:
-    """What was found. found: check -> [(slide, text)]; levels: which level really serves each magnification."""
+    """What was found.
+
+    Attributes:
+        slides: Number of slides.
+        tiles: Number of tiles that were looked at.
+        found: Check -> [(slide, text)].
+        levels: Rows that say which level serves each magnification, and of how many slides.
+        left_out: Reason -> number of slides.
+    """
 
     slides: int = 0
     tiles: int = 0
@@ -45,7 +56,7 @@ class Verdict:
     left_out: dict[str, int] = field(default_factory=dict)
 
     def add(self, findings: Iterable[Finding]) -> None:
-        """Keep what was found."""
+        """Add findings."""
         for finding in findings:
             self.found[finding.check].append((finding.slide, finding.text))
 
@@ -55,7 +66,7 @@ class Verdict:
         return not any(self.found.values())
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a check."""
+        """List the checks, one row each."""
         return [
             {
                 "check": check,
@@ -68,7 +79,16 @@ class Verdict:
 
 
 def verify(dataset: Dataset, settings: VerifySettings, report: Callable[[int, int], None] | None = None) -> Verdict:
-    """All that `run` checks before it trains, then the pixels of every slide that can be read, and all side by side."""
+    """Check what `run` checks before it trains, then the pixels of every slide, then all slides against each other.
+
+    Args:
+        dataset: The slides.
+        settings: What a run will ask for.
+        report: Called with (done, total).
+
+    Returns:
+        What was found.
+    """
     verdict = Verdict(slides=len(dataset.records), left_out=dict(Counter(dataset.left_out.values())))
     total = 2 * len(dataset.records)
     folds = folds_to_run(dataset.records, settings.folds)
@@ -89,7 +109,7 @@ def verify(dataset: Dataset, settings: VerifySettings, report: Callable[[int, in
 
 
 def level_rows(looks: list[Look], mpps: tuple[float, ...]) -> list[dict[str, Any]]:
-    """For each magnification asked: how many slides serve it from which level, at which resampling."""
+    """List for each magnification how many slides serve it from which level, and at which resampling."""
     rows = []
     for asked in mpps:
         used = Counter()
