@@ -54,6 +54,16 @@ class Download:
     resumed: int = 0
 
 
+@dataclass(frozen=True)
+class _Transfer:
+    """A download on its way: what is wanted, where it grows, what it took so far, and who is told of it."""
+
+    file: RemoteFile
+    part: Path
+    done: Download
+    report: Report | None
+
+
 class _Broken(Exception):
     """The connection ended early: worth another attempt."""
 
@@ -102,7 +112,7 @@ def download(file: RemoteFile, folder: Path, patience: Patience, report: Report 
         return done
     part = target.with_name(f"{target.name}.part")
     for fresh in (False, True):
-        _complete(file, part, patience, done, report)
+        _complete(_Transfer(file, part, done, report), patience)
         found = checksum_of(part, file.checksum) if file.checksum else None
         if found == file.checksum:
             break
@@ -130,8 +140,9 @@ def _etag(part: Path) -> Path:
     return part.with_name(f"{part.name}.etag")
 
 
-def _complete(file: RemoteFile, part: Path, patience: Patience, done: Download, report: Report | None) -> None:
+def _complete(transfer: _Transfer, patience: Patience) -> None:
     """Send requests until the part has the listed size (or the server says it is whole)."""
+    file, part = transfer.file, transfer.part
     idle, most = 0, part.stat().st_size if part.is_file() else 0
     while True:
         before = part.stat().st_size if part.is_file() else 0
@@ -139,7 +150,7 @@ def _complete(file: RemoteFile, part: Path, patience: Patience, done: Download, 
             return
         wait_s, reason = patience.wait_s * 2**idle, ""
         try:
-            _one_request(file, part, done, report)
+            _one_request(transfer)
             if file.size_bytes is None or part.stat().st_size == file.size_bytes:
                 return
             reason = "the connection ended early"
@@ -156,8 +167,9 @@ def _complete(file: RemoteFile, part: Path, patience: Patience, done: Download, 
         time.sleep(min(wait_s, patience.longest_s) if idle else 0)
 
 
-def _one_request(file: RemoteFile, part: Path, done: Download, report: Report | None) -> None:
+def _one_request(transfer: _Transfer) -> None:
     """One GET from where the part ends; the part starts anew where the server ignores the range."""
+    file, part, done = transfer.file, transfer.part, transfer.done
     have = part.stat().st_size if part.is_file() else 0
     if file.size_bytes is not None and have > file.size_bytes:
         have = 0
@@ -169,15 +181,16 @@ def _one_request(file: RemoteFile, part: Path, done: Download, report: Report | 
     done.requests += 1
     try:
         with requests.get(file.url, headers=headers, stream=True, timeout=TIMEOUT_S) as answer:
-            start = _start(file, answer, have, part)
+            start = _start(transfer, answer, have)
             done.resumed += start > 0
-            _receive(file, answer, part, start, done, report)
+            _receive(transfer, answer, start)
     except requests.RequestException as error:
         raise _Broken(str(error).splitlines()[0][:160] or type(error).__name__) from error
 
 
-def _start(file: RemoteFile, answer: requests.Response, have: int, part: Path) -> int:
+def _start(transfer: _Transfer, answer: requests.Response, have: int) -> int:
     """Byte at which the answer begins; errors for answers that cannot be used."""
+    file, part = transfer.file, transfer.part
     if answer.status_code == 416:  # the part is no beginning of what the server has
         part.unlink(missing_ok=True)
         raise _Broken("the server refuses the rest of the part, which is begun anew")
@@ -205,11 +218,11 @@ def _start(file: RemoteFile, answer: requests.Response, have: int, part: Path) -
     return start
 
 
-def _receive(
-    file: RemoteFile, answer: requests.Response, part: Path, start: int, done: Download, report: Report | None
-) -> None:
+def _receive(transfer: _Transfer, answer: requests.Response, start: int) -> None:
+    """Append the answer to the part, from byte `start` on."""
+    file, done = transfer.file, transfer.done
     have = start
-    with part.open("r+b" if start else "wb") as handle:
+    with transfer.part.open("r+b" if start else "wb") as handle:
         handle.seek(start)
         for chunk in answer.iter_content(CHUNK_BYTES):
             have += len(chunk)
@@ -219,5 +232,5 @@ def _receive(
                 )
             handle.write(chunk)
             done.received_bytes += len(chunk)
-            if report:
-                report(have)
+            if transfer.report:
+                transfer.report(have)

@@ -11,13 +11,19 @@ import tifffile
 from bench.files import replacing
 
 TILE_PX = 256
-
-
 QUALITY = 90  # JPEG quality, also stated in each file
 
 
 def write_pyramid(image: np.ndarray, target: Path, mpp: float, quality: int, description: str | None = None) -> None:
-    """Write uint8 [h, w, 3] as 256-px JPEG tiles with levels 1, 1/2, 1/4 ... down to one tile."""
+    """Write an array as a tiled JPEG pyramid with levels 1, 1/2, 1/4 ... down to one tile.
+
+    Args:
+        image: uint8 RGB [h, w, 3].
+        target: The file. It appears whole or not at all.
+        mpp: Micrometres per pixel.
+        quality: Of the JPEG, 1..100.
+        description: Text for the file's ImageDescription.
+    """
     with replacing(target) as temporary:
         _write_levels(image, temporary, mpp, quality, description)
 

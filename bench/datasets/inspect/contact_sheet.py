@@ -38,7 +38,7 @@ def draw_contact_sheet(dataset: Dataset, png: Path, count: int) -> list[str]:
     rows = [np.concatenate(cells[k : k + columns], axis=1) for k in range(0, len(cells), columns)]
     legend = np.full((TITLE_PX, rows[0].shape[1], 3), 255, np.uint8)
     for k, kind in enumerate(kinds):
-        _write(legend, kind, 8 + k * 180, 26, COLOURS[k % len(COLOURS)])
+        _write(legend, kind, (8 + k * 180, 26), COLOURS[k % len(COLOURS)])
     sheet = np.concatenate([legend, *rows] if kinds else rows)
     write_picture(sheet, png)
     return [r.id for r in records]
@@ -47,8 +47,8 @@ def draw_contact_sheet(dataset: Dataset, png: Path, count: int) -> list[str]:
 def _cell(record: SlideRecord, kinds: list[str]) -> np.ndarray:
     """Draw one slide: overview, outlines, label and id. Where it cannot be read, the error is written there."""
     cell = np.full((SIDE_PX + TITLE_PX, SIDE_PX, 3), 255, np.uint8)
-    _write(cell, record.label, 4, 15, (0, 0, 0))
-    _write(cell, record.id[-44:], 4, 33, (110, 110, 110), 0.38)
+    _write(cell, record.label, (4, 15), (0, 0, 0))
+    _write(cell, record.id[-44:], (4, 33), (110, 110, 110), 0.38)
     try:
         with open_slide(record.path, mpp=record.mpp) as slide:
             info = slide.info
@@ -63,7 +63,7 @@ def _cell(record: SlideRecord, kinds: list[str]) -> np.ndarray:
         cell[TITLE_PX : TITLE_PX + height, :width] = overview
     except (SlideError, OSError) as error:
         for k in range(4):
-            _write(cell, str(error)[k * 44 : (k + 1) * 44], 4, TITLE_PX + 20 + 16 * k, (200, 0, 0), 0.38)
+            _write(cell, str(error)[k * 44 : (k + 1) * 44], (4, TITLE_PX + 20 + 16 * k), (200, 0, 0), 0.38)
     return cell
 
 
@@ -75,5 +75,7 @@ def _outline(overview: np.ndarray, area: BaseGeometry, scale0: float, colour: tu
             cv2.polylines(overview, [points], True, colour, LINE_PX)
 
 
-def _write(image: np.ndarray, text: str, x: int, y: int, colour: tuple[int, int, int], size: float = 0.5) -> None:
-    cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)
+def _write(
+    image: np.ndarray, text: str, at_px: tuple[int, int], colour: tuple[int, int, int], size: float = 0.5
+) -> None:
+    cv2.putText(image, text, at_px, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 1, cv2.LINE_AA)

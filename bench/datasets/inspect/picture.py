@@ -17,7 +17,14 @@ KEY, OURS = "Software", "jsma-bench"  # a text chunk by one of the PNG standard'
 
 
 def check_picture(png: Path) -> None:
-    """UsageError where the name does not end in .png, or where something is there that `data show` did not write."""
+    """Check that a picture may be written.
+
+    Args:
+        png: Where it would go.
+
+    Raises:
+        UsageError: the name does not end in .png, or something is there that `data show` did not write.
+    """
     if png.suffix.lower() != ".png":
         raise UsageError(f"--png {png}: the picture is a PNG; choose a name that ends in .png")
     if not os.path.lexists(png):

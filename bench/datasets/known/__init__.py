@@ -1,4 +1,4 @@
-"""Datasets that are known by name, one file each."""
+"""Datasets that are known by name: one file each, and one line here."""
 
 DATASETS: dict[str, str] = {
     "demo": "bench.datasets.known.demo:Demo",
@@ -10,4 +10,4 @@ DATASETS: dict[str, str] = {
     "mosaic": "bench.datasets.known.mosaic:Mosaic",
     "megapixel-mnist": "bench.datasets.known.megapixel_mnist:MegapixelMnist",
 }
-"""Name -> `module:Class`, a `DatasetSource`."""
+"""Name on the command line -> `module:Class`, a `DatasetSource`."""

@@ -45,7 +45,7 @@ class Bach(DatasetSource):
     photos = True
 
     def read(self, root: Path, task: str) -> Dataset:
-        """The photos whose file exists; the others are problems of this copy."""
+        """Read the photos whose file exists. The others are problems of this copy."""
         table = root / self.markers[0]
         lists = read_committed("bach")
         held_out, tuning = set(lists["held_out"]), set(lists["tuning"])
@@ -77,7 +77,7 @@ class Bach(DatasetSource):
         return Dataset(self.named(task), classes, tuple(records), card=self.card, problems=problems)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
-        """The archive of the labelled part, as the Zenodo record lists it."""
+        """List the archive of the labelled part, as in the Zenodo record."""
         return zenodo(RECORD, (ARCHIVE,), endpoint)
 
 

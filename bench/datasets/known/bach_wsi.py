@@ -16,7 +16,7 @@ FOLDS = 5
 
 
 class BachWsi(DatasetSource):
-    """Slides that come with an xml; the label is the gravest class annotated, "normal" where nothing is."""
+    """Slides that come with an xml. The label is the gravest annotated class, or "normal" without any."""
 
     card = Card(
         name="bach-wsi",
@@ -38,7 +38,7 @@ class BachWsi(DatasetSource):
     folder_name = "bach"
 
     def read(self, root: Path, task: str) -> Dataset:
-        """The annotated slides; those without xml are left out with the reason."""
+        """Read the annotated slides. Those without xml are left out with the reason."""
         folds = read_committed("bach")["wsi_folds"]
         records: list[SlideRecord] = []
         left_out: dict[str, str] = {}
@@ -55,10 +55,10 @@ class BachWsi(DatasetSource):
         return Dataset(self.named(task), classes, tuple(records), left_out, self.card)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
-        """The archive of the labelled part, shared with `bach`."""
+        """List the archive of the labelled part, which `bach` uses too."""
         return zenodo(RECORD, (ARCHIVE,), endpoint)
 
 
 def _fold_of(name: str) -> int:
-    """Fold of a slide that the committed list does not know, from its id alone."""
+    """Choose the fold of a slide that is not in the committed list, from its id alone."""
     return int(hashlib.sha256(name.encode()).hexdigest(), 16) % FOLDS

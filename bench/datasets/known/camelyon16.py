@@ -35,7 +35,7 @@ class Camelyon16(DatasetSource):
     tasks = {"": "tumor in the slide or not"}
 
     def read(self, root: Path, task: str) -> Dataset:
-        """All slides but the known bad ones and the test slides without a reference label."""
+        """Read all slides, except known bad ones and test slides without a reference label."""
         lists = read_committed("camelyon16")
         val, no_mask = set(lists["val"]), lists["no_mask"]
         reference = reference_labels(root)
@@ -57,12 +57,12 @@ class Camelyon16(DatasetSource):
         return Dataset(self.named(task), classes, tuple(records), left_out, self.card, problems)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
-        """Slides, annotations and reference labels of the public bucket, with its own checksums."""
+        """List slides, annotations and reference labels of the public bucket, with its own checksums."""
         return s3_bucket(BUCKET, "CAMELYON16/", ("images/", "annotations/", "evaluation/reference.csv"), endpoint)
 
 
 def slide_files(root: Path) -> list[Path]:
-    """normal_*, tumor_* and test_* of either layout, by name."""
+    """List normal_*, tumor_* and test_* of either layout, by name."""
     folders = ("training/normal", "training/tumor", "testing/images", "images")
     found = [
         p for folder in folders for kind in ("normal", "tumor", "test") for p in (root / folder).glob(f"{kind}_*.tif")
@@ -71,7 +71,7 @@ def slide_files(root: Path) -> list[Path]:
 
 
 def reference_labels(root: Path) -> dict[str, str]:
-    """Test slide -> "normal" or "tumor" from reference.csv: no header, id with or without .tif."""
+    """Read reference.csv: test slide -> "normal" or "tumor". It has no header, and ids with or without .tif."""
     for place in ("testing/reference.csv", "evaluation/reference.csv", "reference.csv"):
         if (root / place).is_file():
             rows = read_rows(root / place, columns=("id", "label", "type", "size"))
@@ -80,7 +80,7 @@ def reference_labels(root: Path) -> dict[str, str]:
 
 
 def annotation(root: Path, name: str) -> str:
-    """Where the xml of a tumor slide is, or should be: an unpacked folder, or inside the zip as distributed."""
+    """Find where the xml of a tumor slide is or should be: in an unpacked folder, or in the zip as distributed."""
     part = "testing" if name.startswith("test_") else "training"
     folders = (root / part / "lesion_annotations", root / "annotations")
     for folder in folders:

@@ -10,5 +10,5 @@ from typing import Any
 
 @lru_cache
 def read_committed(name: str) -> dict[str, Any]:
-    """Content of `splits/<name>.json`."""
+    """Read `splits/<name>.json`."""
     return json.loads((Path(__file__).parent / "splits" / f"{name}.json").read_text())

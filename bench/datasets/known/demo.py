@@ -21,7 +21,7 @@ Slides = TypeVar("Slides", bound=Wanted)
 
 
 class Demo(DatasetSource):
-    """Generated on the spot: the folder below the data folder is named by what is wanted."""
+    """Slides that are generated when they are needed, in a folder that is named by what is wanted."""
 
     card = Card(
         name="demo",
@@ -40,14 +40,14 @@ class Demo(DatasetSource):
     markers = ("labels.csv",)
 
     def read(self, root: Path, task: str) -> Dataset:
-        """The generated slides in `root`."""
+        """Read the generated slides in `root`."""
         loaded = load_csv(root / "labels.csv")
         order = CLASSES["both"] if set(loaded.classes) <= set(CLASSES["both"]) else loaded.classes
         records = tuple(replace(r, scheme="demo", sites=sites_file(r.path)) for r in loaded.records)
         return Dataset("demo", tuple(c for c in order if c in loaded.classes), records, card=self.card)
 
     def missing(self, folder: Path) -> str:
-        """See `DatasetSource`; nothing is fetched."""
+        """One line that says how the slides are made. Nothing is fetched."""
         return f"not made yet; `jsma-bench data show demo --data {folder}` or `jsma-bench run --data {folder}` makes it"
 
     def load(
@@ -58,7 +58,7 @@ class Demo(DatasetSource):
 
 
 def settings_of(wanted: Wanted) -> DemoSettings:
-    """The settings of the slides that are wanted. ValueError for what cannot be."""
+    """Settings of the generator for the slides that are wanted. ValueError where a value is not allowed."""
     return DemoSettings(
         slides=wanted.slides,
         side0_px=wanted.side0_px,
@@ -71,7 +71,7 @@ def settings_of(wanted: Wanted) -> DemoSettings:
 
 
 def limited(wanted: Slides, limit: int) -> Slides:
-    """The same with `limit` slides; UsageError where a class would be missing in a part."""
+    """Ask for `limit` slides only. UsageError where a class would be missing in a part."""
     settings = settings_of(wanted)
     classes, seen, needed = len(settings.labels), set[tuple[int, str]](), 0
     while len(seen) < 3 * classes:
@@ -83,7 +83,7 @@ def limited(wanted: Slides, limit: int) -> Slides:
 
 
 def folder_name(wanted: Wanted) -> str:
-    """Name of the folder of the wanted slides, below the data folder; as before where stains are not shifted."""
+    """Name the folder of the wanted slides, below the data folder. Without a shift of stains it is as it always was."""
     stain = f"-t{wanted.test_stain}" if wanted.test_stain else ""
     slides = f"demo-{wanted.slides}x{wanted.side0_px}-h{wanted.hint}-e{wanted.evidence_share}"
     return f"{slides}-{wanted.variant}-{wanted.seed}{stain}"

@@ -47,7 +47,7 @@ class MegapixelMnist(DatasetSource):
     folder_name = "mnist"
 
     def read(self, root: Path, task: str) -> Dataset:
-        """The generated images in `root`."""
+        """Read the generated images in `root`."""
         if not (root / "labels.csv").is_file():
             raise UsageError(
                 f"dataset {self.named(task)}: the digits are in {root}, the images are made when a run asks for them: "
@@ -60,7 +60,7 @@ class MegapixelMnist(DatasetSource):
     def load(
         self, task: str, folder: Path, wanted: Wanted | None, report: Callable[[int, int], None] | None = None
     ) -> Dataset:
-        """Make what is missing of as many images as slides are wanted, and load them."""
+        """Make the images that are missing, as many as slides are wanted, and load them."""
         digits = self.find(folder)
         sized = wanted.side0_px if wanted else SIZED0_PX
         side = sized if self.task_named(task) else SIDE0_PX
@@ -72,6 +72,6 @@ class MegapixelMnist(DatasetSource):
         return self.read(generate(settings, digits, writable(folder, "--data") / name, report), task)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
-        """The four files of the digits."""
+        """List the four files of the digits."""
         base = (endpoint or MIRROR).rstrip("/")
         return [RemoteFile(f"{base}/{name}", name, size, f"md5:{md5}") for name, (size, md5) in FILES.items()]

@@ -15,7 +15,7 @@ BINARY = ("ISUP 0-2", "ISUP 3-5")
 
 
 class Panda(DatasetSource):
-    """Biopsies of train.csv. Noise lists are not committed: put one beside train.csv and it is obeyed."""
+    """Biopsies of train.csv. A list of bad biopsies that lies beside it is used; none is committed."""
 
     card = Card(
         name="panda",
@@ -37,7 +37,7 @@ class Panda(DatasetSource):
     tasks = {"": "ISUP grade 0 to 5", "binary": "ISUP 0-2 against 3-5, as for tcga-prad"}
 
     def read(self, root: Path, task: str) -> Dataset:
-        """The biopsies whose slide exists and that no list rejects; the others are left out with the reason."""
+        """Read the biopsies whose slide exists and that no list rejects. The others are left out with the reason."""
         table = root / "train.csv"
         rows = read_rows(table)
         require(table, rows, ("image_id", "data_provider", "isup_grade"))
@@ -70,7 +70,7 @@ class Panda(DatasetSource):
         return Dataset(self.named(task), classes, tuple(records), left_out, self.card, problems)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
-        """Nothing: Kaggle wants an account. UsageError says what to do."""
+        """List nothing, because Kaggle wants an account. UsageError says what to do."""
         noise_list = read_committed("panda")["noise_list"]["url"]
         raise UsageError(
             f"panda cannot be fetched without a Kaggle account: accept the rules at {self.card.url}, run `kaggle "

@@ -23,7 +23,10 @@ HEADERS = (
 
 
 class TcgaPrad(DatasetSource):
-    """DX (diagnostic, FFPE) slides, frozen sections (TS, BS, MS) left out; patient = case, site = characters 6-7."""
+    """Diagnostic slides (DX, FFPE). Frozen sections (TS, BS, MS) are left out.
+
+    The patient is the case, and the site is characters 6 and 7 of the id.
+    """
 
     card = Card(
         name="tcga-prad",
@@ -45,7 +48,7 @@ class TcgaPrad(DatasetSource):
     tasks = {"": "grade group 1 to 5 (ISUP 2014)", "binary": "grade group 1-2 against 3-5"}
 
     def read(self, root: Path, task: str) -> Dataset:
-        """The DX slides whose case has one pair of Gleason patterns; the others are left out with the reason."""
+        """Read the slides whose case has one pair of Gleason patterns. The others are left out with the reason."""
         grades = grade_groups(root / "clinical.tsv")
         records: list[SlideRecord] = []
         left_out: dict[str, str] = {}
@@ -71,12 +74,12 @@ class TcgaPrad(DatasetSource):
         return Dataset(self.named(task), classes, tuple(records), left_out, self.card, problems)
 
     def remote(self, folder: Path, endpoint: str | None) -> list[RemoteFile]:
-        """Open-access diagnostic slides by the GDC's manifest, and the clinical table."""
+        """List the open diagnostic slides of the GDC's manifest, and the clinical table."""
         return gdc_files("TCGA-PRAD", folder, endpoint)
 
 
 def slide_files(root: Path) -> list[Path]:
-    """Slides that the sample sheet names (`<File ID>/<File Name>`), or every .svs where there is no sheet."""
+    """List the slides of the sample sheet (`<File ID>/<File Name>`), or every .svs where there is no sheet."""
     sheets = sorted(root.glob("gdc_sample_sheet*.tsv"))
     if not sheets:
         return sorted(root.glob("**/*.svs"), key=lambda p: p.name)
@@ -88,10 +91,19 @@ def slide_files(root: Path) -> list[Path]:
 
 
 def grade_groups(table: Path) -> dict[str, int | str]:
-    """Case -> grade group 1..5, or why there is none. Both header generations of the GDC's clinical.tsv.
+    """Read the grade group of every case from the GDC's clinical.tsv, with old or new headers.
 
-    Of several diagnoses of a case, those of the prostate gland with both patterns count; if they disagree, those of
-    the primary tumour.
+    If a case has several diagnoses, those of the prostate gland with both patterns count. If these disagree, those of
+    the primary tumour count.
+
+    Args:
+        table: The clinical.tsv.
+
+    Returns:
+        Case -> grade group 1..5, or the reason why there is none.
+
+    Raises:
+        UsageError: the table has no usable columns.
     """
     rows = read_rows(table, "\t")
     columns = list(rows[0]) if rows else []
@@ -114,7 +126,7 @@ def grade_groups(table: Path) -> dict[str, int | str]:
 
 
 def grade_group(primary: int, secondary: int) -> int:
-    """ISUP 2014 grade group of two Gleason patterns (Epstein et al., Am J Surg Pathol 2016)."""
+    """Compute the ISUP 2014 grade group 1..5 of two Gleason patterns (Epstein et al., Am J Surg Pathol 2016)."""
     total = primary + secondary
     if total <= 6:
         return 1

@@ -16,7 +16,13 @@ SHEET_PX, SIDE_PX = 512, 192  # of the overview and of a patch
 
 
 def draw_contact_sheet(folder: Path, png: Path, count: int = 8) -> None:
-    """Write `png`: a row per slide, the overview (512 px) and a site at 20x, 10x, 5x and 2.5x."""
+    """Draw a row per slide: its overview (512 px), and a site at 20x, 10x, 5x and 2.5x.
+
+    Args:
+        folder: The generated slides.
+        png: Where the picture goes.
+        count: Number of slides, from the first on.
+    """
     with (folder / "labels.csv").open() as handle:
         records = list(csv.DictReader(handle))[:count]
     write_picture(np.concatenate([_row(folder, r) for r in records]), png)

@@ -94,12 +94,7 @@ def make_scene(settings: DemoSettings, index: int) -> Scene:
     stroma, stroma_kind = _stroma_nuclei(settings.side0_px, tissue, glands, rng)
     kind = np.concatenate([kind, plump_kind, stroma_kind])
     nuclei = np.concatenate([nuclei, plump, stroma])
-    spots = [np.column_stack([sites[order[: 2 * each]], np.ones(len(order[: 2 * each]))])]
-    for place in sites[order[2 * each :]]:
-        if rng.random() < 0.1:  # false spots, alike in every class
-            spots.append(np.array([[*place, 1.0]]))
-    dark = np.concatenate(spots)
-    dark[:, 2] *= settings.hint * rng.uniform(0.8, 1.2, len(dark))
+    dark = _dark_spots(sites[order[: 2 * each]], sites[order[2 * each :]], settings.hint, rng)
     evidence = {"architecture": sites[crowded], "cytology": sites[cleared]}
     scene = Scene(
         settings.side0_px,
@@ -121,6 +116,17 @@ def make_scene(settings: DemoSettings, index: int) -> Scene:
     _marks(scene, rng)
     scene.counts = {"glands": len(glands), "gland_nuclei": GLAND_NUCLEI * len(glands), "dark": 2 * each}
     return scene
+
+
+def _dark_spots(candidates: np.ndarray, others: np.ndarray, hint: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw dark spots (x, y, strength) [d, 3]: on every candidate site, and by chance on some other sites."""
+    spots = [np.column_stack([candidates, np.ones(len(candidates))])]
+    for place in others:
+        if rng.random() < 0.1:  # false spots, alike in every class
+            spots.append(np.array([[*place, 1.0]]))
+    dark = np.concatenate(spots)
+    dark[:, 2] *= hint * rng.uniform(0.8, 1.2, len(dark))
+    return dark
 
 
 def _tissue(settings: DemoSettings, rng: np.random.Generator) -> np.ndarray:

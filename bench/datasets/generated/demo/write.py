@@ -86,7 +86,14 @@ def slide_name(index: int) -> str:
 
 
 def sites_file(slide: str) -> str:
-    """Name the mask of the candidate sites, which lies beside the slide."""
+    """Name the mask of the candidate sites.
+
+    Args:
+        slide: Path of the slide.
+
+    Returns:
+        Path of the mask, beside the slide.
+    """
     return str(Path(slide).with_suffix(".sites.png"))
 
 

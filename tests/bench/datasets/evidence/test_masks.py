@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 
 from bench.datasets.evidence import check_annotation, load_evidence
-from bench.datasets.evidence.raster import outline
+from bench.datasets.evidence.raster import trace_outline
 from jsma.slides import SlideError
 
 ROWS, COLUMNS = 30, 40  # of a mask; its slide is four times as large
@@ -202,5 +202,5 @@ def test_outlines_run_along_the_pixels_whatever_their_pattern():
     rng = np.random.default_rng(1)
     for share in (0.1, 0.4, 0.6, 0.9):
         layer = rng.random((23, 31)) < share
-        shape = outline(layer, (3.0, 2.0))
+        shape = trace_outline(layer, (3.0, 2.0))
         assert shape.is_valid and shape.area == pytest.approx(6 * layer.sum())
