@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from pathlib import Path
 
 from bench.errors import UsageError
@@ -27,6 +28,14 @@ def names(option: str, text: str) -> tuple[str, ...]:
     """The names of a comma-separated list, at least one."""
     if not (found := tuple(name.strip() for name in text.split(",") if name.strip())):
         raise UsageError(f"{option} {text!r} names nothing; give some of `jsma-bench list strategies`, comma-separated")
+    return found
+
+
+def choose(option: str, text: str, allowed: Collection[str]) -> tuple[str, ...]:
+    """The names of a comma-separated list, at least one and each of them one of `allowed`."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not found or set(found) - set(allowed):
+        raise UsageError(f"{option} {text}; allowed: {', '.join(allowed)}, comma-separated")
     return found
 
 

@@ -11,14 +11,14 @@ import torch
 
 from bench.checks.speed.gauge.operations import OPERATIONS
 from bench.checks.speed.gauge.workload import Place, Workload
-from bench.checks.speed.measuring.slides import gate_slides
+from bench.checks.speed.measuring.slides import make_slides
 
 
 @pytest.fixture(scope="module")
 def work():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    slides = gate_slides(Path(os.environ.get("JSMA_GATE_DATA", "data")))
+    slides = make_slides(Path(os.environ.get("JSMA_GATE_DATA", "data")))
     yield Workload(Place(slides, os.environ.get("JSMA_GATE_DEVICE", "cpu"), workers=1))
     torch.set_num_threads(threads)
 

@@ -2,69 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from bench.checks.speed.conditions import HERE, Checked, Conditions, groups, judged
+from bench.checks.speed.conditions import HERE, CheckResult, Conditions, group_turns
 from bench.checks.speed.measuring.measure import Samples, count, measure
 from bench.checks.speed.measuring.process import ROOT, Side
 from bench.checks.speed.measuring.revision import revision
+from bench.checks.speed.two_looks import Timing, look_twice
 from bench.checks.speed.verdict import decide
 from bench.checks.speed.verdict.counters import compare_counters
 from bench.checks.speed.verdict.findings import Finding
 from bench.errors import NotComparableError
 
-Floors = Callable[[str], float] | None
+Floors = Mapping[str, float]
 
 
-def check_against(name: str, operations: Sequence[str], how: Conditions, floors: Floors) -> Checked:
-    """This working tree against revision `name`: counters exactly, times in interleaved blocks.
+def check_against(name: str, operations: Sequence[str], how: Conditions, floors: Floors | None) -> CheckResult:
+    """This working tree against another revision: counters exactly, times in interleaved blocks.
 
-    floors: noise floor of an operation on this machine; None: counters only, nothing is timed.
+    Args:
+        name: the revision, as git takes it.
+        operations: names of OPERATIONS.
+        how: how to measure.
+        floors: noise floor of operations on this machine, 0 for one that is not in it. None: nothing is timed.
+
+    Raises:
+        UsageError: no such revision.
+        NotComparableError: the revision lacks a package, or its measuring process dies.
     """
     with revision(name) as base:
         return compare_sides(base, HERE, operations, how, floors)
 
 
-def compare_sides(base: Side, head: Side, operations: Sequence[str], how: Conditions, floors: Floors) -> Checked:
+def compare_sides(
+    base: Side, head: Side, operations: Sequence[str], how: Conditions, floors: Floors | None
+) -> CheckResult:
     """`head` against `base`; see `check_against`."""
     old, new = count((base, head), how.rig, operations)
     errors = {op: f"{side.name}: {text}" for side, c in ((base, old), (head, new)) for op, text in c.errors.items()}
     findings = [Finding("against", op, "failed", text) for op, text in errors.items()]
-    equal = compare_counters(old.counters, new.counters, same_slides=True)
-    findings += [finding for finding in equal if finding.name.split()[0] not in errors]
+    moved = compare_counters(old.counters, new.counters, same_slides=True)
+    findings += [finding for finding in moved if finding.name.split()[0] not in errors]
     if floors is None:
-        return Checked(findings, new, None, head.name)
-    runnable = [operation for operation in operations if operation not in errors]
-    timed, samples = _timings((base, head), runnable, how, floors)
-    return Checked(findings + timed, new, samples, head.name)
+        return CheckResult(findings, new, head=head.name)
+    timings = [
+        Timing("against", op, (op,), max(how.limits.against, floors.get(op, 0.0)), _change_of(op, how, base, head))
+        for op in operations
+    ]
+    timed, samples = look_twice((base, head), timings, errors, how)
+    return CheckResult(findings + timed, new, samples, head.name)
 
 
-def _timings(
-    sides: tuple[Side, Side], operations: Sequence[str], how: Conditions, floors: Callable[[str], float]
-) -> tuple[list[Finding], Samples]:
-    """A slowdown that the first look suspects is looked at again in fresh blocks, which alone decide."""
-    first = measure(sides, how.rig, groups(operations), how.amount, how.report)
-    changes = _changes(first, how.clock, *sides)
-    tolerance = {operation: max(how.limits.against, floors(operation)) for operation in operations}
-    suspects = [op for op, change in changes.items() if decide.suspect(change, tolerance[op])]
-    if suspects:
-        second = measure(sides, how.rig, groups(suspects), how.second_look, how.report)
-        again = _changes(second, how.clock, *sides)
-        changes = {op: change for op, change in {**changes, **again}.items() if op in again or op not in suspects}
-    return [judged("against", op, changes.get(op), tolerance[op], op in suspects) for op in operations], first
+def _change_of(operation: str, how: Conditions, base: Side, head: Side) -> Callable[[Samples], decide.Change | None]:
+    def change(samples: Samples) -> decide.Change | None:
+        sides = samples.seconds.get(how.clock, {}).get(operation)
+        if sides is None:
+            return None
+        return decide.compare_paired(decide.log_ratios(sides[base.name], sides[head.name]))
+
+    return change
 
 
-def _changes(samples: Samples, clock: str, base: Side, head: Side) -> dict[str, decide.Change]:
-    return {
-        operation: decide.paired(decide.log_ratios(sides[base.name], sides[head.name]))
-        for operation, sides in samples.seconds.get(clock, {}).items()
-    }
+def measure_noise(operations: Sequence[str], how: Conditions) -> dict[str, dict[str, float]]:
+    """Noise floor by clock and operation, from this working tree against itself (an A/A run).
 
-
-def calibrate(operations: Sequence[str], how: Conditions) -> dict[str, dict[str, float]]:
-    """Noise floor by clock and operation: this working tree against itself (an A/A run)."""
+    Raises:
+        NotComparableError: an operation cannot be run.
+    """
     sides = (Side("a", ROOT), Side("b", ROOT))
-    samples = measure(sides, how.rig, groups(operations), how.second_look, how.report)
+    samples = measure(sides, how.rig, group_turns(operations), how.second_look, how.report)
     for text in samples.errors.get("a", {}).values():
         raise NotComparableError(f"the noise cannot be measured: {text}")
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,21 @@ FORMAT = 1
 class Baseline:
     """What `speed save` stores.
 
-    machine, software: where it was made; commit, made: of which code and when; device, threads, workers: how; slides:
-    digest of the slides; counters[operation][counter]; seconds[clock][operation]: one value a block;
-    ratios[clock][name]: one a block; noise: [{machine, device, floors[clock][operation]}], one a calibrated machine.
+    Attributes:
+        machine: fingerprint of the machine that it was made on.
+        software: versions of the packages that times depend on.
+        commit: the code that was measured, with "-dirty" where it had changes.
+        made: when, as an ISO time.
+        device: torch device.
+        threads: threads of torch.
+        workers: decoding threads.
+        slides: digest of the slides.
+        counters: exact integers by operation and name.
+        seconds: by clock and operation, one value a block.
+        ratios: by clock and name of RATIOS, one value a block.
+        noise: {machine, device, floors by clock and operation}, one entry a calibrated machine.
+        sizes: of the work, as in `Sizes`.
+        format: of the file.
     """
 
     machine: dict[str, str]
@@ -42,41 +54,48 @@ class Baseline:
     sizes: dict[str, int] = field(default_factory=lambda: asdict(Sizes()))
     format: int = FORMAT
 
-    def floor(self, machine: dict[str, str], device: str, clock: str, operation: str) -> float:
-        """The noise floor of an operation on `machine`; 0 where it was not calibrated."""
+    def floors(self, machine: dict[str, str], device: str, clock: str) -> dict[str, float]:
+        """The noise floor of each operation on `machine`; empty where it was not calibrated."""
         for entry in self.noise:
             if (entry.get("machine"), entry.get("device")) == (machine, device):
-                return float(entry.get("floors", {}).get(clock, {}).get(operation, 0.0))
-        return 0.0
+                return entry.get("floors", {}).get(clock, {})
+        return {}
+
+    def with_floors(self, machine: dict[str, str], device: str, floors: dict[str, dict[str, float]]) -> Baseline:
+        """This baseline with other noise floors (by clock and operation) of one machine and device."""
+        others = [n for n in self.noise if (n.get("machine"), n.get("device")) != (machine, device)]
+        return replace(self, noise=[*others, {"machine": machine, "device": device, "floors": floors}])
 
 
-def load(path: Path) -> Baseline:
-    """The stored baseline. UsageError where there is none, or a damaged one; NotComparableError for another format."""
+def load_baseline(path: Path) -> Baseline:
+    """The stored baseline.
+
+    Raises:
+        UsageError: there is none, or a damaged one.
+        NotComparableError: it has the format of another version.
+    """
     if path.exists() and not path.is_file():  # a FIFO is not opened: that would wait for ever
         raise _no_baseline(path, "no regular file")
     try:
-        content = path.read_bytes()
+        found = json.loads(path.read_bytes())
+        if not isinstance(found, dict) or "format" not in found:
+            raise ValueError("no JSON object with a format")
+        if found["format"] == FORMAT:
+            stored = TypeAdapter(Baseline).validate_python(found)
+            if not all(clock in one for one in (stored.seconds, stored.ratios) for clock in CLOCKS):
+                raise ValueError(f"seconds and ratios of {' and '.join(CLOCKS)} are not in it")
+            return stored
     except OSError as error:
         raise UsageError(
             f"no baseline at {path} ({error.strerror}); make one with `jsma-bench speed save --baseline {path}`, "
             "or compare two revisions with --against REV"
         ) from error
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError) as error:  # no text, no JSON, nested without end
-        raise _no_baseline(path, str(error)) from error
-    if not isinstance(found, dict) or "format" not in found:
-        raise _no_baseline(path, "no JSON object with a format")
-    if found["format"] != FORMAT:
-        raise NotComparableError(f"{path}: format {found['format']}, this version reads {FORMAT}; save it anew")
-    try:
-        stored = TypeAdapter(Baseline).validate_python(found)
     except ValidationError as error:
         first = error.errors()[0]
         raise _no_baseline(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    if not all(clock in one for one in (stored.seconds, stored.ratios) for clock in CLOCKS):
-        raise _no_baseline(path, f"seconds and ratios of {' and '.join(CLOCKS)} are not in it")
-    return stored
+    except (ValueError, RecursionError) as error:  # no text, no JSON, nested without end
+        raise _no_baseline(path, str(error)) from error
+    raise NotComparableError(f"{path}: format {found['format']}, this version reads {FORMAT}; save it anew")
 
 
 def _no_baseline(path: Path, reason: str) -> UsageError:
@@ -85,10 +104,9 @@ def _no_baseline(path: Path, reason: str) -> UsageError:
 
 def known_noise(path: Path) -> list[dict[str, Any]]:
     """What the file at `path` knows of machines' noise; nothing where there is no file that can be read."""
-    try:
-        return load(path).noise
-    except (UsageError, NotComparableError):
-        return []
+    with suppress(UsageError, NotComparableError):
+        return load_baseline(path).noise
+    return []
 
 
 def check_free(path: Path) -> None:
@@ -101,19 +119,15 @@ def check_free(path: Path) -> None:
         raise UsageError(f"--baseline {path}: is there and is no baseline, and is not overwritten; choose another file")
 
 
-def save(baseline: Baseline, path: Path) -> None:
-    """Write it whole or not at all, numbers with six digits. UsageError where it cannot be written."""
-    text = json.dumps(_short(asdict(baseline)), indent=1, sort_keys=True) + "\n"
+def save_baseline(baseline: Baseline, path: Path) -> None:
+    """Write it whole or not at all, numbers with six digits.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    rounded = json.loads(json.dumps(asdict(baseline)), parse_float=lambda text: float(f"{float(text):.6g}"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
+        write_text(path, json.dumps(rounded, indent=1, sort_keys=True) + "\n")
     except OSError as error:
         raise UsageError(f"--baseline {path}: cannot be written ({error.strerror}); choose another place") from error
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _short(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_short(one) for one in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value

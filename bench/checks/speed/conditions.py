@@ -1,15 +1,14 @@
-"""What the checks share: how to measure, the limits, and the verdict on one timing."""
+"""What the checks share: how to measure, by how much a time may grow, and what a check hands back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from bench.checks.speed.gauge.operations import OPERATIONS, RATIOS
 from bench.checks.speed.measuring.measure import Amount, Counted, Samples
 from bench.checks.speed.measuring.process import ROOT, Rig, Side
-from bench.checks.speed.verdict import decide
-from bench.checks.speed.verdict.findings import Finding, Tier
+from bench.checks.speed.verdict.findings import Finding
 from bench.progress import Quiet, Report
 
 HERE = Side("working tree", ROOT)
@@ -20,9 +19,13 @@ SOLO = tuple(name for name in OPERATIONS if not name.endswith("_exhaustive"))
 
 @dataclass(frozen=True)
 class Limits:
-    """By how much a bound must be slower to fail (0.05 = 5 %): `against` another revision in the same job; a same-run
-    ratio here and on a machine other than the baseline's (there, the balance of decoding and encoding differs);
-    absolute times against stored ones.
+    """By how much the lower bound of a time must be higher to fail (0.05 = 5 %).
+
+    Attributes:
+        against: times of another revision that is measured in the same job.
+        ratio: ratios within one run, on the machine of the baseline.
+        ratio_elsewhere: the same on another machine, where the balance of decoding and encoding differs.
+        absolute: stored times, on the machine of the baseline.
     """
 
     against: float = 0.05
@@ -33,7 +36,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Conditions:
-    """How to check: where to measure, how much, the clock that decides ("cpu" or "wall"), the limits."""
+    """How to check.
+
+    Attributes:
+        rig: what the measuring processes share.
+        amount: how much the first look measures.
+        clock: the clock that decides, "cpu" or "wall".
+        limits: what is allowed.
+        report: is told the progress.
+    """
 
     rig: Rig
     amount: Amount = field(default_factory=Amount)
@@ -47,31 +58,25 @@ class Conditions:
         return replace(self.amount, blocks=max(CONFIRMING, self.amount.blocks))
 
 
-@dataclass
-class Checked:
-    """Findings, and the raw material of the head's side for exports."""
+@dataclass(frozen=True)
+class CheckResult:
+    """Findings, and the measurements of the working tree that exports write.
+
+    Attributes:
+        findings: one for each comparison.
+        counted: exact counters of the working tree.
+        samples: seconds of the first look; empty where nothing was timed.
+        head: name of the side that is the working tree.
+    """
 
     findings: list[Finding]
-    counted: Counted | None = None
-    samples: Samples | None = None
+    counted: Counted
+    samples: Samples = field(default_factory=Samples)
     head: str = HERE.name
 
 
-def groups(operations: Sequence[str]) -> list[tuple[str, ...]]:
+def group_turns(operations: Collection[str]) -> list[tuple[str, ...]]:
     """Operations that take turns with one another: the two of a ratio, or one alone."""
     pairs = [pair for pair in RATIOS.values() if set(pair) <= set(operations)]
-    paired = {name for pair in pairs for name in pair}
-    return [*pairs, *((name,) for name in operations if name not in paired)]
-
-
-def judged(tier: Tier, name: str, change: decide.Change | None, tolerance: float, again: bool) -> Finding:
-    """The verdict on one timing. again: `change` is of the second look, without which nothing fails."""
-    if change is None:
-        return Finding(tier, name, "failed", "it could not be timed")
-    verdict, text = "ok", "suspected at first, not seen again" if again else ""
-    if again and decide.regressed(change, tolerance):
-        verdict = "regression"
-        text = f"{change.ratio - 1:+.1%} (at least {change.low - 1:+.1%}), seen again in a second look"
-    elif change.high < 1 - tolerance:
-        verdict, text = "improved", f"{change.ratio - 1:+.1%}"
-    return Finding(tier, name, verdict, text, change=change, tolerance=tolerance)
+    in_pairs = {name for pair in pairs for name in pair}
+    return [*pairs, *((name,) for name in operations if name not in in_pairs)]

@@ -8,13 +8,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.errors import UsageError
 from bench.files import write_text
+from bench.options import choose
 from bench.progress import Bars
+
+if TYPE_CHECKING:
+    from bench.checks.speed import CheckResult, Conditions
 
 speed_app = typer.Typer(no_args_is_help=True, help="The throughput gate: counters, ratios and times that must hold.")
 File = Annotated[Path, typer.Option("--baseline", help="The baseline file.")]
@@ -36,14 +40,14 @@ def save(
     workers: Workers = 1,
 ) -> None:
     """Measure this working tree and store it; what calibrations found of machines' noise is kept."""
-    from bench.checks.speed.against_baseline import take
+    from bench.checks.speed import save_baseline, take_baseline
     from bench.checks.speed.baseline_file import check_free, known_noise
-    from bench.checks.speed.baseline_file import save as store
 
     check_free(baseline)
     with _bars() as bars:
-        taken, _ = take(_conditions(data, device, (blocks, samples, workers), "cpu", bars), known_noise(baseline))
-    store(taken, baseline)
+        how = _conditions((data, device, workers), (blocks, samples), bars)
+        taken = take_baseline(how, known_noise(baseline))
+    save_baseline(taken, baseline)
     counters = sum(len(own) for own in taken.counters.values())
     print(f"{baseline}: {counters} counters, {len(taken.seconds['cpu'])} operations, commit {taken.commit}")
 
@@ -56,24 +60,18 @@ def calibrate(
     blocks: Blocks = 16,
     samples: Counts = 12,
     workers: Workers = 1,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the floors as JSON.")] = False,
 ) -> None:
     """Measure this working tree against itself; the noise floor of this machine goes into the baseline file."""
-    from dataclasses import replace
-
-    from bench.checks.speed.against_revision import calibrate as measured
-    from bench.checks.speed.baseline_file import load
-    from bench.checks.speed.baseline_file import save as store
+    from bench.checks.speed import load_baseline, measure_noise, save_baseline
     from bench.checks.speed.conditions import SOLO
     from bench.checks.speed.measuring.machine import fingerprint
 
     with _bars() as bars:
-        stored = load(baseline)
-        how = _conditions(data, device, (blocks, samples, workers), "cpu", bars)
-        floors = measured(SOLO, how)
-    machine = fingerprint(how.rig.slides)
-    others = [n for n in stored.noise if (n.get("machine"), n.get("device")) != (machine, device)]
-    store(replace(stored, noise=[*others, {"machine": machine, "device": device, "floors": floors}]), baseline)
+        stored = load_baseline(baseline)
+        how = _conditions((data, device, workers), (blocks, samples), bars)
+        floors = measure_noise(SOLO, how)
+    save_baseline(stored.with_floors(fingerprint(how.rig.slides), device, floors), baseline)
     if as_json:
         print(json.dumps(floors, indent=1))
         return
@@ -94,124 +92,112 @@ def check(
     blocks: Blocks = 5,
     samples: Counts = 12,
     workers: Workers = 1,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every finding as JSON.")] = False,
     export_pytest_benchmark: Annotated[Path | None, typer.Option(help="Write pytest-benchmark's JSON here.")] = None,
     export_github: Annotated[Path | None, typer.Option(help="Write github-action-benchmark's JSON here.")] = None,
 ) -> None:
     """Has it become slower? Exit code 0 no, 1 yes, 3 something was not measured, 4 not comparable."""
-    from bench.checks.speed.verdict.findings import exit_code
-    from bench.checks.speed.verdict.show import as_data, lines
+    from bench.checks.speed.verdict.findings import as_data, exit_code, write_lines
 
-    asked = _tiers(tiers, against)
-    names = _operations(operations, against)
+    asked, names = _tiers(tiers, against), _operations(operations, against)
     with _bars() as bars:
-        how = _conditions(data, device, (blocks, samples, workers), clock, bars, tolerance)
-        checked = _checked(baseline, against, asked, names, how)
-    _export(checked, clock, how.rig.slides, export_pytest_benchmark, export_github)
+        how = _conditions((data, device, workers), (blocks, samples), bars, clock, tolerance)
+        result = _check(baseline, against, asked, names, how)
+    _export(result, how, export_pytest_benchmark, export_github)
     if as_json:
-        print(json.dumps(as_data(checked.findings, against=against, clock=clock), indent=1))
+        print(json.dumps(as_data(result.findings, against=against, clock=clock), indent=1))
     else:
-        print("\n".join(lines(checked.findings)))
-    raise typer.Exit(exit_code(checked.findings))
+        print("\n".join(write_lines(result.findings)))
+    raise typer.Exit(exit_code(result.findings))
 
 
-def _checked(baseline: Path, against: str | None, tiers: list[str] | None, names: list[str], how: Any) -> Any:
-    from bench.checks.speed.against_baseline import check_stored
-    from bench.checks.speed.against_revision import check_against
-    from bench.checks.speed.baseline_file import load
+def _check(
+    baseline: Path, against: str | None, tiers: tuple[str, ...] | None, names: tuple[str, ...], how: Conditions
+) -> CheckResult:
+    from bench.checks.speed import check_against, check_stored, load_baseline
     from bench.checks.speed.measuring.machine import fingerprint
 
     if against is None:
-        return check_stored(load(baseline), tiers, how)
+        return check_stored(load_baseline(baseline), tiers, how)
     if tiers is not None:
         return check_against(against, names, how, None)
-    stored, machine = load(baseline) if baseline.is_file() else None, fingerprint(how.rig.slides)
-
-    def floor(name: str) -> float:
-        return stored.floor(machine, how.rig.device, how.clock, name) if stored is not None else 0.0
-
-    return check_against(against, names, how, floor)
+    if not baseline.is_file():
+        return check_against(against, names, how, {})
+    floors = load_baseline(baseline).floors(fingerprint(how.rig.slides), how.rig.device, how.clock)
+    return check_against(against, names, how, floors)
 
 
-def _tiers(text: str | None, against: str | None) -> list[str] | None:
+def _tiers(text: str | None, against: str | None) -> tuple[str, ...] | None:
+    from bench.checks.speed.against_baseline import TIERS
+
     if text is None:
         return None
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if against is not None and names != ["counters"]:
+    if against is not None and text.strip() != "counters":
         raise UsageError(f"--tiers {text}: with --against only `--tiers counters` (nothing is timed), or leave it out")
-    if not names or set(names) - {"counters", "ratios", "absolute"}:
-        raise UsageError(f"--tiers {text}; allowed: counters, ratios, absolute, comma-separated")
-    return names
+    return choose("--tiers", text, TIERS)
 
 
-def _operations(text: str | None, against: str | None) -> list[str]:
+def _operations(text: str | None, against: str | None) -> tuple[str, ...]:
     from bench.checks.speed.conditions import SOLO
     from bench.checks.speed.gauge.operations import OPERATIONS
 
     if text is None:
-        return list(SOLO)
-    names = [name.strip() for name in text.split(",") if name.strip()]
+        return SOLO
     if against is None:
         raise UsageError("--operations: only with --against; the stored baseline is compared whole")
-    if not names or set(names) - OPERATIONS.keys():
-        raise UsageError(f"--operations {text}; allowed: {', '.join(OPERATIONS)}")
-    return names
+    return choose("--operations", text, OPERATIONS)
 
 
 def _conditions(
-    data: Path, device: str, amounts: tuple[int, int, int], clock: str, bars: Bars, tolerance: float | None = None
-) -> Any:
-    from bench.checks.speed.conditions import Conditions, Limits
+    rig_options: tuple[Path, str, int],
+    amount: tuple[int, int],
+    report: Bars,
+    clock: str = "cpu",
+    tolerance: float | None = None,
+) -> Conditions:
+    """The conditions that options ask for; rig_options: --data, --device, --workers; amount: --blocks, --samples."""
+    from bench.checks.speed import Conditions, Limits
     from bench.checks.speed.gauge.clocks import CLOCKS
     from bench.checks.speed.measuring.measure import Amount
     from bench.checks.speed.measuring.process import Rig
-    from bench.checks.speed.measuring.slides import gate_slides
+    from bench.checks.speed.measuring.slides import make_slides
     from bench.files import writable
     from bench.runs.plan import device_named
 
     if clock not in CLOCKS:
         raise UsageError(f"--clock {clock}; allowed: {', '.join(CLOCKS)}")
-    blocks, samples, workers = amounts
     limits = Limits() if tolerance is None else Limits(tolerance, tolerance, tolerance, tolerance)
-    rig = Rig(gate_slides(writable(data, "--data")), device_named(device), workers, workers)
-    return Conditions(rig, Amount(blocks, samples), clock, limits, bars)
+    data, device, workers = rig_options
+    rig = Rig(make_slides(writable(data, "--data")), device_named(device), workers, workers)
+    return Conditions(rig, Amount(*amount), clock, limits, report)
 
 
 @contextmanager
 def _bars() -> Iterator[Bars]:
-    """Progress; SIGTERM, which CI services send, ends a check as Ctrl-C does."""
+    """Progress; SIGTERM, which CI services send, ends a command as Ctrl-C does."""
 
-    def interrupted(*_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupted)
-    bars = Bars()
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        with bars.progress:
+        with (bars := Bars()).progress:
             yield bars
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _export(checked: Any, clock: str, slides: Path, pytest_path: Path | None, github_path: Path | None) -> None:
-    from datetime import UTC, datetime
+def _export(result: CheckResult, how: Conditions, pytest_path: Path | None, github_path: Path | None) -> None:
+    from bench.checks.speed.verdict.export import github_rows, pytest_benchmark_json
 
-    from bench.checks.speed.measuring.machine import fingerprint, software
-    from bench.checks.speed.measuring.measure import Samples
-    from bench.checks.speed.measuring.revision import described
-    from bench.checks.speed.verdict import export
-
-    samples, counters = checked.samples or Samples(), checked.counted.counters if checked.counted else {}
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    about = {"machine": fingerprint(slides), "software": software(), "commit": described(), "made": made}
-    for path, content in (
-        (pytest_path, export.pytest_benchmark(samples, checked.head, clock, counters, about)),
-        (github_path, export.github_action_benchmark(samples, checked.head, clock, counters)),
+    for path, write in (
+        (pytest_path, lambda: pytest_benchmark_json(result, how.clock, how.rig)),
+        (github_path, lambda: github_rows(result, how.clock)),
     ):
         if path is None:
             continue
         try:
-            write_text(path, json.dumps(content, indent=1))
+            write_text(path, json.dumps(write(), indent=1))
         except OSError as error:
             raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
         print(f"wrote {path}", file=sys.stderr)

@@ -122,7 +122,7 @@ def light(place, monkeypatch):
     monkeypatch.setattr("bench.runs.runner.Runner.run", refused)
     monkeypatch.setattr("bench.runs.sweep.Sweep.rows", refused)
     monkeypatch.setattr("bench.checks.speed.measuring.process.Measuring.__init__", refused)
-    monkeypatch.setattr("bench.checks.speed.measuring.slides.gate_slides", refused)
+    monkeypatch.setattr("bench.checks.speed.measuring.slides.make_slides", refused)
     monkeypatch.setattr("bench.report.page.build.build", refused)
     monkeypatch.setattr("bench.datasets.generated.mosaic.make.load_photos", refused)
     monkeypatch.setattr("requests.Session.request", refused)

@@ -1,11 +1,15 @@
-"""The measuring process: one JSON command a line on stdin, one JSON answer a line on the descriptor named by argv[1].
+"""The measuring process: one JSON command a line on stdin, one JSON answer a line on stdout.
 
-Commands: {"do": "prepare", "operation"}: make it and run it twice; the counters, and whether they repeat;
-{"do": "time", "operation"}: seconds of one execution; {"do": "where"}: the file `jsma` came from. Ends with its stdin.
+Commands are {"do": "where"}: the folder that `jsma` came from; {"do": "prepare", "operation"}: make the operation and
+run it twice, and answer the counters of the second run; {"do": "time", "operation"}: seconds of one execution. The
+process ends with its stdin.
 """
 
 from __future__ import annotations
 
+from .answers import ANSWERS
+
+# isort: split
 import json
 import os
 import signal
@@ -33,7 +37,7 @@ class Server:
     """Prepared operations of one workload."""
 
     def __init__(self, place: Place, count: bool):
-        self.work, self.count = Workload(place), count
+        self.work = Workload(place)
         self.decodings = Decodings() if count else None
         self.runs: dict[str, Callable[[], Counts]] = {}
 
@@ -69,18 +73,16 @@ class Server:
 def main() -> None:
     """Serve until stdin ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the driver, which decides
-    descriptor, folder, device, workers, count = sys.argv[1:6]
+    folder, device, workers, count = sys.argv[1:5]
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     server = Server(Place(Path(folder), device, int(workers) or None, in_process=count == "count"), count == "count")
-    with os.fdopen(int(descriptor), "w") as out:
-        for line in sys.stdin:
-            command = json.loads(line)
-            try:
-                answer = getattr(server, command.pop("do"))(**command)
-            except Exception as error:  # the other operations go on; the driver lists this one
-                answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
-            out.write(json.dumps(answer) + "\n")
-            out.flush()
+    for line in sys.stdin:
+        command = json.loads(line)
+        try:
+            answer = getattr(server, command.pop("do"))(**command)
+        except Exception as error:  # the other operations go on; the driver lists this one
+            answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
+        print(json.dumps(answer), file=ANSWERS, flush=True)
 
 
 if __name__ == "__main__":

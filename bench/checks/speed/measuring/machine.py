@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
-from bench.runs.kept.environment import environment, gpus
-
-PACKAGES = ("torch", "timm", "numpy", "opencv-python-headless", "tifffile", "imagecodecs", "simplejpeg", "cucim-cu13")
+from bench.runs.kept.environment import environment, gpus, versions
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
@@ -28,14 +25,8 @@ def fingerprint(folder: Path) -> dict[str, str]:
 
 
 def software() -> dict[str, str]:
-    """Versions that timings also depend on; told beside a comparison, not a reason to refuse it."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    """Versions that timings also depend on. They are stored for people, and are no reason to refuse a comparison."""
+    return {"python": platform.python_version(), **versions()}
 
 
 def _storage(folder: Path) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bench.checks.speed.gauge.clocks import CLOCKS
 from bench.checks.speed.measuring.process import Measuring, Rig, Side
+from bench.checks.speed.verdict.decide import block_seconds
 from bench.progress import Report
 
 LEAST_SAMPLES = 3
@@ -16,8 +17,12 @@ LEAST_SAMPLES = 3
 
 @dataclass(frozen=True)
 class Amount:
-    """How much is measured. blocks: fresh processes a side; samples: of every operation, in each block;
-    budget_s: an operation gets no further sample in a block once a side has spent so many wall seconds on it.
+    """How much is measured.
+
+    Attributes:
+        blocks: fresh processes a side.
+        samples: samples of every operation in each block.
+        budget_s: wall seconds in a block after which an operation gets no further sample.
     """
 
     blocks: int = 5
@@ -27,9 +32,11 @@ class Amount:
 
 @dataclass
 class Samples:
-    """seconds[clock][operation][side] = blocks, each a list of seconds in the order in which turns were taken.
+    """What was timed.
 
-    errors[side][operation]: why an operation could not be run.
+    Attributes:
+        seconds: by clock, operation and side: blocks, each a list of seconds in the order in which turns were taken.
+        errors: by side and operation: why it could not be run.
     """
 
     seconds: dict[str, dict[str, dict[str, list[list[float]]]]] = field(default_factory=dict)
@@ -41,23 +48,32 @@ class Samples:
             by_side = self.seconds.setdefault(clock, {}).setdefault(operation, {})
             by_side.setdefault(side, []).append([sample[clock] for sample in block])
 
+    def block_seconds(self, clock: str, side: str) -> dict[str, list[float]]:
+        """Seconds of one side by operation, one value a block."""
+        by_operation = self.seconds.get(clock, {})
+        return {name: [block_seconds(block) for block in sides[side]] for name, sides in by_operation.items()}
+
 
 @dataclass(frozen=True)
 class Counted:
-    """Exact counters of one execution by operation, and errors by operation."""
+    """Exact counters of one execution, by operation, and errors by operation."""
 
     counters: dict[str, dict[str, int]]
     errors: dict[str, str]
 
 
 def count(sides: Sequence[Side], rig: Rig, operations: Sequence[str]) -> list[Counted]:
-    """For each side, run each operation once in a process that decodes by itself and counts what it decodes."""
+    """Run each operation once for each side, in a process that decodes by itself and counts what it decodes.
+
+    Raises:
+        NotComparableError: a process dies, or runs other code than its side's.
+    """
     with ExitStack() as stack:
         started = [stack.enter_context(Measuring(side, rig, count=True)) for side in sides]  # they start side by side
-        return [_counted(process, operations) for process in started]
+        return [_count_one(process, operations) for process in started]
 
 
-def _counted(process: Measuring, operations: Sequence[str]) -> Counted:
+def _count_one(process: Measuring, operations: Sequence[str]) -> Counted:
     found = Counted({}, {})
     process.check_root()
     for operation in operations:
@@ -72,10 +88,13 @@ def _counted(process: Measuring, operations: Sequence[str]) -> Counted:
 def measure(
     sides: Sequence[Side], rig: Rig, groups: Sequence[Sequence[str]], amount: Amount, report: Report
 ) -> Samples:
-    """Blocks of every group of operations: within a group, all operations of all sides take turns.
+    """Time every group of operations in blocks; within a group, all operations of all sides take turns.
 
-    The order is drawn anew for each turn, so that whatever else the machine does hits all alike; over blocks memory
-    lies elsewhere, which alone moves a time by some per cent.
+    The order is drawn anew for each turn, so that whatever else the machine does hits all sides alike. Each block has
+    fresh processes, because memory lies elsewhere in each, which alone moves a time by some per cent.
+
+    Raises:
+        NotComparableError: a process dies, or runs other code than its side's.
     """
     found, order = Samples(), random.Random()
     for block in range(amount.blocks):

@@ -29,7 +29,14 @@ class Side:
 
 @dataclass(frozen=True)
 class Rig:
-    """What the measuring processes share: slides, torch device, decoding threads (0: the product's default)."""
+    """What the measuring processes share.
+
+    Attributes:
+        slides: folder of the slides.
+        device: torch device.
+        workers: decoding threads; 0: the product's default.
+        threads: threads of torch.
+    """
 
     slides: Path
     device: str = "cpu"
@@ -38,9 +45,12 @@ class Rig:
 
 
 class Measuring:
-    """One fresh measuring process for `side`; a context manager that leaves no process and no file behind.
+    """One fresh measuring process; a context manager that leaves no process and no file behind.
 
-    count: tiles are decoded in the process itself and counted one by one.
+    Args:
+        side: the code that it runs.
+        rig: what it measures on.
+        count: tiles are decoded in the process itself and counted one by one.
     """
 
     def __init__(self, side: Side, rig: Rig, count: bool = False):
@@ -63,50 +73,34 @@ class Measuring:
             raise
 
     def _start(self, rig: Rig, what: str) -> None:
-        receive, send = os.pipe()
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "gauge",
-            str(send),
-            str(rig.slides.resolve()),
-            rig.device,
-            str(rig.workers),
-            what,
-        ]
+        command = [sys.executable, "-P", "-m", "gauge", str(rig.slides.resolve()), rig.device, str(rig.workers), what]
         path = os.pathsep.join([str(self.side.root), str(HERE)])
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(rig.threads)}
         # all that it writes goes with the scratch folder
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": self._scratch.name}
-        try:
-            self._child = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=self._log,
-                stderr=self._log,
-                pass_fds=[send],
-                cwd=self._scratch.name,
-                env=environment,
-                start_new_session=True,
-            )
-        except BaseException:
-            os.close(receive)
-            raise
-        finally:
-            os.close(send)
-        self._answers = os.fdopen(receive)
+        pipe = subprocess.PIPE
+        self._child = subprocess.Popen(
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=self._log,
+            cwd=self._scratch.name,
+            env=environment,
+            text=True,
+            bufsize=1,
+            start_new_session=True,
+        )
 
     def ask(self, do: str, **rest: Any) -> dict[str, Any]:
-        """The answer to one command. NotComparableError where the process died."""
-        assert self._child.stdin is not None
-        try:
-            self._child.stdin.write((json.dumps({"do": do, **rest}) + "\n").encode())
-            self._child.stdin.flush()
-        except BrokenPipeError:
-            line = ""
-        else:
-            line = self._answers.readline()
+        """The answer to one command.
+
+        Raises:
+            NotComparableError: the process died.
+        """
+        line = ""
+        with suppress(BrokenPipeError):
+            print(json.dumps({"do": do, **rest}), file=self._child.stdin, flush=True)
+            line = self._child.stdout.readline()  # pyright: ignore[reportOptionalMemberAccess]
         if not line:
             raise NotComparableError(f"{self.side.name}: the measuring process died: {self._last_words()}")
         return json.loads(line)
@@ -128,10 +122,9 @@ class Measuring:
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)  # its session: itself and the decoding process
         self._child.wait()
-        with suppress(BrokenPipeError):
-            assert self._child.stdin is not None
-            self._child.stdin.close()
-        self._answers.close()
+        for pipe in (self._child.stdin, self._child.stdout):
+            with suppress(BrokenPipeError):
+                pipe.close()  # pyright: ignore[reportOptionalMemberAccess]
         self._log.close()
         self._scratch.cleanup()
 

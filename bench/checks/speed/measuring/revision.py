@@ -26,7 +26,7 @@ def git(*arguments: str, root: Path = ROOT) -> bytes:
     return ran.stdout
 
 
-def described(root: Path = ROOT) -> str:
+def describe(root: Path = ROOT) -> str:
     """Commit of the working tree, with "-dirty" where it has changes; "unknown" outside a repository."""
     try:
         return git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*", root=root).decode().strip()
@@ -38,8 +38,13 @@ def described(root: Path = ROOT) -> str:
 def revision(name: str, root: Path = ROOT) -> Iterator[Side]:
     """The code at revision `name` of the repository of `root`, in a folder that is removed at the end.
 
-    From `git archive`: unlike a worktree it leaves nothing in the repository, however the check ends. The code is pure
-    Python, so that unpacking is all there is to building it; it runs on this interpreter and its packages.
+    `git archive` writes it, because unlike a worktree that leaves nothing in the repository, however the check ends.
+    The code is pure Python, so that unpacking is all there is to building it. It runs on this interpreter and its
+    packages.
+
+    Raises:
+        UsageError: there is no such revision.
+        NotComparableError: the revision lacks `jsma` or `baselines`.
     """
     if name.startswith("-"):
         raise UsageError(f"--against {name!r}: not a revision; give a branch, a tag or a commit")

@@ -15,8 +15,12 @@ from bench.errors import UsageError
 NAMES = ("large", "small0", "small1")
 
 
-def gate_slides(data: Path, sizes: Sizes | None = None) -> Path:
-    """The folder of the slides below `data`, generated where they are missing. UsageError if it cannot be written."""
+def make_slides(data: Path, sizes: Sizes | None = None) -> Path:
+    """The folder of the slides below `data`; they are generated where they are missing.
+
+    Raises:
+        UsageError: they cannot be written.
+    """
     sizes = sizes or Sizes()
     folder = data / f"gate-{sizes.large0_px}-{sizes.small0_px}"
     if all((folder / f"{name}.tif").is_file() for name in NAMES):
@@ -33,7 +37,7 @@ def gate_slides(data: Path, sizes: Sizes | None = None) -> Path:
     return folder
 
 
-def digest(folder: Path) -> str:
+def digest_slides(folder: Path) -> str:
     """sha256 of the slides' bytes, 16 hex digits: compressed bytes are comparable only where it is equal."""
     found = hashlib.sha256()
     for name in NAMES:

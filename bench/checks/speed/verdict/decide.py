@@ -1,8 +1,8 @@
-"""From samples to verdicts. Nothing here measures.
+"""The statistics of a change. Nothing here measures.
 
-A block's time of an operation is the lower quartile of its samples: what else the machine does only adds time. A
-change is the trimmed mean, over blocks, of the log-ratio of the two sides' times, with Yuen's interval (Biometrika
-61, 1974), which one or two spoilt blocks cannot move.
+The time of an operation in a block is the lower quartile of its samples, because whatever else the machine does only
+adds time. A change is the trimmed mean over blocks of the log-ratio of the two sides' times, with Yuen's interval
+(Biometrika 61, 1974). One or two spoilt blocks cannot move it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,14 @@ ALPHA = 0.01  # of the one-sided bounds, and the p below which a slowdown counts
 
 @dataclass(frozen=True)
 class Change:
-    """Seconds of the head over seconds of the base: estimate, one-sided 99 % bounds, number of blocks, and p of
-    "not slower".
+    """By how much the time changed.
+
+    Attributes:
+        ratio: seconds of the head over seconds of the base.
+        low: one-sided 99 % lower bound of the ratio.
+        high: one-sided 99 % upper bound of the ratio.
+        blocks: how many blocks it is estimated from.
+        p: probability of such a slowdown where the head is not slower.
     """
 
     ratio: float
@@ -42,8 +48,8 @@ def log_ratios(base: Sequence[Sequence[float]], head: Sequence[Sequence[float]])
     return np.log([block_seconds(h) / block_seconds(b) for b, h in zip(base, head, strict=True)])
 
 
-def paired(values: Sequence[float] | np.ndarray) -> Change:
-    """The change over blocks of paired log-ratios, at least 3 of them."""
+def compare_paired(values: Sequence[float] | np.ndarray) -> Change:
+    """The change over blocks in which both sides took turns; `values`: log-ratios, one a block, at least 3."""
     values = np.asarray(values, float)
     if len(values) < 3:
         raise ValueError(f"{len(values)} blocks; an interval needs at least 3")
@@ -64,8 +70,8 @@ def _yuen(values: np.ndarray) -> tuple[float, float, int]:
     return float(stats.trim_mean(values, TRIM)), error, kept - 1
 
 
-def unpaired(base: Sequence[float], head: Sequence[float]) -> Change:
-    """The same of values that were not measured together, such as stored ones: Yuen's test of two samples."""
+def compare_unpaired(base: Sequence[float], head: Sequence[float]) -> Change:
+    """The change between values that were not measured together, such as stored ones (Yuen's two-sample test)."""
     old, new = np.log(np.asarray(base, float)), np.log(np.asarray(head, float))
     found: Any = stats.ttest_ind(new, old, equal_var=False, trim=TRIM)  # pyright: ignore[reportArgumentType]
     low, high = found.confidence_interval(1 - 2 * ALPHA)
@@ -74,12 +80,12 @@ def unpaired(base: Sequence[float], head: Sequence[float]) -> Change:
     return Change(math.exp(centre), math.exp(float(low)), math.exp(float(high)), min(len(old), len(new)), p)
 
 
-def suspect(change: Change, tolerance: float) -> bool:
+def is_suspect(change: Change, tolerance: float) -> bool:
     """Whether it is worth a second look: the estimate passes the tolerance (0.05 = 5 % slower)."""
     return change.ratio > 1 + tolerance
 
 
-def regressed(change: Change, tolerance: float) -> bool:
+def is_slower(change: Change, tolerance: float) -> bool:
     """Whether it is slower for certain: the lower bound passes the tolerance, and p < .01."""
     return change.low > 1 + tolerance and change.p < ALPHA
 

@@ -1,121 +1,81 @@
-"""A check or a baseline in the formats of the usual services. Seconds are of the working tree."""
+"""A check in the formats of the usual services; its seconds are those of the working tree."""
 
 from __future__ import annotations
 
-import statistics
+from contextlib import chdir
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
+from bench.checks.speed.conditions import CheckResult
 from bench.checks.speed.gauge.operations import OPERATIONS
-from bench.checks.speed.measuring.measure import Samples
-from bench.checks.speed.verdict.decide import block_seconds
+from bench.checks.speed.measuring.machine import fingerprint, software
+from bench.checks.speed.measuring.process import ROOT, Rig
+from bench.errors import UsageError
 
-Counters = dict[str, dict[str, int]]
 
+def github_rows(result: CheckResult, clock: str) -> list[dict[str, Any]]:
+    """Rows for github-action-benchmark, tool `customSmallerIsBetter`: times first, then counters.
 
-def github_action_benchmark(samples: Samples, side: str, clock: str, counters: Counters) -> list[dict[str, Any]]:
-    """`customSmallerIsBetter` of github-action-benchmark: name, unit, value, range; counters follow the times.
+    Args:
+        result: a check with its samples.
+        clock: "cpu" or "wall".
 
-    The value of a time is the median over blocks, its range half the distance of the quartiles.
+    Returns:
+        Rows of name, unit, value and range. The value of a time is the median over blocks in seconds, its range half
+        the distance of the quartiles.
     """
     rows: list[dict[str, Any]] = []
-    for operation, sides in samples.seconds.get(clock, {}).items():
-        values = [block_seconds(block) for block in sides[side]]
-        half = _half_range(values)
-        rows.append(
-            {
-                "name": operation,
-                "unit": f"s ({clock})",
-                "value": statistics.median(values),
-                "range": f"± {half:.3g}",
-                "extra": f"{len(values)} blocks of fresh processes",
-            }
-        )
-    for operation, own in counters.items():
+    for operation, blocks_s in result.samples.block_seconds(clock, result.head).items():
+        low, middle, high = np.quantile(blocks_s, (0.25, 0.5, 0.75)).tolist()
+        extra = f"{len(blocks_s)} blocks of fresh processes"
+        unit, spread = f"s ({clock})", f"± {(high - low) / 2:.3g}"
+        rows.append({"name": operation, "unit": unit, "value": middle, "range": spread, "extra": extra})
+    for operation, own in result.counted.counters.items():
         rows += [{"name": f"{operation} {name}", "unit": "count", "value": n} for name, n in own.items()]
     return rows
 
 
-def _half_range(values: list[float]) -> float:
-    if len(values) < 2:
-        return 0.0
-    quartiles = statistics.quantiles(values, n=4)
-    return (quartiles[2] - quartiles[0]) / 2
+def pytest_benchmark_json(result: CheckResult, clock: str, rig: Rig) -> dict[str, Any]:
+    """The JSON of pytest-benchmark, written by its own code.
 
+    One benchmark an operation: its rounds are all samples of all blocks, and its counters are in extra_info.
 
-def pytest_benchmark(
-    samples: Samples, side: str, clock: str, counters: Counters, about: dict[str, Any]
-) -> dict[str, Any]:
-    """The JSON of pytest-benchmark (read by its `compare` command, Bencher, CodSpeed and others).
-
-    about: {"machine": fingerprint, "software": versions, "commit", "made": ISO time}. One benchmark an operation, its
-    rounds are all samples of all blocks; counters are in extra_info.
+    Raises:
+        UsageError: pytest-benchmark is not installed.
     """
-    commit = about["commit"].removesuffix("-dirty")
-    return {
-        "machine_info": {
-            "cpu": {"brand_raw": about["machine"]["cpu"], "count": int(about["machine"]["cores"])},
-            "python_version": about["software"]["python"],
-            **about["machine"],
-            "software": about["software"],
-        },
-        "commit_info": {
-            "id": commit,
-            "time": about["made"],
-            "dirty": about["commit"].endswith("-dirty"),
-            "project": "jsma-bench",
-            "branch": "",
-            "author_time": about["made"],
-        },
-        "benchmarks": [
-            _benchmark(operation, [s for block in sides[side] for s in block], clock, counters.get(operation, {}))
-            for operation, sides in samples.seconds.get(clock, {}).items()
-        ],
-        "datetime": about["made"],
-        "version": "5.0.0",
-    }
+    try:
+        from pytest_benchmark import plugin, utils
+    except ImportError as error:
+        raise UsageError(
+            "--export-pytest-benchmark needs pytest-benchmark; install it with `pip install pytest-benchmark`"
+        ) from error
+    machine = {**fingerprint(rig.slides), "software": software(), **plugin.pytest_benchmark_generate_machine_info()}
+    with chdir(ROOT):
+        commit = utils.get_commit_info("jsma-bench")
+    benchmarks = [
+        _benchmark(operation, np.concatenate(sides[result.head]).tolist(), clock, result.counted.counters)
+        for operation, sides in result.samples.seconds.get(clock, {}).items()
+    ]
+    return plugin.pytest_benchmark_generate_json(None, benchmarks, True, machine, commit)
 
 
-def _benchmark(operation: str, data: list[float], clock: str, counters: dict[str, int]) -> dict[str, Any]:
-    return {
-        "group": "gate",
-        "name": operation,
-        "fullname": f"gate::{operation}",
-        "params": None,
-        "param": None,
-        "extra_info": {**counters, "clock": clock},
-        "options": {
-            "disable_gc": False,
-            "timer": clock,
-            "min_rounds": 1,
-            "max_time": 0.0,
-            "min_time": 0.0,
-            "warmup": True,
-        },
-        "stats": {**_statistics(data), "data": data, "iterations": OPERATIONS[operation].executions},
-    }
+def _benchmark(operation: str, seconds: list[float], clock: str, counters: dict[str, dict[str, int]]) -> Any:
+    """A finished benchmark of pytest-benchmark, which computes the statistics."""
+    from pytest_benchmark.stats import Metadata
 
-
-def _statistics(data: list[float]) -> dict[str, Any]:
-    ordered, mean = sorted(data), statistics.fmean(data)
-    spread = statistics.stdev(data) if len(data) > 1 else 0.0
-    q1, median, q3 = statistics.quantiles(data, n=4) if len(data) > 1 else [mean] * 3
-    inside = [v for v in ordered if q1 - 1.5 * (q3 - q1) <= v <= q3 + 1.5 * (q3 - q1)] or ordered
-    stray = sum(abs(v - mean) > spread for v in data)
-    return {
-        "min": ordered[0],
-        "max": ordered[-1],
-        "mean": mean,
-        "stddev": spread,
-        "rounds": len(data),
-        "median": median,
-        "iqr": q3 - q1,
-        "q1": q1,
-        "q3": q3,
-        "iqr_outliers": len(data) - len(inside),
-        "stddev_outliers": stray,
-        "outliers": f"{stray};{len(data) - len(inside)}",
-        "ld15iqr": inside[0],
-        "hd15iqr": inside[-1],
-        "ops": len(data) / sum(data),
-        "total": sum(data),
-    }
+    fixture = SimpleNamespace(
+        name=operation,
+        fullname=f"gate::{operation}",
+        group="gate",
+        param=None,
+        params=None,
+        extra_info={**counters.get(operation, {}), "clock": clock},
+        cprofile_stats=None,
+        has_error=False,
+    )
+    found = Metadata(fixture, OPERATIONS[operation].executions, {"timer": clock, "warmup": True})
+    for sample_s in seconds:
+        found.stats.update(sample_s)
+    return found

@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from bench import cli
-from bench.checks.speed import proof
 from bench.checks.speed.measuring.process import ROOT
-from bench.checks.speed.measuring.revision import described, git, revision
+from bench.checks.speed.measuring.revision import describe, git, revision
 from bench.cli.commands.speed import speed_app
 from bench.errors import NotComparableError
+from tests.bench.checks.speed.planted import PLANTS, READ_PATH, plant
 
 
 def jsma_bench(*arguments, root=ROOT, **rest):
@@ -47,9 +47,9 @@ def ended(process):
 
 @pytest.fixture(scope="module")
 def clone():
-    if described() == "unknown":
+    if describe() == "unknown":
         pytest.skip("not a git checkout: there is no other revision to compare with")
-    with proof.planted("extra-tile") as folder:
+    with plant("extra-tile") as folder:
         yield folder
 
 
@@ -103,8 +103,8 @@ def test_what_cannot_be_compared_is_one_line_and_code_4(gate_data, tmp_path, cap
 
 def test_a_revision_is_unpacked_and_removed(clone):
     with revision("HEAD~1", clone) as side:
-        before = (side.root / proof.READ_PATH).read_text()
-        assert before + proof.PLANTS["extra-tile"] == (clone / proof.READ_PATH).read_text()
+        before = (side.root / READ_PATH).read_text()
+        assert before + PLANTS["extra-tile"] == (clone / READ_PATH).read_text()
     assert not side.root.exists()
     author = ("-c", "user.name=t", "-c", "user.email=t@localhost")
     empty = git("hash-object", "-t", "tree", "-w", "/dev/null", root=clone).decode().strip()

@@ -4,14 +4,13 @@ import shutil
 
 import pytest
 
-from bench.checks.speed import proof
 from bench.checks.speed.gauge.operations import OPERATIONS
 from bench.checks.speed.gauge.workload import Sizes
 from bench.checks.speed.measuring.measure import count
 from bench.checks.speed.measuring.process import ROOT, Rig, Side
 from bench.checks.speed.verdict.counters import compare_counters
-from bench.checks.speed.verdict.findings import exit_code
-from bench.checks.speed.verdict.show import lines
+from bench.checks.speed.verdict.findings import exit_code, write_lines
+from tests.bench.checks.speed.planted import PLANTS, READ_PATH
 
 COSTS = {"tiles": 10, "decoded_px": 655360, "compressed_bytes": 5000, "tile_decodings": 10, "patches": 16}
 
@@ -45,12 +44,14 @@ def test_bytes_of_other_slides_are_not_compared():
 def test_bytes_that_are_not_compared_are_one_line_that_says_how_to():
     """However many operations there are; a check that leaves something out and looks whole would be believed."""
     base = {"read": COSTS, "train": COSTS, "draw": {"patches": 1}}
-    told = lines(compare_counters(base, base, same_slides=False))
+    told = write_lines(compare_counters(base, base, same_slides=False))
     (line,) = [line for line in told if "compressed_bytes" in line]
     assert line.startswith("not compared") and "of 2 operations" in line and "\n" not in line
     assert "speed save" in line and "--against" in line
-    assert not any("compressed_bytes" in line for line in lines(compare_counters(base, base, same_slides=True)))
-    assert len(lines(compare_counters({"draw": {"patches": 1}}, {"draw": {"patches": 1}}, same_slides=False))) == 2
+    assert not any("compressed_bytes" in line for line in write_lines(compare_counters(base, base, same_slides=True)))
+    assert (
+        len(write_lines(compare_counters({"draw": {"patches": 1}}, {"draw": {"patches": 1}}, same_slides=False))) == 2
+    )
 
 
 def test_nothing_in_common_is_not_comparable():
@@ -86,8 +87,8 @@ def test_a_planted_extra_decoding_is_caught_by_counters_alone(counted, rig, tmp_
     """The code is a copy of this one with a fault that its own counters do not tell."""
     for package in ("jsma", "baselines"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path / proof.READ_PATH).open("a") as code:
-        code.write(proof.PLANTS["extra-tile"])
+    with (tmp_path / READ_PATH).open("a") as code:
+        code.write(PLANTS["extra-tile"])
     names = ["read_scattered", "infer_jsma", "draw"]
     planted = count((Side("planted", tmp_path),), rig, names)[0]
     before = {name: counted.counters[name] for name in names}

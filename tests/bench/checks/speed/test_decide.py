@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.checks.speed import against_revision
+from bench.checks.speed import against_revision, two_looks
 from bench.checks.speed.against_revision import compare_sides
 from bench.checks.speed.conditions import Conditions
 from bench.checks.speed.measuring.measure import Counted, Samples
@@ -24,7 +24,7 @@ def test_interval_is_yuens(n):
     still = np.random.default_rng(0).normal(0, 1e-9, 2000)
     reference = stats.ttest_ind(values, still, equal_var=False, trim=0.2)
     low, high = reference.confidence_interval(1 - 2 * decide.ALPHA)
-    found = decide.paired(values)
+    found = decide.compare_paired(values)
     assert [math.log(found.low), math.log(found.high)] == pytest.approx([low, high], abs=1e-6)
     assert math.log(found.ratio) == pytest.approx(stats.trim_mean(values, 0.2), abs=1e-12)
     one_sided = stats.ttest_ind(values, still, equal_var=False, trim=0.2, alternative="greater").pvalue
@@ -35,16 +35,18 @@ def test_two_spoilt_blocks_of_twelve_change_little():
     values = np.random.default_rng(0).normal(0.12, 0.02, 12)
     spoilt = values.copy()
     spoilt[:2] = [-0.9, 1.1]
-    assert decide.regressed(decide.paired(values), 0.05) and decide.regressed(decide.paired(spoilt), 0.05)
+    assert decide.is_slower(decide.compare_paired(values), 0.05) and decide.is_slower(
+        decide.compare_paired(spoilt), 0.05
+    )
 
 
 def test_unpaired_against_shifted_samples():
     old = np.exp(np.random.default_rng(0).normal(0, 0.02, 8))
     new = np.exp(np.random.default_rng(1).normal(math.log(1.4), 0.02, 8))
-    found = decide.unpaired(old, new)
+    found = decide.compare_unpaired(old, new)
     assert found.low < found.ratio < found.high and found.ratio == pytest.approx(1.4, rel=0.03)
-    assert decide.regressed(found, 0.25) and not decide.regressed(found, 0.45)
-    back = decide.unpaired(new, old)
+    assert decide.is_slower(found, 0.25) and not decide.is_slower(found, 0.45)
+    back = decide.compare_unpaired(new, old)
     assert back.ratio == pytest.approx(1 / found.ratio) and back.high < 1 and back.p > 0.99
 
 
@@ -55,7 +57,7 @@ def test_a_block_is_its_lower_quartile_and_a_ratio_is_within_a_block():
 
 def test_too_few_blocks_are_refused():
     with pytest.raises(ValueError, match="at least 3"):
-        decide.paired([0.1, 0.2])
+        decide.compare_paired([0.1, 0.2])
 
 
 class Machine:
@@ -86,14 +88,12 @@ class Machine:
 def checks(monkeypatch, number, slower, lie, seed):
     """Exit codes of simulated checks, and the machine; lie: spread of a process's times against another's."""
     machine = Machine(seed, slower, lie)
-    monkeypatch.setattr(against_revision, "measure", machine.measure)
+    monkeypatch.setattr(two_looks, "measure", machine.measure)
     monkeypatch.setattr(
         against_revision, "count", lambda *_: [Counted({name: {"tiles": 7} for name in machine.operations}, {})] * 2
     )
     how = Conditions(Rig(ROOT))
-    codes = [
-        exit_code(compare_sides(BASE, HEAD, machine.operations, how, lambda _: 0.0).findings) for _ in range(number)
-    ]
+    codes = [exit_code(compare_sides(BASE, HEAD, machine.operations, how, {}).findings) for _ in range(number)]
     return np.array(codes), machine
 
 
@@ -120,6 +120,6 @@ def test_noise_floor_holds_what_same_code_shows(monkeypatch):
         return decide.log_ratios(sides["base"], sides["head"])
 
     floors = [decide.noise_floor(ratios(12), 5) for _ in range(60)]
-    shown = np.abs([math.log(decide.paired(ratios(5)).ratio) for _ in range(400)])
+    shown = np.abs([math.log(decide.compare_paired(ratios(5)).ratio) for _ in range(400)])
     assert (shown < math.log1p(np.median(floors))).mean() >= 0.97
     assert np.median(floors) < 3.2 * np.sqrt((shown**2).mean())  # and it is no wider than it has to be

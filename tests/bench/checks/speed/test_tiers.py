@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from bench.checks.speed import against_baseline
-from bench.checks.speed.baseline_file import check_free, known_noise, load, save
+from bench.checks.speed import against_baseline, two_looks
+from bench.checks.speed.baseline_file import check_free, known_noise, load_baseline, save_baseline
 from bench.checks.speed.conditions import HERE, Conditions
 from bench.checks.speed.gauge.clocks import CLOCKS
 from bench.checks.speed.gauge.operations import OPERATIONS, RATIOS
@@ -47,7 +47,8 @@ class Fake:
 @pytest.fixture
 def fake(monkeypatch):
     made = Fake()
-    monkeypatch.setattr(against_baseline, "measure", made.measure)
+    for module in (against_baseline, two_looks):
+        monkeypatch.setattr(module, "measure", made.measure)
     monkeypatch.setattr(against_baseline, "count", lambda *_: [Counted({k: dict(v) for k, v in COUNTERS.items()}, {})])
     return made
 
@@ -59,10 +60,10 @@ def how(gate_data):
 
 @pytest.fixture
 def stored(fake, how, tmp_path):
-    taken, _ = against_baseline.take(replace(how, amount=replace(how.amount, blocks=8)))
-    save(taken, tmp_path / "sub" / "b.json")
+    taken = against_baseline.take_baseline(replace(how, amount=replace(how.amount, blocks=8)))
+    save_baseline(taken, tmp_path / "sub" / "b.json")
     fake.looks.clear()
-    return load(tmp_path / "sub" / "b.json")
+    return load_baseline(tmp_path / "sub" / "b.json")
 
 
 def failing(checked):
@@ -131,7 +132,7 @@ def test_what_cannot_be_timed_is_partial(fake, how, stored):
     assert exit_code(checked.findings) == 3
     assert [f.name for f in checked.findings if f.verdict == "failed"] == ["draw"]
     with pytest.raises(NotComparableError, match="draw"):
-        against_baseline.take(how)
+        against_baseline.take_baseline(how)
 
 
 def test_the_first_look_alone_fails_nothing(fake, how, stored):
@@ -161,11 +162,11 @@ def test_other_work_is_not_comparable(how, stored):
 def test_files_that_are_no_baseline(stored, tmp_path):
     path = tmp_path / "b.json"
     with pytest.raises(UsageError, match="speed save"):
-        load(path)
+        load_baseline(path)
     for text in ("{", "[]", '{"format": 1, "counters": {}}'):
         path.write_text(text)
         with pytest.raises(UsageError, match="not a baseline"):
-            load(path)
+            load_baseline(path)
     good = asdict(stored)
     for content in (
         b"\x89PNG\r\n\x1a\n\x00\xff",
@@ -178,23 +179,23 @@ def test_files_that_are_no_baseline(stored, tmp_path):
     ):
         path.write_bytes(content)
         with pytest.raises(UsageError, match="not a baseline") as raised:
-            load(path)
+            load_baseline(path)
         assert "\n" not in str(raised.value) and f"--baseline {path}" in str(raised.value)
         assert known_noise(path) == []
     os.mkfifo(tmp_path / "pipe")
-    for one in (load, check_free):
+    for one in (load_baseline, check_free):
         with pytest.raises(UsageError, match="no regular file|no baseline"):
             one(tmp_path / "pipe")
     path.write_text(json.dumps({"format": 99}))
     with pytest.raises(NotComparableError, match="format 99"):
-        load(path)
+        load_baseline(path)
     with pytest.raises(UsageError, match="cannot be written"):
-        save(stored, path / "under_a_file.json")
+        save_baseline(stored, path / "under_a_file.json")
 
 
 def test_a_new_baseline_keeps_what_is_known_of_noise(stored, tmp_path):
     noise = [{"machine": {"cpu": "x"}, "device": "cpu", "floors": {"cpu": {"draw": 0.0123456789}}}]
-    save(replace(stored, noise=noise), tmp_path / "n.json")
+    save_baseline(replace(stored, noise=noise), tmp_path / "n.json")
     assert known_noise(tmp_path / "n.json") == [{**noise[0], "floors": {"cpu": {"draw": 0.0123457}}}]
     assert known_noise(tmp_path / "none.json") == []
     (tmp_path / "n.json").write_text("{")
@@ -202,7 +203,7 @@ def test_a_new_baseline_keeps_what_is_known_of_noise(stored, tmp_path):
 
 
 def test_the_committed_baseline_is_of_the_operations_that_there_are():
-    stored = load(ROOT / "results/baseline.json")
+    stored = load_baseline(ROOT / "results/baseline.json")
     assert stored.counters.keys() == OPERATIONS.keys() and stored.sizes == asdict(Sizes())
     for clock in CLOCKS:
         assert stored.seconds[clock].keys() == OPERATIONS.keys() and stored.ratios[clock].keys() == RATIOS.keys()

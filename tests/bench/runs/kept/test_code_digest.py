@@ -44,7 +44,7 @@ def test_code_that_decides_results_changes_it(copy, name):
     (
         "bench/report/page/page.py",
         "bench/analysis/rows.py",
-        "bench/checks/speed/verdict/show.py",
+        "bench/checks/speed/verdict/findings.py",
     ),
 )
 def test_code_that_only_reads_results_does_not(copy, name):
