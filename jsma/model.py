@@ -1,6 +1,4 @@
-"""JSMA: attention over (magnification, row, column), a few patches drawn from it, and a head on their
-estimate.
-"""
+"""JSMA: attention over (magnification, row, column), a few patches drawn from it, and a head on their estimate."""
 
 from __future__ import annotations
 
@@ -78,7 +76,13 @@ class SlideOutput:
 
 
 class JSMA(nn.Module):
-    """The method as separate steps (attend, draw, classify, regulariser) for anybody's training loop."""
+    """The method as separate steps (attend, draw, classify, regulariser), for anybody's training loop.
+
+    Args:
+        settings: The options of the method.
+        feature_dim: Width of the encoder's features.
+        n_classes: Number of classes C.
+    """
 
     def __init__(self, settings: JSMASettings, feature_dim: int, n_classes: int) -> None:
         super().__init__()
@@ -97,11 +101,20 @@ class JSMA(nn.Module):
             )
 
     def set_progress(self, share: float) -> None:
-        """Tell how much of training is done, 0..1: lambda_m falls linearly to 0 at half of it."""
+        """Take note of the share of training that is done, 0..1: lambda_m falls linearly to 0 at half of it."""
         self.annealed = max(0.0, 1.0 - 2.0 * share)
 
     def attend(self, overviews: Tensor, pools: Sequence[Pool], masks: Tensor | None = None) -> Tensor:
-        """log a [b, K] of overviews float [b, 3, h, w] in 0..1; masks bool [b, K], True = may be drawn."""
+        """Compute the attention over the cells of slides of one geometry.
+
+        Args:
+            overviews: RGB, float [b, 3, h, w] in 0..1.
+            pools: Per magnification (Wy [rows, h], Wx [columns, w]), as `pools_of` gives them.
+            masks: Bool [b, K], True for a cell that may be drawn; None allows all.
+
+        Returns:
+            log a [b, K], -inf for the cells that may not be drawn.
+        """
         per_m = self.attention(overviews, pools)
         sizes = [z.shape[1] for z in per_m]
         logits = torch.cat(per_m, dim=1)
@@ -113,8 +126,9 @@ class JSMA(nn.Module):
         return masked_log_probs(self._balanced(logits, masks, sizes), masks, self.settings.smoothing_eps)
 
     def _balanced(self, logits: Tensor, masks: Tensor, sizes: list[int]) -> Tensor:
-        """Logits [b, K] with p(m) = 1/M at the start, or factorised into p(m) p(x|m); sizes = cells per
-        magnification.
+        """Shift logits [b, K] so that p(m) = 1/M at the start, or factorise them into p(m) p(x|m).
+
+        sizes: cells per magnification.
         """
         counts = torch.stack([part.sum(-1) for part in masks.split(sizes, -1)], -1)  # [b, M]
         log_count = counts.clamp_min(1).to(logits).log()
@@ -130,9 +144,15 @@ class JSMA(nn.Module):
         return within + torch.log_softmax(scores, -1).repeat_interleave(repeats, -1)
 
     def draw(self, log_a: Tensor, generator: torch.Generator | None = None, grid: CellGrid | None = None) -> list[Draw]:
-        """One Draw per slide of log_a [b, K]; in evaluation mode `settings.sampling` decides how.
+        """Draw the cells to read; in evaluation mode `settings.sampling` decides how.
 
-        grid: of the K cells, for systematic draws that are spread over the slide (`sampler_of`).
+        Args:
+            log_a: Log attention [b, K].
+            generator: The randomness.
+            grid: Of the K cells, so that systematic draws are spread over the slide (`sampler_of`).
+
+        Returns:
+            One draw per slide, of `settings.n_patches` cells, or fewer where fewer may be drawn.
         """
         n = self.settings.n_patches
         if self._top:
@@ -154,9 +174,16 @@ class JSMA(nn.Module):
         magnification: Tensor,
         log_threshold: Tensor | None = None,
     ) -> Tensor:
-        """Logits [..., C]: log_a_drawn [..., N] in draw order, features [..., N, d], magnification long [..., N].
+        """Estimate the expectation of the features from the cells that were drawn, and apply the head.
 
-        log_threshold: `Draw.log_threshold` [...], needed by the Horvitz-Thompson and systematic estimators only.
+        Args:
+            log_a_drawn: Log attention of the drawn cells [..., N], in the order of the draw.
+            features: Their encoder features [..., N, feature_dim].
+            magnification: Index of their magnification, long [..., N].
+            log_threshold: `Draw.log_threshold` [...], read by the Horvitz-Thompson and systematic estimators only.
+
+        Returns:
+            Logits [..., C].
         """
         phi = estimate(
             "truncated" if self._top else self.settings.estimator,
@@ -182,9 +209,14 @@ class JSMA(nn.Module):
         return self.head(pooled * math.sqrt(self.pooled_dim))
 
     def regulariser(self, log_a: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
-        """-lambda H(a) / log K - lambda_m H(p(m)) / log M [...] of log_a [..., K]; K = cells with mass.
+        """Compute the term that is added to the loss: -lambda H(a) / log K - lambda_m H(p(m)) / log M.
 
-        sizes: cells per magnification; without them, or with one magnification, the second term is left out.
+        Args:
+            log_a: Log attention [..., K]. K counts the cells with mass.
+            sizes: Cells per magnification. Without them, or with one magnification, the second term is left out.
+
+        Returns:
+            The term [...], at most 0.
         """
         cells = torch.isfinite(log_a).sum(-1).clamp_min(2)
         penalty = -self.settings.entropy_weight * entropy(log_a) / cells.log()
@@ -195,9 +227,7 @@ class JSMA(nn.Module):
         return penalty - weight * h_m / math.log(self.n_magnifications)
 
     def p_m(self, log_a: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Share of the attention per magnification, [..., M], of log_a [..., K]; sizes = cells per
-        magnification.
-        """
+        """Sum the attention of log_a [..., K] per magnification, [..., M]; sizes: cells per magnification."""
         return torch.stack([part.exp().sum(-1) for part in log_a.split(list(sizes), dim=-1)], dim=-1)
 
     def forward(
@@ -210,9 +240,15 @@ class JSMA(nn.Module):
         mask: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> SlideOutput:
-        """One slide, start to end: overview float [3, h, w] in 0..1, mask bool [K].
+        """Classify one slide, start to end, with any source of pixels.
 
-        read_patches: flat cell indices int64 [n] -> uint8 [n, P, P, 3] (any source of pixels).
+        Args:
+            overview: RGB, float [3, h, w] in 0..1.
+            grid: The K cells of the slide.
+            read_patches: Flat cell indices, int64 [n] -> pixels, uint8 [n, P, P, 3].
+            encoder: Pixels -> features [n, feature_dim].
+            mask: Bool [K], True for a cell that may be drawn; None allows all.
+            generator: The randomness.
         """
         pools = pools_of(grid, (overview.shape[1], overview.shape[2]), overview.device)
         log_a = self.attend(overview[None], pools, None if mask is None else mask[None])

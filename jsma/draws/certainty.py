@@ -1,4 +1,4 @@
-"""How sure a classifier should say that it is, of what it has read so far."""
+"""How certain a classifier should say that it is after what it has read so far."""
 
 from __future__ import annotations
 
@@ -15,11 +15,17 @@ FLATTEST, SHARPEST = 0.01, 100.0
 
 @dataclass(frozen=True)
 class Sharpness:
-    """What logits are multiplied by before the softmax, by the patches that were read.
+    """What logits are multiplied by before the softmax, depending on the number of patches that were read.
 
-    Logits of few patches are noisy, so that the same margin means less after four patches than after thirty-two; the
-    noise of a mean falls with the square root. So linear in sqrt(n) from `first` at n = `fewest` to `last` at `most`,
-    constant outside. Source: temperature scaling (Guo et al., ICML 2017, eq. 9; sharpness = 1 / T), with T by patches.
+    Logits of few patches are noisy: the same margin means less after four patches than after thirty-two. The noise of a
+    mean falls with the square root of n. The factor is therefore linear in sqrt(n), and constant outside the ends.
+    Source: temperature scaling (Guo et al., ICML 2017, eq. 9; sharpness = 1 / T), with T depending on the patches.
+
+    Attributes:
+        first: The factor after `fewest` patches, above 0.
+        last: The factor after `most` patches, above 0.
+        fewest: Number of patches at one end.
+        most: Number of patches at the other.
     """
 
     first: float = 1.0
@@ -28,15 +34,22 @@ class Sharpness:
     most: float = 1.0
 
     def at(self, n: float) -> float:
-        """The factor after `n` patches."""
+        """Find the factor after `n` patches."""
         return float(np.interp(n**0.5, (self.fewest**0.5, self.most**0.5), (self.first, self.last)))
 
 
 def best_sharpness(logits: Tensor, labels: Tensor, patches: Tensor) -> Sharpness:
-    """The sharpness in FLATTEST..SHARPEST at which the cross-entropy of softmax(factor * logits) is least.
+    """Find the sharpness at which the cross-entropy of softmax(factor * logits) is least.
 
-    logits: [n, C]; labels: long [n]; patches: how many had been read, [n]. Convex in (first, last), so that one minimum
-    is the only one. The order of the classes stays as it is.
+    The cross-entropy is convex in (first, last), so that there is one minimum. The order of the classes is not changed.
+
+    Args:
+        logits: [n, C].
+        labels: Class of each row, long [n].
+        patches: Number of patches that had been read for each row, [n].
+
+    Returns:
+        The sharpness, both ends within FLATTEST to SHARPEST.
     """
     rows, root = logits.double(), patches.double().sqrt()
     low, high = float(root.min()), float(root.max())

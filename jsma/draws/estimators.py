@@ -1,8 +1,12 @@
 """Estimators of the attention expectation Phi* = sum_i a_i f_i from the drawn cells only.
 
-Every sampler is written as weights w with E[sum_{q in S} w_q h_q] = sum_i a_i h_i, and used through ONE
-surrogate, plain autograd: Phi = sum_q stopgrad(w_q / a_q) a_q f_q. Its value, its feature gradient and its
-attention gradient are then all unbiased. What is NOT unbiased: a loss of a head of Phi (Jensen).
+An estimator is a function of the drawn probabilities that gives weights w with E[sum_{q in S} w_q h_q] = sum_i a_i h_i.
+All of them are used through ONE expression, Phi = sum_q stopgrad(w_q / a_q) a_q f_q, by plain automatic
+differentiation. The value of Phi, its gradient to the features and its gradient to the attention are then all unbiased.
+A loss of a head of Phi is NOT unbiased (Jensen).
+
+Each function here takes a [..., N], the attention of the drawn cells in the order of the draw, and `log_threshold`
+[...], `Draw.log_threshold`, which only some of them read. It returns the weights w [..., N].
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import torch
 from torch import Tensor
 
 Weights = Callable[[Tensor, Tensor | None], Tensor]
+"""Attention of the drawn cells [..., N], threshold [...] or None -> weights [..., N]."""
 
 EXACT_SUBSETS_MAX = 6  # Murthy: subset sums up to this many draws, quadrature above
 QUADRATURE_NODES = 400
@@ -21,14 +26,14 @@ QUADRATURE_C = 5.0
 
 
 def with_replacement(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
-    """w = 1/N for N independent draws with probabilities a [..., N] (duplicates are wasted reads)."""
+    """Weigh N independent draws: w = 1/N. A cell that comes twice is read once too often."""
     return torch.full_like(a, 1.0 / a.shape[-1])
 
 
 def des_raj(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
-    """Ordered draws without replacement, a [..., N] in draw order; weights sum to 1.
+    """Weigh ordered draws without replacement; the weights sum to 1.
 
-    w_i = (1/N) [(1 - sum_{j<i} a_j) + (N-1-i) a_i], i = 0-based draw position; the sum is EXCLUSIVE.
+    w_i = (1/N) [(1 - sum_{j<i} a_j) + (N-1-i) a_i], where i is the position in the draw, from 0. The sum leaves i out.
     Source: Des Raj, JASA 1956; used by Katharopoulos & Fleuret, ICML 2019.
     """
     n = a.shape[-1]
@@ -37,9 +42,10 @@ def des_raj(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
 
 
 def murthy(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
-    """Unordered set without replacement: Rao-Blackwellised Des Raj; weights sum to 1; any order of a [..., N].
+    """Weigh a set that was drawn without replacement, whatever its order; the weights sum to 1.
 
-    w_q = a_q P^{D minus q}(S minus q) / P(S). Subset sums for N <= EXACT_SUBSETS_MAX, quadrature above.
+    It is Des Raj's estimator, averaged over the orders of the set (Rao-Blackwell).
+    w_q = a_q P^{D minus q}(S minus q) / P(S), by sums over subsets up to N = EXACT_SUBSETS_MAX, by quadrature above.
     Source: Murthy, Sankhya 1957; Kool et al., ICLR 2020 (arXiv 2002.06043), equations 10-13.
     """
     p = a.detach().double()
@@ -55,8 +61,9 @@ def murthy(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
 
 
 def _set_probability(a: list[float], members: int, total: float) -> float:
-    """Probability that the first draws are exactly the set of bits `members` of a, from a domain of mass
-    total.
+    """Compute the probability that the first draws are exactly the set of bits `members`.
+
+    a: probability of every cell that was drawn; total: mass of all cells that could be drawn.
     """
     first = {0: (1.0, 0.0)}  # subset -> (probability that the first draws are it, its mass)
     for subset in range(1, members + 1):
@@ -73,7 +80,7 @@ def _set_probability(a: list[float], members: int, total: float) -> float:
 
 
 def murthy_ratio_exact(a: Tensor) -> Tensor:
-    """P^{D minus q}(S minus q) / P(S), float64 [N], by sums over all 2^N subsets (small N only)."""
+    """Compute P^{D minus q}(S minus q) / P(S), float64 [N] of a [N], by sums over all 2^N subsets."""
     values: list[float] = a.tolist()
     everything = (1 << len(values)) - 1
     whole = _set_probability(values, everything, 1.0)
@@ -82,10 +89,10 @@ def murthy_ratio_exact(a: Tensor) -> Tensor:
 
 
 def murthy_ratio_quadrature(a: Tensor) -> Tensor:
-    """The same ratio, float64 [..., N] of a [..., N], by Gauss-Legendre on the integral form of P(S).
+    """Compute the same ratio, float64 [..., N] of a [..., N], by Gauss-Legendre quadrature of an integral for P(S).
 
-    P(S) ~ int_0^1 v^{e^c (1-A)-1} prod_s (1 - v^{e^c a_s}) dv, A = sum a. c grows past 5 where 1-A is small, so that
-    the integrand stays bounded at v = 0. Logs throughout.
+    P(S) ~ int_0^1 v^{e^c (1-A)-1} prod_s (1 - v^{e^c a_s}) dv, where A = sum a. c grows past 5 where 1-A is small, so
+    that the integrand stays bounded at v = 0. All of it is done in logarithms.
     """
     rest = (1.0 - a.sum(-1)).clamp_min(1e-12)
     scale = torch.exp((-rest.log()).clamp_min(QUADRATURE_C))
@@ -100,9 +107,9 @@ def murthy_ratio_quadrature(a: Tensor) -> Tensor:
 
 
 def horvitz_thompson(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
-    """w_q = a_q / (1 - exp(-exp(log a_q - kappa))), kappa = (N+1)-th largest perturbed log-probability.
+    """Weigh each drawn cell by a_q over the probability that it is above the threshold kappa.
 
-    The sum of the weights is random. ValueError without kappa.
+    w_q = a_q / (1 - exp(-exp(log a_q - kappa))). The sum of the weights is random. ValueError without kappa.
     Source: Kool et al., ICML 2019 (arXiv 1903.06059), section 4.2; Duffield et al., JACM 2007.
     """
     if log_threshold is None:
@@ -112,15 +119,16 @@ def horvitz_thompson(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
 
 
 def horvitz_thompson_normalised(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
-    """Horvitz-Thompson weights divided by their sum: BIASED (slightly), lowest mean squared error."""
+    """Divide Horvitz-Thompson weights by their sum. Slightly BIASED, with the lowest mean squared error."""
     w = horvitz_thompson(a, log_threshold)
     return w / w.sum(-1, keepdim=True)
 
 
 def systematic(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
-    """w_i = max(a_i, tau) of a systematic draw: a_i over its probability of being drawn, min(1, a_i / tau).
+    """Weigh each cell of a systematic draw by a_i over its probability of being drawn, min(1, a_i / tau).
 
-    Certain cells (a_i >= tau) weigh a_i, all others tau; weights sum to 1. ValueError without log tau.
+    w_i = max(a_i, tau): cells that are drawn for certain (a_i >= tau) weigh a_i, all others tau. The weights sum to 1.
+    ValueError without log tau.
     Source: Horvitz & Thompson, JASA 1952; Madow, Annals of Mathematical Statistics 1949.
     """
     if log_threshold is None:
@@ -129,7 +137,7 @@ def systematic(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
 
 
 def truncated(a: Tensor, log_threshold: Tensor | None = None) -> Tensor:
-    """w = a / sum a: the expectation over the drawn cells only, for deterministic top-n. BIASED."""
+    """Weigh by w = a / sum a, which is the expectation over the drawn cells only, for top-n. BIASED."""
     return a / a.sum(-1, keepdim=True)
 
 
@@ -143,16 +151,15 @@ ESTIMATORS: dict[str, Weights] = {
     "truncated": truncated,
     "published": des_raj,
 }
-"""Name -> weights(a [N] in draw order, kappa or None) -> w [N]. "published" shares Des Raj's weights (so its
-value and feature gradient are right) but takes the attention gradient of the published reference code:
-BIASED."""
+"""Name -> function that gives the weights. "published" has the weights of Des Raj, so that its value and its gradient
+to the features are right, and the gradient to the attention of the published reference code, which is BIASED."""
 
 
 def _published(a: Tensor, features: Tensor) -> Tensor:
-    """Phi [..., d] with the attention gradient that the Attention Sampling reference code returns (an ablation).
+    """Estimate Phi [..., d] with the attention gradient of the Attention Sampling reference code, for an ablation.
 
-    With c the exclusive cumulative sum of a, r = 1 - c and e_i = r_i f_i + sum_{j<i} a_j f_j, that gradient
-    is (1/N) [e_i r_i / a_i + sum_{j<i} f_j - i f_i]; the right one is (1/N) [r_i / a_i + N-1-i] f_i.
+    Let c be the cumulative sum of a that leaves i out, r = 1 - c and e_i = r_i f_i + sum_{j<i} a_j f_j. That gradient
+    is (1/N) [e_i r_i / a_i + sum_{j<i} f_j - i f_i]. The right one is (1/N) [r_i / a_i + N-1-i] f_i.
     Source: github.com/idiap/attention-sampling, expectation without replacement (arXiv 1905.03711).
     """
     p, f = a.detach()[..., None], features.detach()
@@ -174,12 +181,23 @@ def estimate(
     groups: Tensor | None = None,
     n_groups: int = 1,
 ) -> Tensor:
-    """Estimate Phi [..., d] of features [..., N, d] drawn with probabilities a_drawn [..., N].
+    """Estimate Phi* = sum_i a_i f_i over all cells from the cells that were drawn.
 
-    Differentiable in both; rows (slides) are independent; the last axis of a_drawn is in draw order.
-    log_threshold: `Draw.log_threshold` [...] (Horvitz-Thompson and systematic only). groups: long [..., N] in
-    0..n_groups-1 keeps one sum per group, [..., n_groups, d], with unchanged weights (their sum over groups is Phi).
-    ValueError for an unknown name or shapes that do not fit.
+    It can be differentiated with respect to the attention and to the features. Rows (slides) are independent.
+
+    Args:
+        name: A name of `ESTIMATORS`.
+        a_drawn: Attention of the drawn cells [..., N], in the order of the draw.
+        features: Their features [..., N, d].
+        log_threshold: `Draw.log_threshold` [...], read by the Horvitz-Thompson and systematic estimators only.
+        groups: Long [..., N], 0 to n_groups - 1: one sum is kept per group. None keeps one sum of all.
+        n_groups: Number of groups.
+
+    Returns:
+        Phi [..., d], or with groups [..., n_groups, d], whose sum over the groups is Phi.
+
+    Raises:
+        ValueError: There is no such estimator, or the shapes do not fit.
     """
     if name not in ESTIMATORS:
         raise ValueError(f"unknown estimator {name!r}; allowed: {', '.join(ESTIMATORS)}")
@@ -199,12 +217,18 @@ def estimate(
 
 
 def nested_estimate(a_regions: Tensor, inner: Tensor, name: str = "with-replacement") -> Tensor:
-    """Estimate sum_c a_c sum_j b_j|c f_j [...] from regions drawn with replacement, each with an estimate inside.
+    """Estimate sum_c a_c sum_j b_j|c f_j from drawn regions c, each with an estimate from the cells j inside it.
 
-    a_regions: probabilities [R] of the regions drawn; inner: [R, ...], for every draw an estimate of the region's own
-    sum_j b_j|c f_j from cells drawn there; name: another estimator for regions chosen otherwise. Unbiased in value and
-    in the gradients to a, b and f where the inner estimates are, by the law of total expectation.
-    Source: Kong & Henao, CVPR 2022 (arXiv 2106.02214), two-stage sampling.
+    Its value and its gradients to a, b and f are unbiased where those of the inner estimates are, by the law of total
+    expectation. Source: Kong & Henao, CVPR 2022 (arXiv 2106.02214), two-stage sampling.
+
+    Args:
+        a_regions: Probabilities of the drawn regions, [R].
+        inner: For every drawn region, an estimate of its own sum_j b_j|c f_j, [R, ...].
+        name: Estimator of the regions. The default is for regions that were drawn with replacement.
+
+    Returns:
+        The estimate [...].
     """
     flat = inner.reshape(len(inner), -1)
     return estimate(name, a_regions, flat).reshape(inner.shape[1:])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def hard_top_k(scores: Tensor, k: int) -> Tensor:
-    """Indicators [min(k, K), K] of the k highest scores [K], one row a choice, in the order of the index."""
+    """Choose the k highest scores [K]: indicators [min(k, K), K], one row a choice, in the order of the index."""
     k = min(k, scores.shape[-1])
     chosen = scores.topk(k).indices.sort().values
     return torch.nn.functional.one_hot(chosen, scores.shape[-1]).to(scores)
@@ -18,14 +18,25 @@ def hard_top_k(scores: Tensor, k: int) -> Tensor:
 def perturbed_top_k(
     scores: Tensor, k: int, sigma: float, n_samples: int, generator: torch.Generator | None = None
 ) -> Tensor:
-    """Mean indicators Y [min(k, K), K] of the k highest of scores [K] under noise, rows in the order of the index.
+    """Choose the k highest scores under noise, on average, so that the choice can be differentiated.
 
-    Y = E_Z[onehot(sort(topk(scores + sigma Z)))] over n_samples standard normal Z; its rows sum to 1. The gradient is
-    the estimate E[Y(scores + sigma Z) Z^T] / sigma of the FULL Jacobian [k, K, K] of that smoothed choice, applied to
-    the incoming gradient without building it. sigma 0: the hard choice, no gradient.
-    Only the entries that are not 0 need what they choose between: see `used`.
-    ValueError for k or n_samples below 1, or a negative sigma.
+    Y = E_Z[onehot(sort(topk(scores + sigma Z)))] over samples of a standard normal Z. The gradient is the estimate
+    E[Y(scores + sigma Z) Z^T] / sigma of the FULL Jacobian [k, K, K] of that smoothed choice. It is applied to the
+    incoming gradient and never built. Only the columns of Y that are not 0 choose anything: see `used`.
     Source: Berthet et al., NeurIPS 2020 (arXiv 2002.08676); Cordonnier et al., CVPR 2021 (arXiv 2104.03059).
+
+    Args:
+        scores: [K].
+        k: Number of choices, at least 1.
+        sigma: Size of the noise. 0 gives the hard choice, without a gradient.
+        n_samples: Samples of Z, at least 1.
+        generator: The randomness.
+
+    Returns:
+        Y [min(k, K), K]: one row a choice, in the order of the index. Each row sums to 1.
+
+    Raises:
+        ValueError: A number is out of range.
     """
     if k < 1 or n_samples < 1 or sigma < 0:
         raise ValueError(f"k {k}, n_samples {n_samples}, sigma {sigma}; allowed: at least 1, at least 1, at least 0")
@@ -36,12 +47,12 @@ def perturbed_top_k(
 
 
 def top_k_under(scores: Tensor, noise: Tensor, k: int, sigma: float) -> Tensor:
-    """`perturbed_top_k` with the noise [n, K] given."""
+    """Choose as `perturbed_top_k` does, under the noise [n, K] that is given."""
     return _PerturbedTopK.apply(scores, noise, min(k, scores.shape[-1]), sigma)  # pyright: ignore[reportReturnType]
 
 
 def used(y: Tensor) -> Tensor:
-    """Indices [u] of the columns of Y [k, K] with an entry that is not 0, ascending."""
+    """Find the columns of Y [k, K] with an entry that is not 0: indices [u], ascending."""
     return (y.detach() != 0).any(0).nonzero()[:, 0]
 
 
