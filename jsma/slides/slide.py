@@ -1,4 +1,4 @@
-"""Opening a slide (which reader, which scale) and reading regions from it."""
+"""Opening a slide, and reading regions from it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ from jsma.slides.reading.plan import cost_of, make_plan
 from jsma.slides.types import ReadCost, Regions, SlideError, SlideInfo
 
 MAX_READ_BYTES = 2 << 30  # of one call: the pixels returned, and the sums of regions that are resampled
-_passed: dict[tuple[str, tuple[int, int], str], str] = {}  # pre-flights done: path, stamp, reader -> why to fall back
+_passed: dict[tuple[str, tuple[int, int], str], str] = {}  # path, stamp, reader that was compared -> why to replace it
 
 
 class Slide:
-    """An open slide; use `open_slide`."""
+    """An open slide; `open_slide` makes one.
+
+    Attributes:
+        info: What was opened, and how.
+    """
 
     def __init__(self, info: SlideInfo, spec: SourceSpec, decoder: Any, tile_bytes: tuple[np.ndarray, ...] | None):
         self.info = info
@@ -39,11 +43,21 @@ class Slide:
         return cost_of(plan, self.info.levels, self._tile_bytes)
 
     def plan_cost(self, regions: Regions) -> ReadCost:
-        """What `read` would count for these regions; decodes nothing."""
+        """Say what `read` would cost for these regions; nothing is decoded."""
         return self._cost(make_plan(self.info.levels, self.info.mpp, regions))
 
     def read(self, regions: Regions) -> tuple[np.ndarray, ReadCost]:
-        """Pixels uint8 [n,height_px,width_px,3], white outside the slide, and what reading them cost."""
+        """Read regions; each stored tile that they touch is decoded once.
+
+        Args:
+            regions: n regions of one output size. None may be finer than the slide.
+
+        Returns:
+            RGB pixels, uint8 [n, height_px, width_px, 3], white outside the slide, and what reading them cost.
+
+        Raises:
+            SlideError: The slide was closed, is damaged, or too much is asked for in one call.
+        """
         shape = (len(regions), regions.height_px, regions.width_px, 3)
         if self._closed:
             raise SlideError(f"{self.info.path}: the slide was closed; open it again")
@@ -104,13 +118,13 @@ class Slide:
 
 
 class _ArrayDecoder:
-    """Reads from one array in memory, in this thread."""
+    """Reads from one array in memory, in the thread that asks."""
 
     def __init__(self, source: ArraySource) -> None:
         self.source = source
 
     def read(self, _spec: SourceSpec, plan: Any, shape: tuple[int, ...]) -> np.ndarray:
-        """The plan's regions, uint8 of `shape`."""
+        """Read the plan's regions, uint8 of `shape`."""
         from concurrent.futures import ThreadPoolExecutor
 
         from jsma.slides.reading.execute import execute
@@ -122,7 +136,12 @@ class _ArrayDecoder:
 
 
 class ArraySlide(Slide):
-    """A slide made of a uint8 array [h,w,3] whose pixels are `mpp` micrometres wide."""
+    """A slide made of an array.
+
+    Args:
+        array: Grey, RGB or RGBA pixels, uint8 [h, w] or [h, w, channels].
+        mpp: Micrometres per pixel.
+    """
 
     def __init__(self, array: np.ndarray, mpp: float) -> None:
         source = ArraySource(to_rgb8(array, "<array>"))
@@ -150,14 +169,21 @@ def open_slide(
     workers: int | None = None,
     preflight: bool = True,
 ) -> Slide:
-    """Open a slide or a photo.
+    """Open a slide or a photo. What was chosen, and why, is in `Slide.info`.
 
-    reader: one of `READERS`, taken or refused but never replaced; None picks one, and one that then
-    fails where tifffile works is replaced by it. mpp: overrides the file's micrometres per level-0
-    pixel. decoder: one of `types.DECODERS`, or "auto" (a probe; see `settle_decoder`). in_process: decode here,
-    without protection from crashes and without a time limit (`JSMA_DECODE_TIMEOUT_S` is for the decoding process).
-    workers: decoding threads. preflight: check the file's structure
-    and compare readers. What was chosen, and why, is in `Slide.info`. Raises SlideError.
+    Args:
+        path: The file.
+        reader: Name of a reader, of `READERS`. It is taken or refused, never replaced. None chooses one; if that one
+            fails where another works, the other takes over.
+        mpp: Micrometres per level-0 pixel, in place of what the file says.
+        decoder: One of `types.DECODERS`, or "auto", which times them (`settle_decoder`).
+        in_process: Decode in this process, without protection from crashes and without a time limit. The variable
+            JSMA_DECODE_TIMEOUT_S is for the decoding process only.
+        workers: Number of decoding threads; None takes the processors that there are, at most 16.
+        preflight: Check the structure of the file, and compare two readers.
+
+    Raises:
+        SlideError: The file cannot be served, in one line that says what to do.
     """
     extension = check_request(os.fspath(path), reader, mpp, decoder)
     status, name = os.stat(path), os.path.abspath(path)
@@ -205,7 +231,7 @@ def _why_replaced(spec: SourceSpec, decoding: Any, mpp: float, may_fall_back: bo
 
 
 def _probe(spec: SourceSpec, decoding: Any) -> np.ndarray:
-    """32 regions of 256 px spread over level 0."""
+    """Read 32 regions of 256 px, spread over level 0."""
     across, down = np.meshgrid((np.arange(8) + 0.5) / 8, (np.arange(4) + 0.5) / 4)
     size0 = np.array([spec.levels[0].width_px, spec.levels[0].height_px])
     regions = Regions(np.stack([across.ravel(), down.ravel()], axis=1) * size0, np.ones(32), 256, 256)

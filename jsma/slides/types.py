@@ -20,9 +20,10 @@ MAX_DIFFERENCE = 3.0  # mean absolute grey levels between two readers of the sam
 
 
 class SlideError(ValueError):
-    """A slide or a request that cannot be served; one line: what, got, allowed, remedy.
+    """A slide or a request that cannot be served, in one line: what is wrong, what was got, what to do.
 
-    slide_id: name of the slide in the caller's records, where that is known (`MeteredSlide` sets it).
+    Attributes:
+        slide_id: Name of the slide in the caller's records, None where it is not known. `MeteredSlide` sets it.
     """
 
     slide_id: str | None = None
@@ -33,12 +34,20 @@ class DamagedSlideError(SlideError):
 
 
 class GeometryError(SlideError):
-    """Two statements about the sizes of a slide's levels that cannot both be true."""
+    """The file says two things about the sizes of its levels that cannot both be true."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One stored resolution; sizes in its own pixels, `downsample` = level-0 pixels per pixel."""
+    """One stored resolution of a slide.
+
+    Attributes:
+        width_px: Width in its own pixels.
+        height_px: Height in its own pixels.
+        downsample: Level-0 pixels per pixel, 1 or more.
+        tile_width_px: Width of a stored tile in its own pixels.
+        tile_height_px: Height of a stored tile in its own pixels.
+    """
 
     width_px: int
     height_px: int
@@ -54,9 +63,23 @@ class Level:
 
 @dataclass(frozen=True)
 class SlideInfo:
-    """What was opened and how; `mpp` = micrometres per level-0 pixel; `decoder` = the one of `DECODERS` that runs.
+    """What was opened, and how.
 
-    missing_tiles: per level, tiles for which the file stores nothing, where that is known; they are background.
+    Attributes:
+        path: Absolute path of the file.
+        reader: Name of the reader, of `READERS`.
+        reader_reason: Why it is this reader, in words.
+        width0_px: Width of level 0.
+        height0_px: Height of level 0.
+        mpp: Micrometres per level-0 pixel.
+        mpp_rule: Where the mpp comes from; "explicit" if it was given.
+        levels: The stored resolutions, the finest first.
+        decoder: The one of `DECODERS` that runs.
+        decoder_reason: Why it is this decoder, in words.
+        missing_tiles: Per level, number of tiles for which the file stores nothing; they are background. () where
+            that is not known.
+        file_mpp: What the file itself says, also where another value was given. None: nothing that could be used.
+        file_mpp_rule: Where file_mpp comes from.
     """
 
     path: str
@@ -70,7 +93,7 @@ class SlideInfo:
     decoder: str = "cpu"
     decoder_reason: str = "CPU decoding is the default"
     missing_tiles: tuple[int, ...] = ()
-    file_mpp: float | None = None  # what the file itself says, also where another value was given; None: nothing
+    file_mpp: float | None = None
     file_mpp_rule: str = ""
 
 
@@ -116,7 +139,14 @@ class Regions:
 
 @dataclass(frozen=True)
 class ReadCost:
-    """What a read decodes: file tiles, their pixels, their compressed bytes (0 for arrays), decoder calls."""
+    """What a read decodes.
+
+    Attributes:
+        tiles: Stored tiles.
+        decoded_px: Pixels in those tiles.
+        compressed_bytes: Their bytes in the file, 0 where that is not known.
+        calls: Calls of the decoder.
+    """
 
     tiles: int = 0
     decoded_px: int = 0
@@ -133,9 +163,15 @@ class ReadCost:
 
 
 def both_axes(size0_px: tuple[int, int], size_px: tuple[int, int]) -> float | None:
-    """Scale of a level that was cut to whole pixels, from both axes; None if no scale gives its width and its height.
+    """Find the scale of a level that was cut to whole pixels, from both of its axes.
 
-    A power of two where the sizes allow one, else a whole number, else the ratio of the axis with more pixels.
+    Args:
+        size0_px: Width and height of level 0.
+        size_px: Width and height of the level.
+
+    Returns:
+        A power of two where the sizes allow one, else a whole number, else the ratio of the axis with more pixels. None
+        if no scale gives both the width and the height.
     """
     low = max(full / (px + 1) for full, px in zip(size0_px, size_px, strict=True))
     high = min(full / (px - 1) if px > 1 else float("inf") for full, px in zip(size0_px, size_px, strict=True))

@@ -1,4 +1,4 @@
-"""Who decodes: what was asked for, or what a probe of this very slide shows. The GPU has not been tried yet."""
+"""Which decoder decodes: the one that was asked for, or the one that a probe of this very slide finds faster."""
 
 from __future__ import annotations
 
@@ -20,11 +20,21 @@ def settle_decoder(
     read: Callable[[str], np.ndarray],
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[str, str]:
-    """One of `types.DECODERS`, and the reason in words.
+    """Settle which decoder is used.
 
-    `read(decoder)` reads the same probe regions through that decoder and raises SlideError where it
-    cannot. "gpu": pixels must agree with the CPU's, else SlideError. "auto": the GPU only if they
-    agree and it is the faster one by the median of interleaved reads; otherwise the CPU and why.
+    Args:
+        name: The file, for messages.
+        asked: One of `types.DECODERS`, or "auto". "gpu": its pixels must agree with the CPU's. "auto": the GPU, if its
+            pixels agree and it is the faster one by the median of interleaved reads; otherwise the CPU.
+        reader: Name of the reader.
+        read: Reads the same regions through the decoder that it is given. It raises SlideError where it cannot.
+        clock: Seconds.
+
+    Returns:
+        One of `types.DECODERS`, and the reason in words.
+
+    Raises:
+        SlideError: The decoder that was asked for does not work here, or its pixels are others.
     """
     if asked == "cpu":
         direct = "; JPEG tiles by libjpeg-turbo itself, strictly, any other by cuCIM" if reader == "cucim" else ""

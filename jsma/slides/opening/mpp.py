@@ -18,7 +18,19 @@ ANISOTROPY = 1.02  # more than this between x and y is refused: one mpp would be
 
 
 def choose_mpp(name: str, override: float | None, scales: dict[str, tuple[float, float]]) -> tuple[float, str]:
-    """mpp and the rule it comes from, out of (x, y) by rule; SlideError if none fits, naming the override."""
+    """Choose the scale of a slide.
+
+    Args:
+        name: The file, for messages.
+        override: Micrometres per level-0 pixel that the user gives, None for none.
+        scales: Rule -> micrometres per level-0 pixel in x and y. The first of `RULES` within `MPP_RANGE` is taken.
+
+    Returns:
+        Micrometres per level-0 pixel, and the rule, "explicit" for the user's.
+
+    Raises:
+        SlideError: No rule gives a believable value, or pixels are not square.
+    """
     if override is not None:
         return float(override), "explicit"
     for rule in (*RULES, *(own for own in scales if own not in RULES)):  # a reader may bring a rule of its own
@@ -39,7 +51,7 @@ def choose_mpp(name: str, override: float | None, scales: dict[str, tuple[float,
 
 
 def stated_mpp(name: str, scales: dict[str, tuple[float, float]]) -> tuple[float | None, str]:
-    """What the file itself says by the same rules; (None, "") where that is nothing that could be used."""
+    """Find what the file itself says, by the same rules; (None, "") where that is nothing that could be used."""
     try:
         return choose_mpp(name, None, scales)
     except SlideError:

@@ -19,9 +19,14 @@ ALL_TILES_BELOW = 2000  # levels with fewer tiles have every tile's first bytes 
 
 
 def check_tiles(path: str, facts: TiffFacts) -> None:
-    """Truncated or zeroed tiles, levels without any; raises DamagedSlideError with the counts.
+    """Look for truncated and zeroed tiles, and for levels without any tile. Single tiles may be missing.
 
-    Single tiles may be missing: they are background.
+    Args:
+        path: The TIFF.
+        facts: What its headers say.
+
+    Raises:
+        DamagedSlideError: Some tiles are damaged; the message counts them.
     """
     size_bytes = os.path.getsize(path)
     for index, (offsets, counts) in enumerate(zip(facts.tile_offsets, facts.tile_bytes, strict=True)):

@@ -27,7 +27,7 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(16 << 20), "MALLOC_TRIM_THRESHOLD_": str
 
 
 class Isolated:
-    """Decoding in a child process. When it dies it is asked once more, afresh; a second crash is an error here."""
+    """Decoding in a child process. After a crash a new child is asked once more; a second crash is an error here."""
 
     def __init__(self, workers: int) -> None:
         self.workers, self.creator = workers, os.getpid()
@@ -80,7 +80,7 @@ class Isolated:
         return ours
 
     def _drop(self) -> int | None:
-        """Close the connection, reap the child, remove its folder; the exit code if it had one."""
+        """Close the connection, end the child and remove its folder; return its exit code if it had one."""
         code = None
         if self._sock is not None:
             self._sock.close()
@@ -122,9 +122,9 @@ class Isolated:
         self._drop()
 
     def _twice(self, spec: SourceSpec, ask: Callable[[], Any]) -> Any:
-        """`ask()`, and once more in a fresh process where it died: a kill from outside tells nothing of the file.
+        """Call `ask()`, and once more in a new process if the first one died.
 
-        What the file itself does to its decoder it does again.
+        A kill from outside says nothing of the file. A file that crashes its decoder does so again.
         """
         try:
             return ask()
@@ -136,12 +136,12 @@ class Isolated:
             raise blame(spec, died.code) from died
 
     def describe(self, spec: SourceSpec) -> dict[str, Any]:
-        """Levels and properties as the reader reports them."""
+        """Report levels and properties as the reader sees them."""
         with self._lock:
             return self._twice(spec, lambda: self._ask({"do": "describe", "spec": spec}))
 
     def read(self, spec: SourceSpec, plan: Any, shape: tuple[int, ...]) -> np.ndarray:
-        """The plan's regions, uint8 of `shape`, in memory shared with the child and never copied."""
+        """Read the plan's regions, uint8 of `shape`, into memory that is shared with the child and never copied."""
         if os.getpid() != self.creator:  # forked: this connection and this child are the other process's
             return client(False, self.workers).read(spec, plan, shape)
         request: dict[str, Any] = {"do": "read", "spec": spec, "plan": plan, "shape": shape, "shared": None}
@@ -179,14 +179,14 @@ class Isolated:
             memory.unlink()
 
     def close(self) -> None:
-        """End the child; in a forked process only our copy of the connection is closed."""
+        """End the child. In a forked process, only this process's copy of the connection is closed."""
         if os.getpid() == self.creator:
             with self._lock:
                 self._drop()
 
 
 class InProcess:
-    """The same decoding in this process: no protection from crashes."""
+    """The same decoding in this process, without protection from crashes."""
 
     def __init__(self, workers: int) -> None:
         self.workers, self.creator = workers, os.getpid()
@@ -195,12 +195,12 @@ class InProcess:
         self._lock = threading.Lock()
 
     def describe(self, spec: SourceSpec) -> dict[str, Any]:
-        """Levels and properties as the reader reports them."""
+        """Report levels and properties as the reader sees them."""
         with self._lock:
             return self._decoder.describe(spec)
 
     def read(self, spec: SourceSpec, plan: Any, shape: tuple[int, ...]) -> np.ndarray:
-        """The plan's regions, uint8 of `shape`."""
+        """Read the plan's regions, uint8 of `shape`."""
         if os.getpid() != self.creator:  # forked: the threads stayed behind
             return client(True, self.workers).read(spec, plan, shape)
         size_bytes = int(np.prod(shape, dtype=np.int64))
@@ -230,13 +230,18 @@ _clients_lock = threading.Lock()
 
 
 def default_workers() -> int:
-    """Processors this process may use, at most 16."""
+    """Count the processors that this process may use, at most 16."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(16, usable))
 
 
 def client(in_process: bool, workers: int | None) -> Isolated | InProcess:
-    """The shared client of this process for that many decoding threads."""
+    """Find or start the decoder that all slides of this process share.
+
+    Args:
+        in_process: Whether it decodes in this process.
+        workers: Number of decoding threads; None for `default_workers()`.
+    """
     number = default_workers() if workers is None else workers
     key = (in_process, number)
     with _clients_lock:

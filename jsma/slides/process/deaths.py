@@ -1,4 +1,4 @@
-"""How a call to the decoding process can end without an answer, and what is told then."""
+"""What is told when the decoding process gives no answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIMIT_VARIABLE, LIMIT_S = "JSMA_DECODE_TIMEOUT_S", 900.0  # for one call; the la
 
 
 def limit_s() -> float:
-    """Seconds that one call may take, from the environment."""
+    """Read from the environment how many seconds one call may take."""
     text = os.environ.get(LIMIT_VARIABLE, "")
     try:
         value = float(text) if text else LIMIT_S
@@ -24,7 +24,7 @@ def limit_s() -> float:
 
 
 class DiedError(Exception):
-    """The decoding process went away; its exit code, negative for a signal."""
+    """The decoding process went away. `code` is its exit code, negative for a signal."""
 
     def __init__(self, code: int | None) -> None:
         super().__init__(code)
@@ -32,7 +32,7 @@ class DiedError(Exception):
 
 
 def silent(spec: SourceSpec, limit: float) -> SlideError:
-    """The error after `limit` seconds without an answer."""
+    """Make the error after `limit` seconds without an answer."""
     return SlideError(
         f"{spec.path}: the decoder has not answered for {limit:g} s and was ended; it was stopped, or had too much to "
         f"do: ask for less at a time, or set {LIMIT_VARIABLE} to more seconds"
@@ -40,7 +40,10 @@ def silent(spec: SourceSpec, limit: float) -> SlideError:
 
 
 def blame(spec: SourceSpec, code: int | None) -> SlideError:
-    """The error after a second death: of the file for a crash, of the machine for a kill or a process that ends."""
+    """Make the error after a second death.
+
+    A crash is the fault of the file. A kill, or a process that just ends, is that of the machine.
+    """
     name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
     said = f"{spec.path}: the {spec.reader} decoder process died twice ({name})"
     if code is not None and code < 0 and -code not in (signal.SIGKILL, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""Folders in the place for temporary files that a kill cannot leave behind for long: the next start removes them."""
+"""Temporary folders that do not stay behind after a kill: the next start removes them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import time
 from contextlib import suppress
 
 PREFIXES = ("jsma-slides-", "jsma-cucim-")
-_LOCK = "lock"  # held while the folder's owner lives, in whichever container; a process id may be another's by now
-_UNLOCKED_S = 600.0  # an empty folder without a lock is being made; after so long its owner was killed before it locked
+_LOCK = "lock"  # held while the folder's owner lives; a process id would be that of another process one day
+_UNLOCKED_S = 600.0  # an empty folder without a lock is being made; an older one was left by a kill
 _swept: set[str] = set()
 
 
 class Folder:
-    """A new folder; those of owners that are gone are removed first, once per process."""
+    """A new folder. Folders whose owners are gone are removed first, once per process."""
 
     def __init__(self, prefix: str) -> None:
         _sweep(tempfile.gettempdir())
@@ -24,15 +24,15 @@ class Folder:
             self.path = tempfile.mkdtemp(prefix=prefix)
             try:
                 self._lock = os.open(os.path.join(self.path, _LOCK), os.O_CREAT | os.O_RDWR, 0o600)
-            except FileNotFoundError:  # swept: this process was stopped for long before it came here
+            except FileNotFoundError:  # another start removed it, because this process was stopped for long
                 continue
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             if os.fstat(self._lock).st_nlink:
                 break
-            os.close(self._lock)  # another start took it for left over before it was locked: once more
+            os.close(self._lock)  # another start removed it before it was locked: try once more
 
     def remove(self) -> None:
-        """Delete it; what is gone already is no error."""
+        """Delete it; it is no error if it is gone already."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock >= 0:
             os.close(self._lock)

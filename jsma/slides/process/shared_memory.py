@@ -1,4 +1,4 @@
-"""Shared memory for pixels, used again once nobody looks at it: fresh pages cost as much as a third of the decoding."""
+"""Shared memory for pixels, used again once nobody looks at it: new pages cost a third of the decoding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COPIED_BYTES = 1 << 20
 
 @dataclass(eq=False)
 class Segment:
-    """Anonymous shared memory: a descriptor that can be sent, and its mapping in this process."""
+    """Shared memory without a name: a descriptor that can be sent, and its mapping in this process."""
 
     number: int
     size_bytes: int
@@ -46,7 +46,7 @@ class Segments:
         return sum(segment.size_bytes for segment in list(self._idle.values()))
 
     def take(self, size_bytes: int) -> Segment:
-        """A segment of at least `size_bytes`, at most twice as large; its old content is still in it."""
+        """Take a segment of at least `size_bytes`, at most twice as large. Its old content is still in it."""
         with self._lock:
             self._settle()
             fitting = [s for s in self._idle.values() if size_bytes <= s.size_bytes <= 2 * size_bytes]
@@ -64,7 +64,7 @@ class Segments:
             raise
 
     def array(self, segment: Segment, shape: tuple[int, ...]) -> np.ndarray:
-        """The segment's pixels as uint8; it comes back by itself when the array and its views are gone."""
+        """Show a segment as uint8 of `shape`. It comes back by itself when the array and its views are gone."""
         size_bytes = int(np.prod(shape, dtype=np.int64))
         base = np.frombuffer(segment.mapping, dtype=np.uint8, count=size_bytes)
         self._out += 1
@@ -76,7 +76,7 @@ class Segments:
         return base.reshape(shape)
 
     def give_back(self, segment: Segment) -> None:
-        """Offer for reuse; may run inside the garbage collector, hence never waits for the lock."""
+        """Offer a segment for reuse. It may run inside the garbage collector, so it never waits for the lock."""
         self._returned.append(segment)
         if self._lock.acquire(blocking=False):
             try:
@@ -102,19 +102,19 @@ class Segments:
         self._gone.append(segment.number)
 
     def discard(self, segment: Segment) -> None:
-        """Never use it again (an interrupted read). Its pages go when nobody maps them: a thread may still write."""
+        """Never use a segment again, after an interrupted read. A thread may still write to it."""
         os.close(segment.descriptor)
         self._gone.append(segment.number)
 
     def gone(self) -> list[int]:
-        """Numbers freed since the last call, for the decoding process to unmap."""
+        """List the numbers freed since the last call, which the decoding process is to unmap."""
         found = []
         while self._gone:
             found.append(self._gone.popleft())
         return found
 
     def new_era(self) -> None:
-        """Before a fork: what is handed out now may be seen by the other process, so it is never used again."""
+        """Start anew before a fork: the other process may see what is handed out now, so it is not used again."""
         for number in list(self._idle):
             if (segment := self._idle.pop(number, None)) is not None:
                 self._free(segment)

@@ -31,13 +31,13 @@ CHATTER = "chatter.log"  # in the working folder: whatever the native libraries 
 
 
 def send_message(sock: socket.socket, value: Any) -> None:
-    """Length-prefixed pickle."""
+    """Send a value as a pickle behind its length."""
     data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     sock.sendall(struct.pack(">Q", len(data)) + data)
 
 
 def receive_message(sock: socket.socket) -> Any:
-    """Inverse of send_message; EOFError when the other side is gone."""
+    """Receive what `send_message` sent; EOFError when the other side is gone."""
     (length,) = struct.unpack(">Q", _exactly(sock, 8))
     return pickle.loads(_exactly(sock, length))
 
@@ -53,7 +53,7 @@ def _exactly(sock: socket.socket, length: int) -> bytes:
 
 
 class Decoder:
-    """Open sources (the 8 used last) and the threads that decode their tiles."""
+    """The sources that were used last, `OPEN_HANDLES` of them, and the threads that decode their tiles."""
 
     def __init__(self, workers: int, chatter: str | None = None) -> None:
         self.workers, self.chatter = workers, chatter
@@ -63,11 +63,11 @@ class Decoder:
 
     @property
     def held_bytes(self) -> int:
-        """Pixels that open sources keep in memory."""
+        """Bytes of pixels that open sources keep in memory."""
         return sum(source.held_bytes for source in self.sources.values())
 
     def source(self, spec: SourceSpec) -> TileSource:
-        """The open source of a spec, opened when needed."""
+        """Find the source of a spec; open it where it is not open."""
         reader = reader_named(spec.reader)
         if reader.whole:  # its levels are found by decoding it: one copy serves before and after
             spec = replace(spec, levels=())
@@ -81,7 +81,7 @@ class Decoder:
         return found if key is spec else found.cucim
 
     def describe(self, spec: SourceSpec) -> dict[str, Any]:
-        """Levels and properties as the reader itself reports them."""
+        """Report levels and properties as the reader itself sees them."""
         source = self.source(spec)
         return {"levels": source.levels, "properties": getattr(source, "properties", {})}
 

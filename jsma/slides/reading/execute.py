@@ -18,7 +18,7 @@ BLOCK_TILES = 4  # neighbours that one thread decodes in a row
 
 
 class _Resampler:
-    """Float accumulators of the regions that need area filtering; they hold value minus white."""
+    """Sums of the regions that need area filtering. They hold the value minus white, in float32."""
 
     def __init__(self, plan: Plan, out: np.ndarray) -> None:
         self.plan, self.out = plan, out
@@ -28,7 +28,7 @@ class _Resampler:
         self.locks = {int(region): threading.Lock() for region in np.unique(touched)}
 
     def add(self, region: int, tile: np.ndarray, x_px: int, y_px: int) -> None:
-        """Add a tile whose top-left level pixel is (x_px, y_px); write the region after its last tile."""
+        """Add a tile whose top left pixel in its level is (x_px, y_px); write the region after its last tile."""
         parts = (self._filtered(region, *block) for block in _blocks(tile, x_px, y_px))
         with self.locks[region]:
             if region not in self.sums:
@@ -43,7 +43,7 @@ class _Resampler:
                 self.out[region] = np.clip(total, 0, 255, out=total)
 
     def _filtered(self, region: int, tile: np.ndarray, x_px: int, y_px: int) -> tuple[int, int, np.ndarray]:
-        """Top, left and values of what the pixels of `tile` add to the region."""
+        """Compute what the pixels of `tile` add to the region: its top, its left and the values."""
         plan, scale = self.plan, float(self.plan.scale[region])
         x0, y0 = plan.start[region]
         box = _overlap(x0, plan.width_px * scale, x_px, tile.shape[1])
@@ -71,7 +71,7 @@ def is_uniform(pixels: np.ndarray) -> bool:
 
 
 def _blocks(tile: np.ndarray, x_px: int, y_px: int) -> Iterator[tuple[np.ndarray, int, int]]:
-    """A tile in pieces that are small as floats: a photo is one tile of any size."""
+    """Cut a tile into pieces that are small as floats: a photo is one tile of any size."""
     for y in range(0, tile.shape[0], BLOCK_PX):
         for x in range(0, tile.shape[1], BLOCK_PX):
             yield tile[y : y + BLOCK_PX, x : x + BLOCK_PX], x_px + x, y_px + y
@@ -82,10 +82,11 @@ def _overlap(start: float, length: float, low: int, size: int) -> tuple[int, int
 
 
 def common_boxes(plan: Plan, levels: tuple[Level, ...]) -> np.ndarray:
-    """Per (tile, region) pair: where the region and the tile have the same pixels, int32 [pairs, 8].
+    """Find where the region and the tile of each pair have the same pixels, int32 [pairs, 8].
 
-    Top, bottom, left, right of the region then of the tile; worked out for all pairs at once, since a pair is
-    copied in the time of a few Python statements. Meaningful only for regions that are copied.
+    The columns are top, bottom, left and right in the region, then in the tile. All pairs are worked out at once,
+    because one pair is copied in the time of a few Python statements. The boxes mean nothing for regions that are
+    resampled.
     """
     tile = np.repeat(np.arange(len(plan.tiles)), np.diff(plan.pair_start))
     level = plan.tiles[:, 0]
@@ -113,7 +114,18 @@ def fill_white(plan: Plan, levels: tuple[Level, ...], out: np.ndarray) -> None:
 
 
 def execute(source: TileSource, plan: Plan, out: np.ndarray, pool: ThreadPoolExecutor, workers: int) -> None:
-    """Fill `out` [n,height,width,3] uint8; tiles are shared among `workers` threads."""
+    """Decode the tiles of a plan and fill its regions.
+
+    Args:
+        source: The open slide.
+        plan: Which tiles which regions need.
+        out: RGB pixels, uint8 [n, height, width, 3], written to.
+        pool: Threads that decode.
+        workers: How many of them share the tiles.
+
+    Raises:
+        DamagedSlideError: A tile cannot be decoded.
+    """
     fill_white(plan, source.levels, out)
     resampler = _Resampler(plan, out)
     tiles, starts = plan.tiles.tolist(), plan.pair_start.tolist()

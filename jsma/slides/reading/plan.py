@@ -14,10 +14,18 @@ _EPS = 1e-6
 
 @dataclass(frozen=True)
 class Plan:
-    """Boxes per region in pixels of their level, and (tile, region) pairs sorted by tile.
+    """Where n regions lie in their levels, and which of t tiles each of them needs.
 
-    `start` and `scale` are [n,2] and [n]: the output pixel j covers level pixels start+j*scale .. +scale.
-    `tiles` is [t,3] (level, row, col), each once; `pair_start` is [t+1]; `pair_region` lists regions per tile.
+    Attributes:
+        level: Index of the level that serves each region, [n].
+        start: Top left corner (x, y) of each region in pixels of its level, [n, 2].
+        scale: Level pixels per output pixel, [n]. Output pixel j covers start + j scale to start + (j + 1) scale.
+        copy: Whether the pixels of a region are copied as they are, bool [n]; the others are resampled.
+        tiles: (level, row, column) of the tiles, each once, [t, 3].
+        pair_start: Where the regions of each tile begin in `pair_region`, [t + 1].
+        pair_region: The regions that need each tile, tile after tile.
+        width_px: Width of the output.
+        height_px: Height of the output.
     """
 
     level: np.ndarray
@@ -32,7 +40,19 @@ class Plan:
 
 
 def pick_levels(levels: tuple[Level, ...], target: np.ndarray, mpp0: float) -> np.ndarray:
-    """Coarsest stored level not coarser than the target downsample (times 1.02); refuses up-sampling."""
+    """Pick the coarsest level that is not coarser than the target, give or take 2 %.
+
+    Args:
+        levels: The stored resolutions.
+        target: Level-0 pixels per output pixel, [n].
+        mpp0: Micrometres per level-0 pixel, for messages.
+
+    Returns:
+        Index of a level for each target, [n].
+
+    Raises:
+        SlideError: A target is finer than the finest level; pixels are never made up.
+    """
     finest = float(target.min()) if len(target) else 1.0
     if finest * SAME_SCALE < 1 - 1e-9:
         raise SlideError(
@@ -46,7 +66,16 @@ def pick_levels(levels: tuple[Level, ...], target: np.ndarray, mpp0: float) -> n
 
 
 def make_plan(levels: tuple[Level, ...], mpp0: float, regions: Regions) -> Plan:
-    """Turn regions into boxes at stored levels and the sorted list of tiles that they touch."""
+    """Plan a read: find the level of each region, and the tiles that the regions touch, sorted.
+
+    Args:
+        levels: The stored resolutions.
+        mpp0: Micrometres per level-0 pixel.
+        regions: What to read.
+
+    Raises:
+        SlideError: A region is finer than the slide.
+    """
     target = regions.mpp / mpp0
     level = pick_levels(levels, target, mpp0)
     downsample = np.array([lv.downsample for lv in levels])[level]
@@ -92,9 +121,13 @@ def _tiles_of(
 
 
 def cost_of(plan: Plan, levels: tuple[Level, ...], tile_bytes: tuple[np.ndarray, ...] | None) -> ReadCost:
-    """Counters of a plan; `tile_bytes` holds per level the compressed bytes of each tile, row by row.
+    """Count what a plan decodes.
 
-    A tile of no bytes is not stored, so that none is decoded.
+    Args:
+        plan: The plan.
+        levels: The stored resolutions.
+        tile_bytes: Per level, compressed bytes of each tile, row by row; None where that is not known. A tile of 0
+            bytes is not stored, so that it is not decoded.
     """
     tiles = plan.tiles
     area = np.array([lv.tile_width_px * lv.tile_height_px for lv in levels], dtype=np.int64)
@@ -111,9 +144,18 @@ def cost_of(plan: Plan, levels: tuple[Level, ...], tile_bytes: tuple[np.ndarray,
 
 
 def coverage(start: float, scale: float, size_px: int, low: int, high: int) -> tuple[int, int, np.ndarray]:
-    """Area-filter weights of level pixels low..high for the output pixels first..last that they touch.
+    """Compute the weights of an area filter along one axis.
 
-    Returns (first, last, weights [last-first, high-low]); over all pixels each output's weights add up to 1.
+    Args:
+        start: Where output pixel 0 begins, in level pixels.
+        scale: Level pixels per output pixel.
+        size_px: Number of output pixels.
+        low: First level pixel at hand.
+        high: Last level pixel at hand, plus 1.
+
+    Returns:
+        (first, last, weights [last - first, high - low]) for the output pixels first to last - 1 that these level
+        pixels touch. The weights of an output pixel over all level pixels add up to 1.
     """
     first = max(0, int(np.floor((low - start) / scale - _EPS)))
     last = min(size_px, int(np.ceil((high - start) / scale + _EPS)))
