@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchmil.nn import AttentionPool
 
 from baselines.contract import Outcome, StrategySettings
-from baselines.parts.whole_bag import OneMagnification, Pooled, padded
+from baselines.parts.whole_bag import OneMagnification, Pooled, pad_bags
 from jsma.meter import Meter
 
 
@@ -50,7 +50,7 @@ class CLAMAll(Pooled):
         """See `WholeBag`."""
         pooled, scores = [], []
         for k, pool in enumerate(self.pools):
-            z, attention = pool(*padded([own[k] for own in bags]), return_att=True)
+            z, attention = pool(*pad_bags([own[k] for own in bags]), return_att=True)
             pooled.append(z)
             scores.append(attention)
         outcomes = [Outcome(row) for row in self.head(torch.cat(pooled, dim=1))]

@@ -11,7 +11,7 @@ from baselines.contract import Outcome, Strategy, StrategySettings
 from baselines.parts.cells import magnification_of
 from baselines.parts.pooling import by_magnification
 from jsma import JSMA
-from jsma.draws.topk import hard_top_k, perturbed_top_k, used
+from jsma.draws.topk import hard_top_k, perturbed_top_k, used_columns
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 
@@ -54,7 +54,7 @@ class PatchSelection(Strategy):
             scores = self.model.attention.cells(overview[None], slide.view.pools)[0][allowed]
         with self.meter.stage("sample"):
             y = self.choose(scores, generator)
-            kept = used(y)
+            kept = used_columns(y)
         cells = allowed[kept]
         features = slide.features(cells)
         with self.meter.stage("aggregate"):

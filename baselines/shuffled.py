@@ -13,7 +13,7 @@ from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 
 
-def permuted(log_a: Tensor, generator: Generator) -> Tensor:
+def permute(log_a: Tensor, generator: Generator) -> Tensor:
     """log a [K] with its finite entries in a uniformly random order; the others stay where they are."""
     allowed = torch.isfinite(log_a).nonzero()[:, 0]
     order = torch.randperm(len(allowed), generator=generator, device=generator.device).to(allowed.device)
@@ -52,4 +52,4 @@ class Shuffled(Joint):
 
     def shuffle(self, log_a: Tensor, slide: MeteredSlide, generator: Generator) -> Tensor:
         """log a [K] of one slide, shuffled."""
-        return permuted(log_a, generator)
+        return permute(log_a, generator)

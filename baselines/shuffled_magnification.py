@@ -13,7 +13,7 @@ from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 
 
-def moved(a: Tensor, grid: CellGrid, source: int, target: int) -> Tensor:
+def move_mass(a: Tensor, grid: CellGrid, source: int, target: int) -> Tensor:
     """Attention on the cells of magnification `target`, of that on the cells of `source`, float [K_source].
 
     Every cell's mass is spread evenly over its area, and each cell of the target takes what falls on it: the mass
@@ -26,7 +26,7 @@ def moved(a: Tensor, grid: CellGrid, source: int, target: int) -> Tensor:
     return (shares[0].T @ a.reshape(grid.shapes[source]) @ shares[1]).flatten()
 
 
-def deranged(n: int, generator: Generator) -> list[int]:
+def draw_derangement(n: int, generator: Generator) -> list[int]:
     """A uniformly random permutation of 0..n-1 that leaves nothing in its place; of one thing, that one."""
     while True:
         order = torch.randperm(n, generator=generator, device=generator.device).tolist()
@@ -61,9 +61,9 @@ class ShuffledMagnification(Shuffled):
         if len(held) < 2:
             return log_a
         a, exchanged = log_a.exp(), torch.zeros_like(log_a)
-        for source, i in zip(held, deranged(len(held), generator), strict=True):
+        for source, i in zip(held, draw_derangement(len(held), generator), strict=True):
             part, own = grid.slices[held[i]], a[grid.slices[source]]
-            there = moved(own, grid, source, held[i]) * allowed[part]
+            there = move_mass(own, grid, source, held[i]) * allowed[part]
             if not float(there.sum()) > 0:  # all of it fell beside the tissue
                 there = allowed[part].to(a)
             exchanged[part] = there / there.sum() * own.sum()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor
 
-from baselines.shuffled import Shuffled, permuted
+from baselines.shuffled import Shuffled, permute
 from jsma.metered import MeteredSlide
 
 
@@ -20,4 +20,4 @@ class ShuffledPlace(Shuffled):
 
     def shuffle(self, log_a: Tensor, slide: MeteredSlide, generator: Generator) -> Tensor:
         """log a [K] of one slide, the cells of every magnification shuffled among themselves."""
-        return torch.cat([permuted(log_a[part], generator) for part in slide.view.grid.slices])
+        return torch.cat([permute(log_a[part], generator) for part in slide.view.grid.slices])

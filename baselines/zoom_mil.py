@@ -11,7 +11,7 @@ from torchmil.nn import AttentionPool
 
 from baselines.contract import Outcome, Strategy, StrategySettings
 from jsma.cells.hierarchy import parents
-from jsma.draws.topk import hard_top_k, perturbed_top_k, used
+from jsma.draws.topk import hard_top_k, perturbed_top_k, used_columns
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
 from jsma.networks.adapter import Adapter
@@ -91,7 +91,7 @@ class ZoomMIL(Strategy):
             return Level(index[:0, 0], level.slots.new_zeros(0, 0), level.attention[:0], 0)
         y = self.choose(level.attention[alive], k, generator)
         mass = y @ level.slots[alive]  # [k, cells]: of what a choice is made
-        kept = used(mass)
+        kept = used_columns(mass)
         cell, place = there[kept].nonzero(as_tuple=True)
         cells = index[kept][cell, place]
         slots = mass.new_zeros(len(y), index.shape[1], len(cells))

@@ -108,11 +108,11 @@ class Pooled(WholeBag):
 
     def classify(self, bags: list[list[Tensor]]) -> list[Outcome]:
         """See `WholeBag`."""
-        pooled = [pool(*padded([own[k] for own in bags])) for k, pool in enumerate(self.pools)]
+        pooled = [pool(*pad_bags([own[k] for own in bags])) for k, pool in enumerate(self.pools)]
         return [Outcome(row) for row in self.head(torch.cat(pooled, dim=1))]
 
 
-def padded(bags: list[Tensor]) -> tuple[Tensor, Tensor]:
+def pad_bags(bags: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Bags [n, dim] of any lengths as one tensor [b, most, dim], 0 where they end, and its mask, bool [b, most]."""
     lengths = torch.tensor([len(bag) for bag in bags], device=bags[0].device)
     mask = torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]

@@ -45,14 +45,14 @@ def tissue_mask(overview: np.ndarray) -> np.ndarray:
         return np.zeros(overview.shape[:2], dtype=bool)
     density = -np.log10((overview.astype(np.float32) + 1.0) / 256.0).mean(axis=2)
     if candidates.max() <= GREY_CHROMA:
-        return _opened(_dark(overview, density, ink))
+        return _without_specks(_find_dark(overview, density, ink))
     otsu, _ = cv2.threshold(candidates.reshape(-1, 1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     # Otsu on a slide that is tissue everywhere would cut the tissue in two, hence the ceiling
     threshold = float(np.clip(otsu, MIN_SATURATION * 255, 40.0))
-    return _opened((chroma > threshold) & (density > MIN_DENSITY) & ~ink)
+    return _without_specks((chroma > threshold) & (density > MIN_DENSITY) & ~ink)
 
 
-def _dark(overview: np.ndarray, density: np.ndarray, ink: np.ndarray) -> np.ndarray:
+def _find_dark(overview: np.ndarray, density: np.ndarray, ink: np.ndarray) -> np.ndarray:
     """Pixels darker than the glass, of an overview without colour."""
     grey = overview[..., 1]
     glass = min(float(np.percentile(density[~ink], 1)), GLASS_DENSITY)
@@ -61,7 +61,7 @@ def _dark(overview: np.ndarray, density: np.ndarray, ink: np.ndarray) -> np.ndar
     return (density > glass + float(np.clip(over, MIN_DENSITY, GREY_CONTRAST))) & ~ink
 
 
-def _opened(mask: np.ndarray) -> np.ndarray:
+def _without_specks(mask: np.ndarray) -> np.ndarray:
     """Without single pixels, where the overview is large enough for them to be specks."""
     if min(mask.shape) >= 64:
         mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0

@@ -22,7 +22,7 @@ def perturbed_top_k(
 
     Y = E_Z[onehot(sort(topk(scores + sigma Z)))] over samples of a standard normal Z. The gradient is the estimate
     E[Y(scores + sigma Z) Z^T] / sigma of the FULL Jacobian [k, K, K] of that smoothed choice. It is applied to the
-    incoming gradient and never built. Only the columns of Y that are not 0 choose anything: see `used`.
+    incoming gradient and never built. Only the columns of Y that are not 0 choose anything: see `used_columns`.
     Source: Berthet et al., NeurIPS 2020 (arXiv 2002.08676); Cordonnier et al., CVPR 2021 (arXiv 2104.03059).
 
     Args:
@@ -51,7 +51,7 @@ def top_k_under(scores: Tensor, noise: Tensor, k: int, sigma: float) -> Tensor:
     return _PerturbedTopK.apply(scores, noise, min(k, scores.shape[-1]), sigma)  # pyright: ignore[reportReturnType]
 
 
-def used(y: Tensor) -> Tensor:
+def used_columns(y: Tensor) -> Tensor:
     """Find the columns of Y [k, K] with an entry that is not 0: indices [u], ascending."""
     return (y.detach() != 0).any(0).nonzero()[:, 0]
 

@@ -20,7 +20,7 @@ from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
 from jsma.checked import Count, checked
-from jsma.encoders.folding import folded
+from jsma.encoders.folding import fold_norms
 from jsma.encoders.foundation import FOUNDATIONS, ClassAndMean
 from jsma.encoders.small import OWN_ENCODERS
 from jsma.encoders.weights import hub_error, load_tensors, read_tensors, tensors_only
@@ -81,7 +81,7 @@ class Encoder(nn.Module):
         side = config["input_size"][-1] if config.get("fixed_input_size") else 64
         if settings.frozen:
             noise = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-            body = folded(body.requires_grad_(False), (noise - self.mean) / self.std)
+            body = fold_norms(body.requires_grad_(False), (noise - self.mean) / self.std)
         # channels last: twice as fast on CPUs, same values
         self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         with torch.no_grad():

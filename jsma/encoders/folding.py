@@ -12,7 +12,7 @@ TOLERANCE = 1e-3
 """Largest difference that is taken for rounding, as a share of the output's norm."""
 
 
-def folded(body: nn.Module, probe: Tensor) -> nn.Module:
+def fold_norms(body: nn.Module, probe: Tensor) -> nn.Module:
     """`body` in evaluation mode with each batch normalisation folded into the convolution registered before it.
 
     A network may run its modules in another order than it registers them: the folded one is returned only where its

@@ -14,7 +14,7 @@ from baselines.dsmil import DSMIL, DSMILAll
 from baselines.exhaustive import Exhaustive
 from baselines.maximum import MaxAll
 from baselines.mean import MeanAll
-from baselines.parts.whole_bag import padded
+from baselines.parts.whole_bag import pad_bags
 from baselines.transmil import NystromAttention, TransMIL, largest_exact, pseudo_inverse, segment_means
 from jsma import JSMASettings
 from jsma.meter import Meter
@@ -265,7 +265,7 @@ def test_a_slide_does_not_depend_on_the_others_of_its_batch(cls):
 
 
 def test_padded():
-    x, mask = padded([torch.ones(2, 3), torch.ones(1, 3)])
+    x, mask = pad_bags([torch.ones(2, 3), torch.ones(1, 3)])
     assert mask.tolist() == [[True, True], [True, False]] and x[1].tolist() == [[1, 1, 1], [0, 0, 0]]
 
 

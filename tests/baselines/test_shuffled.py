@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from baselines.jsma import Joint
-from baselines.shuffled import Shuffled, permuted
-from baselines.shuffled_magnification import ShuffledMagnification, deranged, moved
+from baselines.shuffled import Shuffled, permute
+from baselines.shuffled_magnification import ShuffledMagnification, draw_derangement, move_mass
 from baselines.shuffled_place import ShuffledPlace
 from tests.baselines.looks import Sketch, build, by_hand, learnt, said
 
@@ -14,7 +14,7 @@ from tests.baselines.looks import Sketch, build, by_hand, learnt, said
 # --- shuffled --------------------------------------------------------------------------------------------
 def test_a_permutation_is_uniform_over_the_allowed_cells():
     log_a = torch.tensor([0.5, 0.0, 0.3, 0.2]).log()
-    seen = [tuple(permuted(log_a, torch.Generator().manual_seed(s)).exp().tolist()) for s in range(600)]
+    seen = [tuple(permute(log_a, torch.Generator().manual_seed(s)).exp().tolist()) for s in range(600)]
     assert {row[1] for row in seen} == {0.0} and len(set(seen)) == 6
     assert min(seen.count(row) for row in set(seen)) > 60  # of 100 expected
 
@@ -88,9 +88,9 @@ def test_mass_is_moved_whole_and_a_derangement_leaves_nothing_in_its_place():
     a = torch.rand(grid.slices[0].stop, dtype=torch.float64)
     blocks = a.reshape(2, 2, 2, 2).sum((1, 3)) if len(a) == 16 and grid.shapes[0] == (4, 4) else None
     assert blocks is not None
-    torch.testing.assert_close(moved(a, grid, 0, 1), blocks.flatten())
-    seen = {tuple(deranged(3, torch.Generator().manual_seed(s))) for s in range(40)}
-    assert seen == {(1, 2, 0), (2, 0, 1)} and deranged(1, torch.Generator()) == [0]
+    torch.testing.assert_close(move_mass(a, grid, 0, 1), blocks.flatten())
+    seen = {tuple(draw_derangement(3, torch.Generator().manual_seed(s))) for s in range(40)}
+    assert seen == {(1, 2, 0), (2, 0, 1)} and draw_derangement(1, torch.Generator()) == [0]
 
 
 def test_a_magnification_without_tissue_takes_no_part_in_the_exchange():

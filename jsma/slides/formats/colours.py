@@ -45,7 +45,7 @@ def page_rgb8(pixels: np.ndarray, page: Any, what: str) -> tuple[np.ndarray, str
         )
     bits = int(page.bitspersample)
     if photometric == 3:
-        rgb, rule = looked_up(pixels[..., 0], page.colormap, what)
+        rgb, rule = look_up(pixels[..., 0], page.colormap, what)
     else:
         rgb, rule = to_8_bits(pixels[..., :colours], what, bits)
         rgb, rule = _as_rgb(rgb, page, rule, what)
@@ -100,7 +100,7 @@ def _full(pixels: np.ndarray) -> int:
     return 255 if top <= 255 else 4095 if top <= 4095 else 65535
 
 
-def looked_up(indices: np.ndarray, colormap: np.ndarray | None, what: str) -> tuple[np.ndarray, str]:
+def look_up(indices: np.ndarray, colormap: np.ndarray | None, what: str) -> tuple[np.ndarray, str]:
     """RGB of palette indices [h,w]; colormap [3, n] of 16 bits, or of 8 where none is above 255, as libtiff has it."""
     if colormap is None or indices.dtype not in (bool, np.uint8) or colormap.ndim != 2 or len(colormap) != 3:
         raise SlideError(f"{what}: no palette for {indices.dtype} samples that is understood; save it as RGB")

@@ -38,13 +38,13 @@ def tile_of(page: Any) -> Size:
     return (int(page.tilewidth), int(page.tilelength)) if page.is_tiled else size_of(page)
 
 
-def reduced(page: Any) -> bool:
+def is_reduced(page: Any) -> bool:
     """Whether the page is marked as a smaller copy of another one (NewSubfileType, or the older SubfileType)."""
     older = page.tags.get(255)
     return bool(int(page.subfiletype or 0) & _REDUCED) or (older is not None and int(older.value) == 2)
 
 
-def padded_by(size0: Size, size: Size, tile: Size) -> list[int]:
+def padding_factors(size0: Size, size: Size, tile: Size) -> list[int]:
     """Powers of two by which a level filled up to whole tiles can have been cut down."""
     found, factor = [], 2
     while factor <= 2 * max(size0):
@@ -54,7 +54,7 @@ def padded_by(size0: Size, size: Size, tile: Size) -> list[int]:
     return found
 
 
-def pyramid(tif: Any, spacings: tuple[tuple[float, float], ...] | None, aperio: bool) -> Pyramid:
+def find_pyramid(tif: Any, spacings: tuple[tuple[float, float], ...] | None, aperio: bool) -> Pyramid:
     """The levels of page 0. spacings: per level in x and y by Philips' XML; None if it is not such a file.
 
     Raises GeometryError where the XML contradicts the sizes of the pages.
@@ -84,7 +84,7 @@ def _chained(tif: Any, aperio: bool) -> Iterator[Any]:
     for page in list(tif.pages)[1:]:
         if not page.is_tiled or int(page.subfiletype or 0) & _MASK or _is_named(page):
             continue
-        if not aperio and not reduced(page):
+        if not aperio and not is_reduced(page):
             return
         yield page
 
@@ -128,7 +128,7 @@ def _by_size(first: Any, pages: list[Any], padded: bool) -> tuple[tuple[Any, ...
         size0, size, last = size_of(first), size_of(page), size_of(kept[-1])
         if not (size[0] <= last[0] and size[1] <= last[1] and size != last):
             continue
-        cut, filled = both_axes(size0, size), padded_by(size0, size, tile_of(page))
+        cut, filled = both_axes(size0, size), padding_factors(size0, size, tile_of(page))
         if filled and not padded and not (cut and cut.is_integer()):
             return _by_size(first, pages, True)
         if padded and filled:
@@ -145,7 +145,7 @@ def _level(page: Any, downsample: float, inside: Size) -> Level:
     return Level(*inside, downsample, *tile_of(page))
 
 
-def agreed(path: str, theirs: tuple[Level, ...], found: Pyramid) -> tuple[Level, ...]:
+def match_levels(path: str, theirs: tuple[Level, ...], found: Pyramid) -> tuple[Level, ...]:
     """The levels that OpenSlide sees in the same TIFF, with our scale where we know it; GeometryError otherwise.
 
     A level is known by its size, as stored or without what pads it.

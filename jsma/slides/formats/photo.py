@@ -12,7 +12,7 @@ import numpy as np
 from jsma.slides.formats.colours import cmyk_rgb, page_rgb8, to_8_bits, to_rgb8
 from jsma.slides.formats.descriptions import describe
 from jsma.slides.formats.tiff_headers import other_pictures
-from jsma.slides.formats.tiff_pixels import decoded, jpeg_rgb
+from jsma.slides.formats.tiff_pixels import decode_page, jpeg_rgb
 from jsma.slides.types import DamagedSlideError, SlideError
 
 MAX_WHOLE_PX = 200_000_000  # of an image without tiles: 600 MB as RGB
@@ -38,7 +38,7 @@ class Photo:
 
 def photo_size(path: str) -> tuple[int, int]:
     """Width and height in pixels, from the header. SlideError where there is none."""
-    return _tried(path, _size)
+    return _try(path, _size)
 
 
 def load_photo(path: str, bounded: bool = True) -> Photo:
@@ -54,10 +54,10 @@ def load_photo(path: str, bounded: bool = True) -> Photo:
                 f"{path}: {width_px}x{height_px} px without tiles would be decoded whole, at most {MAX_WHOLE_PX} px "
                 "are; convert it to a tiled pyramid (`jsma-bench data prepare`, or vips tiffsave --tile --pyramid)"
             )
-    return _tried(path, lambda: _load_tiff(path) if _is_tiff(path) else _load_other(path))
+    return _try(path, lambda: _load_tiff(path) if _is_tiff(path) else _load_other(path))
 
 
-def _tried(path: str, what: Any) -> Any:
+def _try(path: str, what: Any) -> Any:
     """Whatever a decoder raises as one line with the path."""
     if not os.path.isfile(path):
         raise SlideError(f"{path}: no such file; check the path")
@@ -88,7 +88,7 @@ def _size(path: str) -> tuple[int, int]:
         with tifffile.TiffFile(path) as tif:
             page: Any = tif.pages[0]
             return int(page.imagewidth), int(page.imagelength)
-    with _opened(path) as image:
+    with _open_image(path) as image:
         return image.size
 
 
@@ -101,7 +101,7 @@ def _load_tiff(path: str) -> Photo:
             raise SlideError(f"{path}: {other}; save one picture as a file of its own")
         rgb = jpeg_rgb(page, path)
         if rgb is None:
-            pixels, rule = page_rgb8(decoded(page, path), page, path)
+            pixels, rule = page_rgb8(decode_page(page, path), page, path)
         else:
             pixels, rule = rgb, "8 bits, as they are" + (", white is zero: inverted" if page.photometric == 0 else "")
         pages, compression = len(tif.pages), str(getattr(page.compression, "name", page.compression)).lower()
@@ -109,7 +109,7 @@ def _load_tiff(path: str) -> Photo:
         return Photo(pixels, rule, pages, compression, notes)
 
 
-def _opened(path: str) -> Any:
+def _open_image(path: str) -> Any:
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # the limits here are ours and have a remedy in their message
@@ -117,7 +117,7 @@ def _opened(path: str) -> Any:
 
 
 def _load_other(path: str) -> Photo:
-    with _opened(path) as image:
+    with _open_image(path) as image:
         kind, frames = str(image.format or "?"), int(getattr(image, "n_frames", 1))
         orientation = int(image.getexif().get(ORIENTATION, 1))
         notes = _notes(orientation, bool(image.info.get("icc_profile")), frames if kind != "MPO" else 1)
@@ -126,7 +126,7 @@ def _load_other(path: str) -> Photo:
         elif kind == "PNG" and _check_png(path) == 16:
             pixels, rule = _png_16(path)
         else:
-            pixels, rule = _converted(path, image)
+            pixels, rule = _convert(path, image)
     return Photo(pixels, rule, frames, kind.lower(), notes)
 
 
@@ -183,7 +183,7 @@ def _png_16(path: str) -> tuple[np.ndarray, str]:
     return to_rgb8(np.concatenate([rgb, alpha], axis=2), path), f"{rule}, transparency laid on white"
 
 
-def _converted(path: str, image: Any) -> tuple[np.ndarray, str]:
+def _convert(path: str, image: Any) -> tuple[np.ndarray, str]:
     """Kinds that Pillow converts by rules of its own that are exact."""
     if image.mode.startswith("I;16"):
         rgb, rule = to_8_bits(np.asarray(image).astype(np.uint16), path)

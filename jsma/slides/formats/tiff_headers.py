@@ -15,7 +15,7 @@ import numpy as np
 
 from jsma.slides.formats.colours import APERIO_YCBCR, COLOURS, JPEG, JPEG2000
 from jsma.slides.formats.descriptions import OVERLAPPING, Scale, describe, per_unit
-from jsma.slides.formats.geometry import Pyramid, pyramid, size_of, tile_of
+from jsma.slides.formats.geometry import Pyramid, find_pyramid, size_of, tile_of
 from jsma.slides.types import DamagedSlideError, Level, SlideError
 
 TIFF_EXTENSIONS = (".svs", ".tif", ".tiff")
@@ -116,7 +116,7 @@ def open_pyramid(path: str) -> Iterator[Pyramid]:
 
     with tifffile.TiffFile(path) as tif:
         said = describe(tif)
-        yield pyramid(tif, said.spacings, said.vendor == "Aperio")
+        yield find_pyramid(tif, said.spacings, said.vendor == "Aperio")
 
 
 def inspect_tiff(path: str) -> TiffFacts:
@@ -157,7 +157,7 @@ def _check_chain(tif: Any) -> None:
 def _facts(tif: Any) -> TiffFacts:
     first = tif.pages[0]
     said = describe(tif)
-    found = pyramid(tif, said.spacings, said.vendor == "Aperio")
+    found = find_pyramid(tif, said.spacings, said.vendor == "Aperio")
     planar = int(first.planarconfig or 1) != 1
     ready = int(first.photometric) == 2 or int(first.photometric) == 6 and int(first.compression) in (*JPEG, *JPEG2000)
     rgb8 = first.samplesperpixel == 3 and first.bitspersample == 8 and ready and not planar

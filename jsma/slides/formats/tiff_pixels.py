@@ -34,7 +34,7 @@ def jpeg_rgb(page: Any, path: str) -> np.ndarray | None:
     return out
 
 
-def decoded(page: Any, path: str) -> np.ndarray:
+def decode_page(page: Any, path: str) -> np.ndarray:
     """Samples [h,w,samples] of a page as they are stored, separate planes set side by side."""
     _check_kind(page, path)
     planes, depth, height, width, samples = page.shaped

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jsma.slides import types
-from jsma.slides.process.deaths import DiedError, blame, limit_s, silent
+from jsma.slides.process.deaths import DiedError, death_error, limit_s, silence_error
 from jsma.slides.process.folders import Folder
 from jsma.slides.process.shared_memory import Segment, Segments
 from jsma.slides.process.worker import CHATTER, Decoder, receive_message, send_message
@@ -106,7 +106,7 @@ class Isolated:
             answer = receive_message(sock)
         except TimeoutError as error:
             self._kill()
-            raise silent(request["spec"], limit) from error
+            raise silence_error(request["spec"], limit) from error
         except (EOFError, OSError) as error:
             raise DiedError(self._drop()) from error
         except BaseException:  # interrupted half-way: the conversation is out of step, so start afresh
@@ -133,7 +133,7 @@ class Isolated:
         try:
             return ask()
         except DiedError as died:
-            raise blame(spec, died.code) from died
+            raise death_error(spec, died.code) from died
 
     def describe(self, spec: SourceSpec) -> dict[str, Any]:
         """Report levels and properties as the reader sees them."""

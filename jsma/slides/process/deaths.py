@@ -31,7 +31,7 @@ class DiedError(Exception):
         self.code = code
 
 
-def silent(spec: SourceSpec, limit: float) -> SlideError:
+def silence_error(spec: SourceSpec, limit: float) -> SlideError:
     """Make the error after `limit` seconds without an answer."""
     return SlideError(
         f"{spec.path}: the decoder has not answered for {limit:g} s and was ended; it was stopped, or had too much to "
@@ -39,7 +39,7 @@ def silent(spec: SourceSpec, limit: float) -> SlideError:
     )
 
 
-def blame(spec: SourceSpec, code: int | None) -> SlideError:
+def death_error(spec: SourceSpec, code: int | None) -> SlideError:
     """Make the error after a second death.
 
     A crash is the fault of the file. A kill, or a process that just ends, is that of the machine.

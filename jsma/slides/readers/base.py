@@ -197,11 +197,11 @@ def read_checked(source: TileSource, level: int, row: int, col: int) -> np.ndarr
     except SlideError:
         raise
     except Exception as error:
-        raise damaged(source, level, row, col, error) from error
+        raise damage_error(source, level, row, col, error) from error
     return tile
 
 
-def damaged(source: TileSource, level: int, row: int, col: int, error: Exception) -> DamagedSlideError:
+def damage_error(source: TileSource, level: int, row: int, col: int, error: Exception) -> DamagedSlideError:
     """Make the error for a tile that cannot be used."""
     text = f"{type(error).__name__}: {error}".splitlines()[0][:200]
     return DamagedSlideError(

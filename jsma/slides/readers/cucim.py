@@ -15,7 +15,7 @@ import numpy as np
 from jsma.slides.formats.jpeg import is_whole
 from jsma.slides.formats.tiff_headers import TiffFacts
 from jsma.slides.process.folders import Folder
-from jsma.slides.readers.base import SlideFile, SourceSpec, TileSource, damaged, read_checked, tile_box
+from jsma.slides.readers.base import SlideFile, SourceSpec, TileSource, damage_error, read_checked, tile_box
 from jsma.slides.readers.tiff import TifffileSource, TiledTiffReader
 from jsma.slides.types import MAX_DIFFERENCE, GeometryError, SlideError
 
@@ -154,7 +154,7 @@ class CucimSource:
         for level, row, col in tiles:
             strict = read_checked(self.strict, level, row, col).astype(np.int16)
             if np.abs(strict - self.read_tile(level, row, col)).mean() > MAX_DIFFERENCE:
-                raise damaged(self, level, row, col, ValueError("cuCIM and tifffile read different pixels"))
+                raise damage_error(self, level, row, col, ValueError("cuCIM and tifffile read different pixels"))
         self._heard = self._printed()
 
     def close(self) -> None:

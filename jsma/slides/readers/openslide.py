@@ -10,7 +10,7 @@ import numpy as np
 
 from jsma.slides.formats.colours import APERIO_YCBCR
 from jsma.slides.formats.descriptions import number
-from jsma.slides.formats.geometry import agreed
+from jsma.slides.formats.geometry import match_levels
 from jsma.slides.formats.tiff_headers import open_pyramid
 from jsma.slides.readers.base import Geometry, Reader, SlideFile, SourceSpec, tile_box
 from jsma.slides.types import Level, both_axes
@@ -63,7 +63,7 @@ class OpenslideReader(Reader):
         if facts is None or not facts.tiled or facts.overlapping:
             return Geometry(found["levels"], scales)
         with open_pyramid(file.path) as headers:
-            return Geometry(agreed(file.path, found["levels"], headers), scales)
+            return Geometry(match_levels(file.path, found["levels"], headers), scales)
 
     def open(self, spec: SourceSpec, chatter: str | None) -> OpenslideSource:
         """See `Reader`."""

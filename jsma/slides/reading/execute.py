@@ -29,7 +29,7 @@ class _Resampler:
 
     def add(self, region: int, tile: np.ndarray, x_px: int, y_px: int) -> None:
         """Add a tile whose top left pixel in its level is (x_px, y_px); write the region after its last tile."""
-        parts = (self._filtered(region, *block) for block in _blocks(tile, x_px, y_px))
+        parts = (self._filter(region, *block) for block in _blocks(tile, x_px, y_px))
         with self.locks[region]:
             if region not in self.sums:
                 self.sums[region] = np.zeros((self.plan.height_px, self.plan.width_px, 3), dtype=np.float32)
@@ -42,7 +42,7 @@ class _Resampler:
                 np.rint(total, out=total)
                 self.out[region] = np.clip(total, 0, 255, out=total)
 
-    def _filtered(self, region: int, tile: np.ndarray, x_px: int, y_px: int) -> tuple[int, int, np.ndarray]:
+    def _filter(self, region: int, tile: np.ndarray, x_px: int, y_px: int) -> tuple[int, int, np.ndarray]:
         """Compute what the pixels of `tile` add to the region: its top, its left and the values."""
         plan, scale = self.plan, float(self.plan.scale[region])
         x0, y0 = plan.start[region]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from jsma.draws.topk import hard_top_k, perturbed_top_k, top_k_under, used
+from jsma.draws.topk import hard_top_k, perturbed_top_k, top_k_under, used_columns
 
 SCORES = torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64)
 SIGMA = 0.5
@@ -67,10 +67,10 @@ def test_it_estimates_the_smoothed_choice_and_its_derivative():
 def test_only_the_cells_that_a_sample_chose_are_used():
     scores = torch.tensor([0.0, 5.0, 0.1, 4.9, -9.0])
     y = perturbed_top_k(scores, 2, 0.05, 100, torch.Generator().manual_seed(0))
-    assert used(y).tolist() == [1, 3] and torch.allclose(y.sum(1), torch.ones(2))
+    assert used_columns(y).tolist() == [1, 3] and torch.allclose(y.sum(1), torch.ones(2))
     assert torch.equal(hard_top_k(scores, 2), perturbed_top_k(scores, 2, 0.0, 100))
     assert hard_top_k(scores, 9).shape == (5, 5), "no more than there are"
     wide = perturbed_top_k(scores, 2, 5.0, 200, torch.Generator().manual_seed(0))
-    assert set(used(y).tolist()) < set(used(wide).tolist())
+    assert set(used_columns(y).tolist()) < set(used_columns(wide).tolist())
     with pytest.raises(ValueError, match="sigma -1"):
         perturbed_top_k(scores, 2, -1, 10)

@@ -5,7 +5,7 @@ from timm.layers import BatchNormAct2d
 from torch import nn
 
 from jsma.encoders.encoder import EncoderSettings, build_encoder
-from jsma.encoders.folding import folded
+from jsma.encoders.folding import fold_norms
 
 NOISE = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
@@ -31,7 +31,7 @@ def test_every_normalisation_is_folded_and_the_function_is_the_same(name):
     body = shaken(timm.create_model(name, num_classes=0))
     before = {k: v.clone() for k, v in body.state_dict().items()}
     with torch.no_grad():
-        right, found = body(NOISE.double()), folded(body, NOISE.double())
+        right, found = body(NOISE.double()), fold_norms(body, NOISE.double())
         torch.testing.assert_close(found(NOISE.double()), right, rtol=1e-10, atol=1e-12)
     assert norms(found) == 0 < norms(body)
     assert all(torch.equal(v, before[k]) for k, v in body.state_dict().items())  # what it was given stays
@@ -62,7 +62,7 @@ class Holding(nn.Module):
 @pytest.mark.parametrize("kind", (Crossed, Holding))
 def test_a_network_that_cannot_be_folded_is_left_as_it_is(kind):
     body = shaken(kind())
-    assert folded(body, NOISE.double()) is body and norms(body) == 1
+    assert fold_norms(body, NOISE.double()) is body and norms(body) == 1
 
 
 def test_frozen_encoders_are_folded_and_give_the_features_of_those_that_are_not():
