@@ -1,13 +1,13 @@
-"""What can be wrong with an encoder or a strategy; apart from the networks, so that a command can catch it unloaded."""
+"""Errors of encoders and strategies. A command can catch them without loading a network."""
 
 
 class EncoderError(ValueError):
-    """An encoder that cannot be built; one line: what, got, allowed, remedy."""
+    """An encoder that cannot be built, in one line: what is wrong, what was got, what is allowed, what to do."""
 
 
 class EvidenceRefusedError(ValueError):
-    """A strategy that does not say that it uses evidence has asked for it."""
+    """A strategy has asked for the evidence and does not declare that it uses it."""
 
 
 class ContractError(ValueError):
-    """What a strategy does that the contract forbids, in one line. `__cause__`: what it raised, if it raised."""
+    """A strategy did what the contract forbids, in one line. `__cause__` is what it raised, if it raised."""

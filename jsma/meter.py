@@ -34,12 +34,18 @@ STAGES: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Counters:
-    """Exact integers spent on one slide in one pass (or summed over many).
+    """What was spent on one slide in one pass, or summed over many: exact integers.
 
-    patches: patches asked for; unique_patches: different ones; output_px: pixels handed to the
-    strategy; tiles: file tiles decoded; decoded_px: pixels in those tiles; compressed_bytes: their
-    bytes in the file; calls: decoder calls; encoder_flops: floating-point operations of the
-    encoder's forward passes; store_hits: patches whose features this run had already paid for.
+    Attributes:
+        patches: Patches that were asked for.
+        unique_patches: Different ones among them.
+        output_px: Pixels that were handed to the strategy.
+        tiles: Tiles of the file that were decoded.
+        decoded_px: Pixels in those tiles.
+        compressed_bytes: Their bytes in the file.
+        calls: Calls of the decoder.
+        encoder_flops: Floating-point operations of the encoder's forward passes.
+        store_hits: Patches whose features this run had already paid for.
     """
 
     patches: int = 0
@@ -72,11 +78,14 @@ _values = attrgetter(*(field.name for field in fields(Counters)))
 
 
 class Meter:
-    """Seconds by stage (exclusive, in ns internally) and counters by slide, for one pass.
+    """Seconds by stage, and counters by slide, of one pass.
 
-    Time outside every stage counts as "other", so the stages sum to the wall clock exactly.
-    `charge` adds seconds for work whose result came from a shared store: they are part of the
-    stages, and kept apart in `charged_s` so that wall_s = sum(stages) - charged_s can be checked.
+    Time outside every stage counts as "other", so that the stages sum to the wall clock exactly. `charge` adds seconds
+    for work whose result came from a shared store. They are part of the stages, and `charged_s` tells them apart:
+    wall_s = sum(stages) - charged_s.
+
+    Attributes:
+        counters: Id of a slide -> what was spent on it.
     """
 
     def __init__(self) -> None:
@@ -94,7 +103,7 @@ class Meter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time the body as `name`; a stage inside another takes its time away from the outer one."""
+        """Time the body as one of `STAGES`; the time of a stage inside another does not count for the outer one."""
         if name not in self._ns:
             raise ValueError(f"unknown stage {name!r}; stages are {', '.join(STAGES)}")
         self._tick()
@@ -107,7 +116,7 @@ class Meter:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """What the body takes counts nowhere: it is no part of the pass (keeping what was done, say)."""
+        """Do not count the time of the body, which is no part of the pass (saving what was done, for instance)."""
         self._tick()
         try:
             yield
@@ -117,7 +126,7 @@ class Meter:
             self._last = now
 
     def state(self) -> dict[str, Any]:
-        """All that was spent so far, as plain data; of each slide the patches seen, int64 [n]."""
+        """Return all that was spent so far as plain data, with the patches seen of each slide, int64 [n]."""
         self._tick()
         return {
             "ns": dict(self._ns),
@@ -127,7 +136,7 @@ class Meter:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`, in place of all that was counted since this meter was made."""
+        """Go on from a `state`. What was counted since this meter was made is forgotten."""
         self._ns, self._charged = dict(state["ns"]), dict(state["charged"])
         self.counters = {slide: Counters(*values) for slide, values in state["counters"].items()}
         self._unique = {slide: set(cells.tolist()) for slide, cells in state["unique"].items()}
@@ -135,7 +144,7 @@ class Meter:
         self._started = self._last - sum(self._ns.values())
 
     def charge(self, stage: str, seconds: float) -> None:
-        """Add `seconds` of work done earlier by another run, used here for the first time."""
+        """Add `seconds` of work that another run did earlier and that is used here for the first time."""
         self._charged[stage] += seconds
 
     def count(self, slide: str, counters: Counters) -> None:
@@ -143,7 +152,7 @@ class Meter:
         self.counters[slide] = self.counters.get(slide, Counters()) + counters
 
     def new_patches(self, slide: str, cells: list[int]) -> int:
-        """How many of `cells` were not asked for before in this pass; they are marked as seen."""
+        """Count those of `cells` that were not asked for before in this pass, and mark them as seen."""
         seen = self._unique.setdefault(slide, set())
         before = len(seen)
         seen.update(cells)
@@ -161,10 +170,10 @@ class Meter:
         return sum(self._charged.values())
 
     def seconds(self) -> dict[str, float]:
-        """Seconds by stage, measured plus charged; sums to wall_s + charged_s."""
+        """Add up the seconds of each stage, measured and charged; they sum to wall_s + charged_s."""
         self._tick()
         return {name: self._ns[name] / 1e9 + self._charged[name] for name in STAGES}
 
     def total(self) -> Counters:
-        """Counters summed over the slides."""
+        """Sum the counters over the slides."""
         return sum(self.counters.values(), Counters())

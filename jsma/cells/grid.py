@@ -1,4 +1,4 @@
-"""Cells: where a patch may be read, at every magnification. numpy only."""
+"""The grid of cells where a patch may be read, at every magnification."""
 
 from __future__ import annotations
 
@@ -19,10 +19,20 @@ def overview_frame(
     longest_px: int = OVERVIEW_MAX_PX,
     shortest_px: int = OVERVIEW_MIN_PX,
 ) -> tuple[float, int, int]:
-    """um/px, width and height of the overview of a slide of `size0_px` (width, height) level-0 pixels of `mpp0` um.
+    """Choose the scale and the size of a slide's overview.
 
-    `mpp`, finer where the shorter side would fall under `shortest_px`, coarser where the longer would pass
-    `longest_px`, never finer than the slide. ValueError with the reason where a side falls under 5 px.
+    Args:
+        size0_px: Width and height of the slide in level-0 pixels.
+        mpp0: Micrometres per level-0 pixel.
+        mpp: Micrometres per pixel of the overview, before the sides are looked at.
+        longest_px: The overview is made coarser where its longer side would pass this.
+        shortest_px: The overview is made finer where its shorter side would fall under this; longest_px goes first.
+
+    Returns:
+        Micrometres per pixel, at least mpp0; width and height in pixels, which may reach beyond the slide.
+
+    Raises:
+        ValueError: A side falls under 5 px; the message says why.
     """
     width_um, height_um = size0_px[0] * mpp0, size0_px[1] * mpp0
     finest = min(mpp, min(width_um, height_um) / shortest_px)
@@ -96,13 +106,13 @@ class CellGrid:
 
     @cached_property
     def path(self) -> np.ndarray:
-        """All cells, int64 [K], magnification by magnification along a Hilbert curve: neighbours on it touch."""
+        """All cells, int64 [K], magnification by magnification along a Hilbert curve, on which neighbours touch."""
         return np.concatenate(
             [part.start + np.argsort(_hilbert(*shape)) for part, shape in zip(self.slices, self.shapes, strict=True)]
         )
 
     def decode(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(magnification, row, column), int64 each, of flat indices [n]; ValueError outside 0..K-1."""
+        """Find (magnification, row, column) of flat indices [n], int64 [n] each; ValueError outside 0..K-1."""
         flat = np.asarray(indices, dtype=np.int64)
         if flat.size and (flat.min() < 0 or flat.max() >= self.n_cells):
             raise ValueError(f"cell index {flat.min()}..{flat.max()}; allowed: 0..{self.n_cells - 1}")
@@ -113,29 +123,34 @@ class CellGrid:
         return m, row, col
 
     def encode(self, m: np.ndarray, row: np.ndarray, col: np.ndarray) -> np.ndarray:
-        """Flat indices of (magnification, row, column); the inverse of `decode`."""
+        """Find the flat indices, int64 [n], of (magnification, row, column) [n] each; the inverse of `decode`."""
         m = np.asarray(m, dtype=np.int64)
         starts = np.array([s.start for s in self.slices], dtype=np.int64)
         cols = np.array([c for _, c in self.shapes], dtype=np.int64)
         return starts[m] + np.asarray(row) * cols[m] + np.asarray(col)
 
     def centres0(self, indices: np.ndarray) -> np.ndarray:
-        """Cell centres (x, y) in level-0 pixels, float64 [n, 2]."""
+        """Find the centres (x, y) of flat indices [n] in level-0 pixels, float64 [n, 2]."""
         m, row, col = self.decode(indices)
         side = np.asarray(self.cell0, dtype=np.float64)[m]
         return np.stack([(col + 0.5) * side, (row + 0.5) * side], axis=1)
 
     def mpp_of(self, indices: np.ndarray) -> np.ndarray:
-        """Micrometres per patch pixel of each cell, float64 [n]."""
+        """Find the micrometres per patch pixel of flat indices [n], float64 [n]."""
         return np.asarray(self.mpps, dtype=np.float64)[self.decode(indices)[0]]
 
     def pools(
         self, overview_shape: tuple[int, int], px0: tuple[float, float] | None = None
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Per magnification (Wy [rows, h], Wx [cols, w]) pooling an overview of h x w pixels onto the cells.
+        """Compute the weights that pool an overview onto the cells, by area.
 
-        px0: (height, width) of an overview pixel in level-0 pixels, for an overview that overhangs the slide;
-        None: the overview covers the slide exactly, one pixel = height0_px/h by width0_px/w.
+        Args:
+            overview_shape: Height h and width w of the overview in pixels.
+            px0: (height, width) of an overview pixel in level-0 pixels, for an overview that reaches beyond the slide.
+                None: the overview covers the slide exactly.
+
+        Returns:
+            Per magnification (Wy [rows, h], Wx [columns, w]), float32, whose rows sum to 1.
         """
         h, w = overview_shape
         py, px = px0 if px0 is not None else (self.height0_px / h, self.width0_px / w)
@@ -146,7 +161,7 @@ class CellGrid:
 
 
 def _hilbert(rows: int, cols: int) -> np.ndarray:
-    """Position of each cell of a grid on the Hilbert curve through the square that holds it, int64 [rows * cols]."""
+    """Find the position of each cell on the Hilbert curve through a square that holds the grid, int64 [rows * cols]."""
     y, x = (axis.ravel() for axis in np.indices((rows, cols)))
     position = np.zeros(rows * cols, np.int64)
     half = 1 << max(rows - 1, cols - 1).bit_length() >> 1
@@ -162,15 +177,24 @@ def _hilbert(rows: int, cols: int) -> np.ndarray:
 
 
 def _count(length0_px: float, cell0_px: float) -> int:
-    """Cells needed to cover a length; a relative 1e-9 keeps rounding from adding an empty cell."""
+    """Count the cells that cover a length; a relative 1e-9 keeps rounding from adding an empty cell."""
     return max(1, math.ceil(length0_px / cell0_px * (1 - 1e-9)))
 
 
 def area_weights(n_cells: int, fov0: float, n_px: int, px0: float) -> np.ndarray:
-    """Exact fractional overlaps of cells with overview pixels along one axis, float32 [n_cells, n_px].
+    """Compute exactly how cells overlap overview pixels along one axis.
 
-    Cell i covers [i fov0, (i+1) fov0), overview pixel p covers [p px0, (p+1) px0), both in level-0 pixels.
-    Rows sum to 1; a cell that touches no pixel (rounding at the far edge) takes the nearest pixel.
+    Cell i covers [i fov0, (i+1) fov0), overview pixel p covers [p px0, (p+1) px0).
+
+    Args:
+        n_cells: Number of cells.
+        fov0: Length of a cell in level-0 pixels.
+        n_px: Number of overview pixels.
+        px0: Length of an overview pixel in level-0 pixels.
+
+    Returns:
+        Weights, float32 [n_cells, n_px], whose rows sum to 1. A cell that touches no pixel, by rounding at the far
+        edge, takes the nearest one.
     """
     left = np.arange(n_cells, dtype=np.float64)[:, None] * fov0
     start = np.arange(n_px, dtype=np.float64)[None, :] * px0

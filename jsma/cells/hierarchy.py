@@ -1,4 +1,4 @@
-"""Cells inside cells, and the estimate of an expectation of expectations."""
+"""Cells inside cells."""
 
 from __future__ import annotations
 
@@ -11,9 +11,16 @@ from jsma.cells.grid import CellGrid
 
 @lru_cache(maxsize=256)
 def parents(grid: CellGrid, coarse: int) -> np.ndarray:
-    """For every cell of the grid, the cell of magnification `coarse` that holds its centre: flat indices, int64 [K].
+    """Find for every cell the cell of a coarser magnification that holds its centre.
 
-    A centre beyond the last cell of `coarse` (the finer grid overhangs the slide further) counts to that last cell.
+    A finer grid may reach further beyond the slide. A centre out there counts to the last cell of `coarse`.
+
+    Args:
+        grid: The K cells of a slide.
+        coarse: Index of the coarser magnification.
+
+    Returns:
+        Flat indices, int64 [K].
     """
     centres0 = grid.centres0(np.arange(grid.n_cells))
     rows, columns = grid.shapes[coarse]

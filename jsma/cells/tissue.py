@@ -1,4 +1,4 @@
-"""Which parts of a slide hold tissue: a mask of the overview and of the cells. numpy and OpenCV only."""
+"""Which parts of a slide hold tissue: a mask of the overview, and one of the cells."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ import numpy as np
 
 from jsma.cells.grid import CellGrid
 
-MIN_SATURATION = 0.06  # floor of the Otsu threshold, chroma (max-min)/255: blank glass stays blank
+MIN_SATURATION = 0.06  # floor of the Otsu threshold on chroma (max - min) / 255, so that blank glass stays blank
 MIN_DENSITY = 0.03  # mean optical density (base 10) under which a pixel is glass
-GREY_CHROMA = 3  # of 255: an overview without a pixel above it has no colour; under MIN_SATURATION, so no tissue by it
-GLASS_DENSITY = 0.15  # of grey glass, at most: an overview whose brightest is darker is tissue everywhere
-GREY_CONTRAST = 0.06  # density over that of grey glass that is tissue whatever Otsu says
+GREY_CHROMA = 3  # of 255: an overview with no pixel above it has no colour
+GLASS_DENSITY = 0.15  # highest density of grey glass; an overview whose brightest pixels are darker is all tissue
+GREY_CONTRAST = 0.06  # whatever is denser than grey glass by this is tissue, whatever Otsu says
 
 
 def ink_mask(overview: np.ndarray) -> np.ndarray:
-    """Pen ink: strong blue, strong green or black, bool [h, w] of uint8 RGB [h, w, 3]. A rule of thumb.
+    """Find pen ink by a rule of thumb: strong blue, strong green or black.
 
-    Haematoxylin is purple (red above green), so ink is blue or green with red clearly the lowest channel.
+    Haematoxylin is purple, with red above green. Ink is blue or green, and red is clearly its lowest channel.
+
+    Args:
+        overview: RGB, uint8 [h, w, 3].
+
+    Returns:
+        Bool [h, w].
     """
     r, g, b = (overview[..., c].astype(np.int16) for c in range(3))
     blue = (b - r > 70) & (g - r > 5) & (b > 90)
@@ -28,13 +34,21 @@ def ink_mask(overview: np.ndarray) -> np.ndarray:
 
 
 def tissue_mask(overview: np.ndarray) -> np.ndarray:
-    """Tissue of an overview uint8 RGB [h, w, 3] -> bool [h, w].
+    """Find the tissue on an overview.
 
-    Chroma above its Otsu threshold (computed off the ink, with a floor) and some optical density; pen ink is
-    removed; single pixels are removed when the overview is at least 64 pixels on both sides. An overview without
-    colour (a grey camera, one channel): what is darker than the glass, by Otsu within bounds.
-    ValueError for another shape or type.
+    Tissue has a chroma above the Otsu threshold, which is computed without the ink and has a floor, and some optical
+    density. Pen ink is removed, and so are single pixels where both sides of the overview have at least 64. On an
+    overview without colour (a grey camera), tissue is what is darker than the glass, by Otsu within bounds.
     Source: Otsu, IEEE Trans. SMC 1979, on chroma as is usual for H&E.
+
+    Args:
+        overview: RGB, uint8 [h, w, 3].
+
+    Returns:
+        Bool [h, w].
+
+    Raises:
+        ValueError: The overview has another shape or type.
     """
     if overview.ndim != 3 or overview.shape[2] != 3 or overview.dtype != np.uint8:
         raise ValueError(f"overview is {overview.dtype} {overview.shape}; allowed: uint8 [h, w, 3]")
@@ -53,7 +67,7 @@ def tissue_mask(overview: np.ndarray) -> np.ndarray:
 
 
 def _find_dark(overview: np.ndarray, density: np.ndarray, ink: np.ndarray) -> np.ndarray:
-    """Pixels darker than the glass, of an overview without colour."""
+    """Find the pixels that are darker than the glass, on an overview without colour."""
     grey = overview[..., 1]
     glass = min(float(np.percentile(density[~ink], 1)), GLASS_DENSITY)
     otsu, _ = cv2.threshold(grey[~ink].reshape(-1, 1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
@@ -62,7 +76,7 @@ def _find_dark(overview: np.ndarray, density: np.ndarray, ink: np.ndarray) -> np
 
 
 def _without_specks(mask: np.ndarray) -> np.ndarray:
-    """Without single pixels, where the overview is large enough for them to be specks."""
+    """Remove single pixels, where the overview is so large that they are specks."""
     if min(mask.shape) >= 64:
         mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     return mask
@@ -71,11 +85,16 @@ def _without_specks(mask: np.ndarray) -> np.ndarray:
 def cell_mask(
     mask: np.ndarray, grid: CellGrid, min_share: float = 0.25, px0: tuple[float, float] | None = None
 ) -> np.ndarray:
-    """Cells whose tissue share is at least min_share (0..1) and above 0, bool [K], of mask bool [h, w].
+    """Find the cells that hold enough tissue.
 
-    The share is by exact area pooling. px0: (height, width) of an overview pixel in level-0 pixels; None: the
-    overview covers the slide exactly. All False when there is no such cell: the caller decides what that
-    means.
+    Args:
+        mask: Tissue of the overview, bool [h, w].
+        grid: The K cells of the slide.
+        min_share: Least share of a cell that is tissue, 0 to 1. A cell without any tissue never counts.
+        px0: (height, width) of an overview pixel in level-0 pixels; None: the overview covers the slide exactly.
+
+    Returns:
+        Bool [K]. All may be False; the caller decides what that means.
     """
     keep = np.zeros(grid.n_cells, dtype=bool)
     tissue = mask.astype(np.float32)

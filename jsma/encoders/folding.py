@@ -1,4 +1,4 @@
-"""Batch normalisation behind a convolution, folded into it: the same function of a frozen network with fewer passes."""
+"""Batch normalisation folded into the convolution before it: the same function of a frozen network, faster."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ TOLERANCE = 1e-3
 
 
 def fold_norms(body: nn.Module, probe: Tensor) -> nn.Module:
-    """`body` in evaluation mode with each batch normalisation folded into the convolution registered before it.
+    """Fold each batch normalisation into the convolution that is registered before it, for frozen networks only.
 
-    A network may run its modules in another order than it registers them: the folded one is returned only where its
-    output on `probe` is that of `body` but for rounding, else `body` itself, which is never changed. Folded, the
-    weights are constants: for frozen networks only.
+    A network may run its modules in another order than it registers them. So the result is used only if its output on
+    `probe` is that of `body`, up to rounding.
+
+    Args:
+        body: A network in evaluation mode. It is not changed.
+        probe: Input of the network.
+
+    Returns:
+        The folded copy, or `body` itself.
     """
     if not any(isinstance(m, nn.BatchNorm2d) for m in body.modules()):
         return body
@@ -34,7 +40,7 @@ def fold_norms(body: nn.Module, probe: Tensor) -> nn.Module:
 
 
 def _pairs(body: nn.Module) -> list[tuple[str, str]]:
-    """Names of each convolution and of the normalisation registered right behind it, containers apart."""
+    """List the names of each convolution and of the normalisation registered right behind it, without containers."""
     found: list[tuple[str, str]] = []
     last: tuple[str, nn.Module] | None = None
     for name, module in body.named_modules():

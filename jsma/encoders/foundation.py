@@ -1,6 +1,6 @@
-"""Pathology foundation models by short name: how timm builds them, and what they expect. docs/encoders.md has more.
+"""Pathology foundation models by short name: how timm builds them, and what they expect.
 
-No weights come with this package; their licences are their owners'.
+No weights come with this package, and each has a licence of its own. docs/encoders.md has more.
 """
 
 from __future__ import annotations
@@ -22,9 +22,20 @@ SWIGLU = {"mlp_layer": SwiGLUPacked, "act_layer": nn.SiLU}
 
 @dataclass(frozen=True)
 class Foundation:
-    """One model. hub: name on the hub; architecture, options: what timm builds; dim: of the feature; class_and_mean:
-    the feature is the class token and the mean of the patch tokens, else the class token alone; mpps: um/px of its
-    training, for patches of input_px; licence: of the weights, as the model card had it.
+    """One foundation model.
+
+    Attributes:
+        hub: Its name on the hub.
+        architecture: The model that timm builds.
+        options: The options of that model.
+        dim: Width of the feature.
+        licence: Licence of the weights, as the model card had it.
+        mpps: Micrometres per pixel of its training, for patches of input_px.
+        class_and_mean: Whether the feature is the class token and the mean of the patch tokens, or the class token
+            alone.
+        mean: Mean of the pixels in 0..1, per channel.
+        std: Their standard deviation.
+        input_px: Side of a patch in pixels.
     """
 
     hub: str
@@ -39,7 +50,7 @@ class Foundation:
     input_px: int = 224
 
     def build(self, **options: Any) -> nn.Module:
-        """The model with random weights; options: over those of the model (the tests make it shallow)."""
+        """Build the model with random weights; `options` go before those of the model (tests make it shallow)."""
         model = timm.create_model(self.architecture, num_classes=0, **{**self.options, **options})
         return ClassAndMean(model) if self.class_and_mean else model
 
@@ -52,7 +63,7 @@ class ClassAndMean(nn.Module):
         self.model = model
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """[n, 2 d] of normalised pixels [n, 3, P, P]."""
+        """Compute features [n, 2 d] of normalised pixels [n, 3, P, P]."""
         tokens = self.model.forward_features(pixels)  # pyright: ignore[reportCallIssue]
         n_prefix = int(self.model.num_prefix_tokens)  # pyright: ignore[reportArgumentType]
         return torch.cat([tokens[:, 0], tokens[:, n_prefix:].mean(1)], dim=1)

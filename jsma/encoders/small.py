@@ -9,7 +9,13 @@ from torch import nn
 
 
 class OwnEncoder(NamedTuple):
-    """build: the body, pixels [n, 3, P, P] -> [n, dim]; mean, std: of the pixels in 0..1, per channel."""
+    """A small encoder.
+
+    Attributes:
+        build: Makes the network, pixels [n, 3, P, P] -> features [n, dim].
+        mean: Mean of the pixels in 0..1, per channel.
+        std: Their standard deviation.
+    """
 
     build: Callable[[], nn.Module]
     mean: tuple[float, float, float]
@@ -17,7 +23,7 @@ class OwnEncoder(NamedTuple):
 
 
 def mnist_conv(width: int = 32) -> nn.Module:
-    """Four convolutions of 7, 3, 3, 3 px and `width` channels, ReLU, global maximum.
+    """Build four convolutions of 7, 3, 3, 3 px and `width` channels with ReLU, and a global maximum.
 
     Source: Katharopoulos & Fleuret, ICML 2019 (arXiv 1905.03711), the patch network for Megapixel MNIST.
     """

@@ -9,10 +9,14 @@ from torch import Tensor, nn
 
 
 class Adapter(nn.Module):
-    """ReLU(W_m f + b_m): features float [..., n, feature_dim] of norm 1 to [..., n, dim], m their magnification.
+    """ReLU(W_m f + b_m), where m is the magnification of the feature f.
 
-    dim: units of the layer; 0 hands the features through as they are. It sees one patch at a time, so that an unbiased
-    estimate of a sum over patches stays unbiased after it.
+    It sees one patch at a time, so that an unbiased estimate of a sum over patches stays unbiased.
+
+    Args:
+        feature_dim: Width of the features, which have norm 1.
+        dim: Units of the layer; 0 hands the features through as they are.
+        n_magnifications: Number of layers.
     """
 
     def __init__(self, feature_dim: int, dim: int, n_magnifications: int) -> None:
@@ -21,7 +25,7 @@ class Adapter(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(feature_dim, dim) for _ in range(n_magnifications if dim else 0))
 
     def forward(self, features: Tensor, magnification: Tensor) -> Tensor:
-        """Through the layer of each feature's magnification, long [..., n]."""
+        """Take features [..., n, feature_dim] of magnifications long [..., n] through their layers: [..., n, dim]."""
         if not len(self.layers):
             return features
         each = torch.stack([self._through(layer, features) for layer in self.layers], dim=-2)  # [..., n, M, dim]
@@ -29,7 +33,7 @@ class Adapter(nn.Module):
         return each.gather(-2, index).squeeze(-2)
 
     def at(self, features: Tensor, m: int) -> Tensor:
-        """The same for features that are all of magnification `m`."""
+        """Take features [..., n, feature_dim] through the layer of the one magnification `m`: [..., n, dim]."""
         return self._through(self.layers[m], features) if len(self.layers) else features
 
     def _through(self, layer: nn.Module, features: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The attention network: overview -> one logit per cell and magnification."""
+"""The attention network: an overview to one logit per cell, at every magnification."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ Pool = tuple[Tensor, Tensor]
 
 
 def pools_of(grid: CellGrid, overview_shape: tuple[int, int], device: torch.device | None = None) -> list[Pool]:
-    """`CellGrid.pools` as tensors: per magnification (Wy [rows, h], Wx [cols, w]), float32."""
+    """Make `CellGrid.pools` tensors: per magnification (Wy [rows, h], Wx [columns, w]), float32."""
     return [(torch.from_numpy(wy).to(device), torch.from_numpy(wx).to(device)) for wy, wx in grid.pools(overview_shape)]
 
 
 class AttentionNet(nn.Module):
-    """Small fully convolutional network, free of coordinates.
+    """A small fully convolutional network that knows no coordinates.
 
-    A 3x3 convolution, 2x2 means, four more 3x3 convolutions with dilations 1, 2, 2, 2 (receptive field about 32
-    overview pixels), reflect padding (zero padding makes attention collapse on the border), then exact area
-    pooling of the hidden map onto the cells and one linear layer per magnification. Logits start near 0: a
-    close to uniform.
-    Reconstruction; form after Katharopoulos & Fleuret, ICML 2019 (3x3 convolutions, 8..32 channels).
+    A 3x3 convolution, means over 2x2, four more 3x3 convolutions with dilations 1, 2, 2, 2 (it sees about 32 overview
+    pixels), then exact area pooling of the hidden map onto the cells, and one linear layer per magnification. Padding
+    reflects, because attention collapses on the border under zero padding. Logits start near 0, so that the attention
+    starts close to uniform.
+    A reconstruction; its form follows Katharopoulos & Fleuret, ICML 2019 (3x3 convolutions, 8 to 32 channels).
+
+    Args:
+        n_magnifications: Number of linear layers.
+        width: Channels of the hidden map.
     """
 
     dilations = (1, 1, 2, 2, 2)
@@ -49,10 +53,17 @@ class AttentionNet(nn.Module):
             nn.init.zeros_(linear.bias)
 
     def forward(self, overview: Tensor, pools: Sequence[Pool]) -> list[Tensor]:
-        """Logits [b, rows_m * cols_m] per magnification, of overview float [b, 3, h, w] in 0..1.
+        """Compute the logits of the cells.
 
-        pools: per magnification (Wy [rows_m, h], Wx [cols_m, w]), rows summing to 1 (`area_weights`).
-        ValueError when the overview or the pools do not fit.
+        Args:
+            overview: RGB, float [b, 3, h, w] in 0..1; h and w at least 5.
+            pools: Per magnification (Wy [rows, h], Wx [columns, w]), whose rows sum to 1.
+
+        Returns:
+            Per magnification, logits [b, rows * columns].
+
+        Raises:
+            ValueError: The overview or the pools do not fit.
         """
         if overview.ndim != 4 or overview.shape[1] != 3 or min(overview.shape[2:]) < 5:
             raise ValueError(f"overview is {tuple(overview.shape)}; allowed: [b, 3, h >= 5, w >= 5]")
@@ -67,7 +78,7 @@ class AttentionNet(nn.Module):
         return logits
 
     def hidden(self, overview: Tensor, pools: Sequence[Pool]) -> Tensor:
-        """The hidden map pooled onto the cells, [b, K, width], before the layers that make logits of it."""
+        """Pool the hidden map onto the cells, [b, K, width], before the layers that make logits of it."""
         hidden = self.layers((overview - 0.5) / 0.25)
         parts = []
         for weights in pools:
@@ -76,12 +87,12 @@ class AttentionNet(nn.Module):
         return torch.cat(parts, dim=1)
 
     def cells(self, overview: Tensor, pools: Sequence[Pool]) -> Tensor:
-        """The logits of all magnifications in the order of `CellGrid`'s flat index, [b, K]."""
+        """Compute the logits of all magnifications in the order of `CellGrid`'s flat index, [b, K]."""
         return torch.cat(self.forward(overview, pools), dim=1)
 
 
 def _on_hidden(weights: Tensor, length: int) -> Tensor:
-    """Pool weights [cells, overview pixels] as weights [cells, length] of the hidden map's pixels."""
+    """Turn weights [cells, overview pixels] into weights [cells, length] of the hidden map's pixels."""
     if weights.shape[1] == length:
         return weights
     return nn.functional.pad(weights, (0, weights.shape[1] % 2)).unflatten(1, (-1, 2)).sum(-1)

@@ -10,12 +10,15 @@ from torch.nn.functional import normalize
 
 
 class FeatureScale(nn.Module):
-    """(f - mean) / std per channel and magnification, then L2-normalised.
+    """Standardises features per channel and magnification, (f - mean) / std, and brings them to norm 1.
 
-    Encoder features of tissue share a large common part, and differ more between magnifications than within one;
-    a linear head on pooled features then sees little else. The norm is 1 because sampling from the attention has
-    the least variance only for features of equal norm (Katharopoulos & Fleuret, ICML 2019).
-    mean, std: buffers [groups, dim], one group a magnification and one more for the overview.
+    Encoder features of tissue have a large part in common, and differ more between magnifications than within one. A
+    linear head on pooled features would see little else. The norm is 1 because sampling from the attention has the
+    least variance only for features of equal norm (Katharopoulos & Fleuret, ICML 2019).
+
+    Attributes:
+        mean: [groups, dim]. Every magnification is a group, and the overview is one more.
+        std: [groups, dim].
     """
 
     mean: Tensor
@@ -28,17 +31,22 @@ class FeatureScale(nn.Module):
 
     @torch.no_grad()
     def fit(self, features: Sequence[Tensor]) -> FeatureScale:
-        """Take mean and standard deviation from features [n, dim] of each group; a group with fewer than 2 rows
-        takes those of all rows together.
+        """Take mean and standard deviation from features.
+
+        Args:
+            features: Per group, features [n, dim]. A group with fewer than 2 rows takes the numbers of all rows.
+
+        Returns:
+            Itself.
         """
         everything = torch.cat(list(features))
         for group, rows in enumerate(features):
             rows = rows if len(rows) > 1 else everything
             self.mean[group] = rows.mean(0)
-            # a channel that never varies says nothing: it is left near 0, not blown up
+            # a channel that never varies says nothing; it stays near 0
             self.std[group] = rows.std(0).clamp_min(1e-3 * float(rows.std(0).max()) + 1e-12)
         return self
 
     def forward(self, features: Tensor, group: Tensor) -> Tensor:
-        """Scaled features [n, dim] of features [n, dim] with their group, long [n]."""
+        """Scale features [n, dim] of the groups `group`, long [n]."""
         return normalize((features - self.mean[group]) / self.std[group], dim=-1)

@@ -1,4 +1,4 @@
-"""Samples of every kind that a TIFF or photo holds to 8-bit RGB, by rules that are told; others are refused."""
+"""Rules that turn the samples of a TIFF or a photo into 8-bit RGB. Kinds without a rule are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ _BLOCK_ROWS = 512  # converted at a time where it takes wider numbers
 
 
 def to_rgb8(array: np.ndarray, what: str) -> np.ndarray:
-    """uint8 [h,w,3] from grey, RGB or RGBA (laid on white) pixels; refuses other kinds."""
+    """Turn grey, RGB or RGBA pixels, uint8, into RGB, uint8 [h, w, 3]; RGBA is laid on white.
+
+    Args:
+        array: The pixels [h, w] or [h, w, channels].
+        what: Their name, for messages.
+
+    Raises:
+        SlideError: The pixels are of another kind.
+    """
     array = np.asarray(array)
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
         raise SlideError(
@@ -29,10 +37,21 @@ def to_rgb8(array: np.ndarray, what: str) -> np.ndarray:
 
 
 def page_rgb8(pixels: np.ndarray, page: Any, what: str) -> tuple[np.ndarray, str]:
-    """uint8 [h,w,3] of pixels [h,w] or [h,w,samples] of a tifffile page, and the rule in words.
+    """Turn the pixels of a tifffile page into RGB.
 
-    White-is-zero is inverted, a palette looked up, alpha laid on white, CMYK and YCbCr are converted, 16 bits scaled
-    (`to_8_bits`). SlideError for kinds without a rule.
+    White-is-zero is inverted, a palette is looked up, alpha is laid on white, CMYK and YCbCr are converted, and 16 bits
+    are scaled (`to_8_bits`).
+
+    Args:
+        pixels: [h, w] or [h, w, samples].
+        page: The page, for what its tags say of the pixels.
+        what: Name of the file, for messages.
+
+    Returns:
+        RGB, uint8 [h, w, 3], and the rule in words.
+
+    Raises:
+        SlideError: There is no rule for the kind of pixels.
     """
     photometric, extra = int(page.photometric), tuple(int(kind) for kind in (page.extrasamples or ()))
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
@@ -56,7 +75,7 @@ def page_rgb8(pixels: np.ndarray, page: Any, what: str) -> tuple[np.ndarray, str
 
 
 def _as_rgb(pixels: np.ndarray, page: Any, rule: str, what: str) -> tuple[np.ndarray, str]:
-    """RGB of 8-bit samples [h,w,colours] that are no palette's."""
+    """Turn 8-bit samples [h, w, colours] into RGB; they are not those of a palette."""
     photometric = int(page.photometric)
     if photometric == 0:
         return grey_rgb(255 - pixels), f"{rule}, white is zero: inverted"
@@ -74,10 +93,20 @@ def _as_rgb(pixels: np.ndarray, page: Any, rule: str, what: str) -> tuple[np.nda
 def to_8_bits(
     pixels: np.ndarray, what: str, bits: int | None = None, full: int | None = None
 ) -> tuple[np.ndarray, str]:
-    """uint8 of unsigned samples of 1 to 16 bits, and the rule in words.
+    """Scale unsigned samples of 1 to 16 bits to 8 bits.
 
-    bits: as declared, 1 to 15 are scaled by it. 16-bit samples hold 8, 12 or 16 significant bits, told by the
-    largest: up to 255, up to 4095, above; `full`: told already.
+    Args:
+        pixels: The samples, of any shape.
+        what: Their name, for messages.
+        bits: Bits per sample that the file declares. Samples of 1 to 15 bits, but 8, are scaled by them. Samples of 16
+            bits may hold 8, 12 or 16 that count, which the largest sample tells: up to 255, up to 4095, or above.
+        full: The full scale, where it is known already.
+
+    Returns:
+        uint8 of the same shape, and the rule in words.
+
+    Raises:
+        SlideError: The samples are of another type.
     """
     if pixels.dtype == bool:
         return np.where(pixels, np.uint8(255), np.uint8(0)), "1 bit, as black and white"
@@ -95,13 +124,16 @@ def to_8_bits(
 
 
 def _full(pixels: np.ndarray) -> int:
-    """The full scale of 16-bit samples, by the largest."""
+    """Tell the full scale of 16-bit samples by the largest."""
     top = int(pixels.max(initial=0))
     return 255 if top <= 255 else 4095 if top <= 4095 else 65535
 
 
 def look_up(indices: np.ndarray, colormap: np.ndarray | None, what: str) -> tuple[np.ndarray, str]:
-    """RGB of palette indices [h,w]; colormap [3, n] of 16 bits, or of 8 where none is above 255, as libtiff has it."""
+    """Look palette indices [h, w] up: RGB, uint8 [h, w, 3], and the rule in words.
+
+    colormap: [3, n] of 16 bits, or of 8 bits where no entry is above 255, as libtiff has it.
+    """
     if colormap is None or indices.dtype not in (bool, np.uint8) or colormap.ndim != 2 or len(colormap) != 3:
         raise SlideError(f"{what}: no palette for {indices.dtype} samples that is understood; save it as RGB")
     indices = indices.astype(np.uint8)
@@ -113,7 +145,7 @@ def look_up(indices: np.ndarray, colormap: np.ndarray | None, what: str) -> tupl
 
 
 def _through(table: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """`table[numbers]`, some rows at a time: numpy makes each index one of 64 bits."""
+    """Compute `table[numbers]` some rows at a time, because numpy makes each index one of 64 bits."""
     out = np.empty((*numbers.shape, *table.shape[1:]), dtype=np.uint8)
     for y in range(0, len(numbers), _BLOCK_ROWS):
         out[y : y + _BLOCK_ROWS] = table[numbers[y : y + _BLOCK_ROWS]]
@@ -121,12 +153,12 @@ def _through(table: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 def grey_rgb(grey: np.ndarray) -> np.ndarray:
-    """uint8 [h,w,3] of [h,w] or [h,w,1]."""
+    """Repeat grey [h, w] or [h, w, 1] as RGB, uint8 [h, w, 3]."""
     return np.ascontiguousarray(np.broadcast_to(grey.reshape(*grey.shape[:2], 1), (*grey.shape[:2], 3)))
 
 
 def on_white(rgb: np.ndarray, alpha: np.ndarray, multiplied: bool) -> np.ndarray:
-    """uint8 RGB laid on white by `alpha` [h,w]; multiplied: the colours already are."""
+    """Lay RGB on white by `alpha` [h, w]. multiplied: whether the colours are multiplied by alpha already."""
     out = np.empty(rgb.shape, dtype=np.uint8)
     for y in range(0, len(rgb), _BLOCK_ROWS):
         rows = slice(y, y + _BLOCK_ROWS)
@@ -139,14 +171,17 @@ def on_white(rgb: np.ndarray, alpha: np.ndarray, multiplied: bool) -> np.ndarray
 
 
 def cmyk_rgb(inks: np.ndarray) -> np.ndarray:
-    """RGB of CMYK [h,w,4], 255 full ink: light left by an ink times that left by black. Without a colour profile."""
+    """Turn CMYK [h, w, 4] into RGB, without a colour profile; 255 is full ink.
+
+    It is the light that an ink lets through times the light that black lets through.
+    """
     from PIL import Image
 
     return np.asarray(Image.fromarray(np.ascontiguousarray(inks), "CMYK").convert("RGB"))
 
 
 def ycbcr_rgb(pixels: np.ndarray) -> np.ndarray:
-    """RGB of full-range YCbCr [h,w,3]. Source: ITU-R BT.601, as JFIF has it."""
+    """Turn full-range YCbCr [h, w, 3] into RGB. Source: ITU-R BT.601, as JFIF has it."""
     from PIL import Image
 
     return np.asarray(Image.fromarray(np.ascontiguousarray(pixels), "YCbCr").convert("RGB"))

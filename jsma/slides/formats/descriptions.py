@@ -1,4 +1,4 @@
-"""What the texts in a TIFF say: Aperio's and ImageJ's lines, OME's and Philips' XML. Only parsed, never trusted."""
+"""What the texts in a TIFF say: the lines of Aperio and ImageJ, the XML of OME and Philips."""
 
 from __future__ import annotations
 
@@ -29,7 +29,14 @@ OVERLAPPING = ("Trestle", "Ventana")  # scanners whose TIFFs have tiles that ove
 
 @dataclass(frozen=True)
 class Described:
-    """micrometres per pixel by rule; Philips' spacings per level; what in the file is not one flat RGB picture."""
+    """What the description of a TIFF says.
+
+    Attributes:
+        mpp: Rule -> micrometres per level-0 pixel in x and y.
+        vendor: Who wrote the file.
+        spacings: Per level, spacing in x and y by Philips' XML; None if it is not such a file.
+        stack: What makes the file more than one flat picture, "" if nothing does.
+    """
 
     mpp: dict[str, Scale]
     vendor: str
@@ -38,13 +45,13 @@ class Described:
 
 
 def number(text: object) -> float:
-    """The number in a text, with a point or a decimal comma; 0 where there is none."""
+    """Find the number in a text, with a point or a decimal comma; 0 where there is none."""
     match = re.match(r"\s*[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?", str(text))
     return float(match[0].replace(",", ".")) if match else 0.0
 
 
 def unit_um(text: str) -> float:
-    """Micrometres in a unit of length as OME and ImageJ spell it; 0 for any other (pixel, reference frame)."""
+    """Say how many micrometres a unit of length has, as OME and ImageJ spell it; 0 for any other unit."""
     unit = text.strip().replace("\u03bc", "µ")
     if unit.endswith("m") and (size := _METRE_UM.get(unit[:-1])):
         return size
@@ -55,7 +62,7 @@ def unit_um(text: str) -> float:
 
 
 def describe(tif: Any) -> Described:
-    """All that the description of page 0 says."""
+    """Read the description of page 0."""
     page = tif.pages[0]
     if overlapping := _overlapping(page):
         return Described({}, overlapping, None, "")
@@ -76,7 +83,7 @@ def describe(tif: Any) -> Described:
 
 
 def _overlapping(page: Any) -> str:
-    """The scanner whose TIFFs have tiles that overlap, told as OpenSlide tells it; "" for any other."""
+    """Name the scanner, if its TIFFs have tiles that overlap, by the signs that OpenSlide uses; "" for any other."""
     if page.is_tiled and str(page.software or "").startswith("MedScan"):
         return "Trestle"
     xmp = page.tags.get(700)
@@ -105,13 +112,13 @@ def _imagej(text: str, page: Any) -> Described:
 
 
 def per_unit(tags: Any, name: str) -> float:
-    """Pixels per unit of a TIFF resolution tag; 0 where it says nothing."""
+    """Read the pixels per unit of a TIFF resolution tag; 0 where it says nothing."""
     top, bottom = tags[name].value if name in tags else (0, 0)
     return top / bottom if top > 0 and bottom > 0 else 0.0
 
 
 def _xml(text: str) -> ElementTree.Element | None:
-    """The root of a text that is XML; expat limits what entities can grow to, and none outside is fetched."""
+    """Parse a text that is XML; expat limits how large entities can grow, and it fetches none."""
     if not text.startswith("<"):
         return None
     try:

@@ -15,10 +15,14 @@ _SAME_SPACING = 1e-3  # Philips writes spacings with six digits
 
 @dataclass(frozen=True)
 class Pyramid:
-    """The pages of the slide, finest first, and the level that each is.
+    """The pages of a slide, and the level that each of them is.
 
-    padded: levels were filled up to whole tiles, which only Philips' own XML tells other readers. left_out: pages
-    that could be levels by their size but are not marked as such.
+    Attributes:
+        pages: Pages of tifffile, the finest first.
+        levels: The level of each page.
+        subifd: Whether the levels are SubIFDs of the first page.
+        padded: Whether levels are filled up to whole tiles. Only Philips' own XML says so.
+        left_out: Number of pages that could be levels by their size but are not marked as such.
     """
 
     pages: tuple[Any, ...]
@@ -29,23 +33,23 @@ class Pyramid:
 
 
 def size_of(page: Any) -> Size:
-    """Width and height of a tifffile page."""
+    """Return width and height of a tifffile page."""
     return int(page.imagewidth), int(page.imagelength)
 
 
 def tile_of(page: Any) -> Size:
-    """Width and height of its tiles; the page itself where it has none."""
+    """Return width and height of a page's tiles, or of the page itself where it has none."""
     return (int(page.tilewidth), int(page.tilelength)) if page.is_tiled else size_of(page)
 
 
 def is_reduced(page: Any) -> bool:
-    """Whether the page is marked as a smaller copy of another one (NewSubfileType, or the older SubfileType)."""
+    """Tell whether a page is marked as a smaller copy of another (NewSubfileType, or the older SubfileType)."""
     older = page.tags.get(255)
     return bool(int(page.subfiletype or 0) & _REDUCED) or (older is not None and int(older.value) == 2)
 
 
 def padding_factors(size0: Size, size: Size, tile: Size) -> list[int]:
-    """Powers of two by which a level filled up to whole tiles can have been cut down."""
+    """List the powers of two by which a level can have been cut down that was then filled up to whole tiles."""
     found, factor = [], 2
     while factor <= 2 * max(size0):
         if all(-(-full // (factor * side)) * side == px for full, px, side in zip(size0, size, tile, strict=True)):
@@ -55,9 +59,15 @@ def padding_factors(size0: Size, size: Size, tile: Size) -> list[int]:
 
 
 def find_pyramid(tif: Any, spacings: tuple[tuple[float, float], ...] | None, aperio: bool) -> Pyramid:
-    """The levels of page 0. spacings: per level in x and y by Philips' XML; None if it is not such a file.
+    """Find the levels of page 0.
 
-    Raises GeometryError where the XML contradicts the sizes of the pages.
+    Args:
+        tif: An open TiffFile.
+        spacings: Per level, spacing in x and y by Philips' XML; None if it is not such a file.
+        aperio: Whether it is a file of Aperio, which does not mark its levels.
+
+    Raises:
+        GeometryError: The XML contradicts the sizes of the pages.
     """
     first = tif.pages[0]
     if not first.is_tiled:
@@ -78,8 +88,9 @@ def _subifds(first: Any) -> Iterator[Any]:
 
 
 def _chained(tif: Any, aperio: bool) -> Iterator[Any]:
-    """Pages after the first that are copies of it. Aperio does not mark them; all others do, and what is not marked
-    is another picture, to which the copies after it belong.
+    """Yield the pages after the first that are copies of it.
+
+    All but Aperio mark them. A page that is not marked is another picture, and the copies after it are copies of that.
     """
     for page in list(tif.pages)[1:]:
         if not page.is_tiled or int(page.subfiletype or 0) & _MASK or _is_named(page):
@@ -122,7 +133,7 @@ def _by_spacing(
 
 
 def _by_size(first: Any, pages: list[Any], padded: bool) -> tuple[tuple[Any, ...], tuple[Level, ...], bool]:
-    """Levels by their sizes alone. Once one can only be explained by padding all are first held to be padded."""
+    """Find levels by their sizes alone. If only padding explains one of them, all are taken to be padded."""
     kept, levels = [first], [_level(first, 1.0, size_of(first))]
     for page in pages:
         size0, size, last = size_of(first), size_of(page), size_of(kept[-1])
@@ -146,9 +157,17 @@ def _level(page: Any, downsample: float, inside: Size) -> Level:
 
 
 def match_levels(path: str, theirs: tuple[Level, ...], found: Pyramid) -> tuple[Level, ...]:
-    """The levels that OpenSlide sees in the same TIFF, with our scale where we know it; GeometryError otherwise.
+    """Take the levels that OpenSlide sees in the same TIFF, with our scale where we know it.
 
-    A level is known by its size, as stored or without what pads it.
+    A level is known by its size, as it is stored or without its padding.
+
+    Args:
+        path: The file, for messages.
+        theirs: The levels that OpenSlide sees.
+        found: What the headers say.
+
+    Raises:
+        GeometryError: OpenSlide sees a level that the headers do not explain.
     """
     ours: dict[Size, Level] = {}
     for page, level in zip(found.pages, found.levels, strict=True):

@@ -1,4 +1,4 @@
-"""JPEG tiles of a TIFF with libjpeg-turbo, strictly: what the library only warns about is an error here."""
+"""JPEG tiles of a TIFF by libjpeg-turbo, strictly: what the library only warns about is an error here."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ _ENDS_SCAN = frozenset([0xD9, 0xC4, 0xDA])  # the end, or the next scan's tables
 
 @dataclass(frozen=True)
 class JpegPage:
-    """What the tiles or strips of one page share.
+    """What the tiles or strips of one page have in common.
 
-    tables: segments (TIFF Technical Note 2); rgb: whether components are RGB; inverted: grey whose white is zero.
+    Attributes:
+        tables: Segments that come before the data of every tile (TIFF Technical Note 2).
+        rgb: Whether the components are RGB.
+        inverted: Whether it is grey and its white is zero.
     """
 
     tables: bytes
@@ -26,7 +29,7 @@ class JpegPage:
 
     @classmethod
     def of(cls, page: Any) -> JpegPage | None:
-        """From a tifffile page; None if its tiles are not plain 8-bit JPEG, grey or of three components."""
+        """Look at a tifffile page; None if its tiles are not plain 8-bit JPEG, grey or of three components."""
         plain = page.compression == 7 and page.bitspersample == 8 and int(page.planarconfig or 1) == 1
         kind = (int(page.samplesperpixel), int(page.photometric))
         if not plain or kind not in ((1, 0), (1, 1), (3, 2), (3, 6)) or page.jpegheader:
@@ -34,7 +37,7 @@ class JpegPage:
         return cls((page.jpegtables or SOI + EOI)[2:-2], kind[1] == 2, kind[1] == 0)
 
     def decode(self, data: bytes, buffer: np.ndarray) -> np.ndarray:
-        """RGB pixels in `buffer`; ValueError for anything that libjpeg-turbo finds wrong with the data."""
+        """Decode RGB pixels into `buffer`; ValueError for anything that libjpeg-turbo finds wrong with the data."""
         import simplejpeg
 
         # Aperio stores RGB components and its JPEG stream does not say so: an Adobe marker does
@@ -48,9 +51,9 @@ class JpegPage:
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether the marker structure holds from start to end; costs a hundredth of decoding.
+    """Tell whether the markers of a JPEG are in order from start to end, at a hundredth of the cost of decoding.
 
-    Finds zeroed, cut-short and overwritten tiles; a few changed bytes only by chance.
+    This finds tiles that were zeroed, cut short or overwritten. It finds a few changed bytes only by chance.
     """
     at = 2
     while data[:2] == SOI and len(data) - at > 4 and data[at] == 0xFF:

@@ -23,10 +23,14 @@ PROFILE = 34675  # ICC, in TIFF
 
 @dataclass(frozen=True)
 class Photo:
-    """A decoded photo: pixels uint8 [h, w, 3] as they are stored, how they came about, and what was not heeded.
+    """A decoded photo.
 
-    rule: how the file's samples became 8-bit RGB; pages: in the file, the first is taken; notes: of what the file
-    holds and these pixels do not show (a turn, a colour profile, further pages).
+    Attributes:
+        pixels: RGB, uint8 [h, w, 3], as they are stored.
+        rule: How the samples of the file became 8-bit RGB, in words.
+        pages: Number of pages in the file; the first is taken.
+        compression: Name of the compression, lower case.
+        notes: What the file holds and the pixels do not show (a turn, a colour profile, further pages).
     """
 
     pixels: np.ndarray
@@ -37,15 +41,20 @@ class Photo:
 
 
 def photo_size(path: str) -> tuple[int, int]:
-    """Width and height in pixels, from the header. SlideError where there is none."""
+    """Read width and height in pixels from the header; SlideError where there is none."""
     return _try(path, _size)
 
 
 def load_photo(path: str, bounded: bool = True) -> Photo:
-    """Decode the first page of `path`, strictly: what a decoder only warns about is an error.
+    """Decode the first page of a file, strictly: what a decoder only warns about is an error.
 
-    SlideError: no such file, a kind of samples without a rule, more than MAX_WHOLE_PX pixels where it is `bounded`;
-    DamagedSlideError: the file is damaged.
+    Args:
+        path: The file.
+        bounded: Whether more than MAX_WHOLE_PX pixels are refused.
+
+    Raises:
+        SlideError: There is no such file, there is no rule for its samples, or it is too large.
+        DamagedSlideError: The file is damaged.
     """
     if bounded:
         width_px, height_px = photo_size(path)
@@ -58,7 +67,7 @@ def load_photo(path: str, bounded: bool = True) -> Photo:
 
 
 def _try(path: str, what: Any) -> Any:
-    """Whatever a decoder raises as one line with the path."""
+    """Call `what`, and turn whatever a decoder raises into one line with the path."""
     if not os.path.isfile(path):
         raise SlideError(f"{path}: no such file; check the path")
     try:
@@ -140,7 +149,7 @@ def _notes(orientation: int, profile: bool, pages: int) -> tuple[str, ...]:
 
 
 def _jpeg(path: str, image: Any) -> tuple[np.ndarray, str]:
-    """By libjpeg-turbo, strictly: Pillow hides what the library warns about, wrong pixels among it."""
+    """Decode by libjpeg-turbo, strictly. Pillow hides its warnings, and some of them mean wrong pixels."""
     import simplejpeg
 
     with open(path, "rb") as handle:
@@ -152,7 +161,7 @@ def _jpeg(path: str, image: Any) -> tuple[np.ndarray, str]:
 
 
 def _check_png(path: str) -> int:
-    """Bits a sample of a PNG all of whose checksums hold; libraries skip some of them."""
+    """Check all checksums of a PNG, some of which libraries skip; return its bits per sample."""
     with open(path, "rb") as handle:
         data = memoryview(handle.read())
     at, kind = 8, b""
@@ -168,7 +177,7 @@ def _check_png(path: str) -> int:
 
 
 def _png_16(path: str) -> tuple[np.ndarray, str]:
-    """All 16 bits of a sample; Pillow keeps the upper 8, or cuts off what is above 255."""
+    """Decode all 16 bits of a sample; Pillow keeps the upper 8, or cuts off what is above 255."""
     import imagecodecs
 
     with open(path, "rb") as handle:
@@ -184,7 +193,7 @@ def _png_16(path: str) -> tuple[np.ndarray, str]:
 
 
 def _convert(path: str, image: Any) -> tuple[np.ndarray, str]:
-    """Kinds that Pillow converts by rules of its own that are exact."""
+    """Convert the kinds for which Pillow has exact rules of its own."""
     if image.mode.startswith("I;16"):
         rgb, rule = to_8_bits(np.asarray(image).astype(np.uint16), path)
         return to_rgb8(rgb, path), rule

@@ -89,9 +89,9 @@ class TiffFacts:
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """What tifffile logs meanwhile, kept off the user's terminal: a cut-short list of pages is only logged.
+    """Collect what tifffile logs in the body, and keep it off the user's terminal.
 
-    Slides are opened in threads: what is said of one is not said of another.
+    A list of pages that is cut short is only logged. Slides are opened in threads: each thread collects its own lines.
     """
     logger, said, here = logging.getLogger("tifffile"), [], threading.get_ident()
     handler = logging.Handler(logging.WARNING)
@@ -111,7 +111,7 @@ def _complaints() -> Iterator[list[str]]:
 
 @contextmanager
 def open_pyramid(path: str) -> Iterator[Pyramid]:
-    """The pages and levels of a slide whose headers were found to be in order, the file open."""
+    """Open a slide whose headers were found to be in order, and find its pages and levels."""
     import tifffile
 
     with tifffile.TiffFile(path) as tif:
@@ -120,7 +120,12 @@ def open_pyramid(path: str) -> Iterator[Pyramid]:
 
 
 def inspect_tiff(path: str) -> TiffFacts:
-    """Read the headers; raises DamagedSlideError when they are not those of a readable TIFF."""
+    """Read the headers of a TIFF.
+
+    Raises:
+        DamagedSlideError: They are not those of a TIFF that can be read.
+        GeometryError: They contradict each other.
+    """
     import tifffile
 
     try:
@@ -141,7 +146,7 @@ def inspect_tiff(path: str) -> TiffFacts:
 
 
 def _check_chain(tif: Any) -> None:
-    """Follow the offsets from page to page: tifffile ends a chain that comes back to a page without a word."""
+    """Follow the offsets from page to page, because tifffile says nothing of a chain that comes back to a page."""
     form, file, seen = tif.tiff, tif.filehandle, set()
     at = tif.pages[0].offset
     while at:
@@ -189,7 +194,7 @@ def _pair(found: Pyramid) -> tuple[tuple[Any, ...], tuple[Level, ...]]:
 
 
 def _of_tiles(page: Any, level: Level, values: Any) -> np.ndarray:
-    """A figure per stored tile for the tiles of the level, row by row: padding may fill whole tiles beyond it."""
+    """Take, of one number per stored tile, those of the tiles of the level: there may be tiles of padding beyond."""
     array = np.asarray(values, dtype=np.int64)
     stored = -(-int(page.imagewidth) // level.tile_width_px)
     rows, columns = level.grid
@@ -197,7 +202,7 @@ def _of_tiles(page: Any, level: Level, values: Any) -> np.ndarray:
 
 
 def other_pictures(tif: Any, stack: str) -> str:
-    """Why page 0 is not, or not alone, the slide."""
+    """Say why page 0 is not the slide, or not alone; "" where it is."""
     if stack:
         return f"a TIFF of several pictures ({stack}), of which one would be read"
     width, height = size_of(tif.pages[0])

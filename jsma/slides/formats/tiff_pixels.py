@@ -1,4 +1,4 @@
-"""The pixels of a whole TIFF page, strip by strip or tile by tile, strictly: no part is missing or half decoded."""
+"""The pixels of a whole TIFF page, strip by strip or tile by tile. A missing or half decoded part is an error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OLD_JPEG, NEW_JPEG = 6, 7
 
 
 def jpeg_rgb(page: Any, path: str) -> np.ndarray | None:
-    """uint8 RGB [h,w,3] of a page of plain JPEG (grey, RGB, YCbCr); None if it is not that."""
+    """Decode a page of plain JPEG (grey, RGB, YCbCr): RGB, uint8 [h, w, 3]; None if the page is not that."""
     jpeg = JpegPage.of(page)
     if jpeg is None:
         return None
@@ -35,7 +35,7 @@ def jpeg_rgb(page: Any, path: str) -> np.ndarray | None:
 
 
 def decode_page(page: Any, path: str) -> np.ndarray:
-    """Samples [h,w,samples] of a page as they are stored, separate planes set side by side."""
+    """Decode a page: samples [h, w, samples] as they are stored; separate planes become samples."""
     _check_kind(page, path)
     planes, depth, height, width, samples = page.shaped
     if depth != 1:
@@ -67,14 +67,14 @@ def _check_kind(page: Any, path: str) -> None:
 
 
 def _segment_size(page: Any) -> tuple[int, int]:
-    """Height and width of a strip or a tile, in pixels."""
+    """Return height and width of a strip or a tile, in pixels."""
     if page.is_tiled:
         return int(page.tilelength), int(page.tilewidth)
     return min(int(page.rowsperstrip), int(page.imagelength)), int(page.imagewidth)
 
 
 def _segments(page: Any, path: str) -> Iterator[tuple[int, bytes]]:
-    """Index and bytes of every strip or tile; DamagedSlideError where some are missing."""
+    """Yield index and bytes of every strip or tile; DamagedSlideError where some are missing."""
     height, width = _segment_size(page)
     rows, across = -(-int(page.imagelength) // height), -(-int(page.imagewidth) // width)
     planes = int(page.samplesperpixel) if int(page.planarconfig or 1) == 2 else 1
@@ -102,7 +102,7 @@ def _strictly(path: str, index: int, decode: Callable[[], Any]) -> Any:
 
 
 def _check_jpeg(page: Any, path: str, index: int, data: bytes) -> None:
-    """JPEG that is not plain: of four inks, or a plane of its own. Decoded strictly, and thrown away."""
+    """Decode JPEG that is not plain (four inks, or one plane) strictly, only to see whether it is damaged."""
     import simplejpeg
 
     samples = 1 if int(page.planarconfig or 1) == 2 else int(page.samplesperpixel)
