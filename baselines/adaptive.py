@@ -1,4 +1,4 @@
-"""Adaptive JSMA: look, read a few, keep the attention away from what was read, stop when certain or out of budget."""
+"""Adaptive JSMA: reads in rounds, looks away from what it has read, and stops when it is certain."""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ from jsma.metered import MeteredSlide
 
 
 class Adaptive(Joint):
-    """Trained as one look of jsma; at test it reads in rounds, each from an attention that knows what was read before.
+    """Trained as `jsma`; at test it reads in rounds, and the attention of each knows what was read before.
 
-    Our own. Rounds of `first_look`, then `next_look` patches. Round r draws without replacement from a_r over the cells
-    not read yet, and estimates Phi_r = sum_i a_r,i f_i over all: exact over the cells read before, by the estimator
-    over the others. The prediction is the head's on the mean of the estimates, weighted by their patches.
-    log a_r,i = log a_0,i + sum over read q of i's magnification of (telling w_q - spread) exp(-|x_i - x_q|^2 / 2), x in
-    sides of a cell: where it read it reads less, unless that told much. w_q is how far patch q alone moves the logits,
-    centred on the mean over those read and in units of it. With both at 0 all rounds together are one look of Des Raj,
-    draw for draw. It stops once the highest class probability reaches `confidence`, with the logits as sharp as fits
-    those of all rounds on the validation slides best: the less so the fewer patches they are of
-    (`jsma.draws.certainty`).
-    Unbiased: each Phi_r, given the rounds before. Not unbiased: a mean of what rounds that stopped early would have
-    seen. Training in rounds and learning `telling` was worse (docs/strategies.md).
-    The attention it reports is the mean of the rounds' own, weighted by their patches.
+    Our own. The first round reads `first_look` patches, every later one `next_look`. Round r draws without replacement
+    from a_r over the cells that are not read yet. It estimates Phi_r = sum_i a_r,i f_i over all cells: exactly over
+    those that were read before, by the estimator over the others. The prediction is that of the head on the mean of the
+    estimates, weighted by their patches.
+
+    log a_r,i = log a_0,i + sum_q (telling w_q - spread) exp(-|x_i - x_q|^2 / 2), over the cells q of i's magnification
+    that were read, with x in sides of a cell. Near what it has read it reads less, unless that told much: w_q is how
+    far patch q alone moves the logits, centred on the mean over those read and in units of it. With both factors at 0,
+    all rounds together are one look of Des Raj, draw for draw.
+
+    It stops once the highest class probability reaches `confidence`. Logits of fewer patches are less sharp; how sharp,
+    the validation slides tell (`jsma.draws.certainty`).
+
+    Each Phi_r is unbiased, given the rounds before. A mean over rounds that stop early is not. Training in rounds, and
+    learning `telling`, was worse (docs/strategies.md). The attention that it reports is the mean over the rounds,
+    weighted by their patches.
     """
 
     name = "adaptive"
@@ -48,11 +52,11 @@ class Adaptive(Joint):
 
     @property
     def top(self) -> bool:
-        """Whether the most probable are taken, in place of a draw."""
+        """Whether the most probable cells are taken and nothing is drawn."""
         return self.settings.method.sampling == "top"
 
     def sizes(self) -> list[int]:
-        """Patches of each round: all that the budget allows."""
+        """List the patches of each round, which together use the whole budget."""
         look, left = self.settings.look, self.settings.method.n_patches
         sizes = [min(look.first_look, left)]
         while sum(sizes) < left:
@@ -60,21 +64,36 @@ class Adaptive(Joint):
         return sizes
 
     def draw(self, log_a: Tensor, n: int, generator: Generator, grid: CellGrid | None = None) -> Draw:
-        """The cells of one round; grid as in `JSMA.draw`."""
+        """Draw n cells of one round from log a [K]; grid as in `JSMA.draw`."""
         if self.top:
             return top_n(log_a, n)
         return sampler_of(self.settings.method.estimator, grid)(log_a, n, generator)
 
     def update(self, log_a0: Tensor, near: Tensor, tissue: Tensor, seen: Seen) -> Tensor:
-        """log a [K] of the next round, over read and unread cells.
+        """Compute the attention of the next round over all cells, read or not.
 
-        log_a0: [K] of the first; near: [K, n] of every cell to those read, 0..1; tissue: bool [K].
+        Args:
+            log_a0: Log attention of the first round, [K].
+            near: How near every cell is to the n cells that were read, [K, n] in 0..1.
+            tissue: Cells that may be drawn, bool [K].
+            seen: What the rounds so far have left.
+
+        Returns:
+            log a [K].
         """
         moved = near @ (self.telling * worth(self.model, seen).to(log_a0) - self.spread)
         return masked_log_probs(log_a0.masked_fill(~tissue, 0.0) + moved, tissue, self.settings.method.smoothing_eps)
 
     def pooled(self, log_a: Tensor, rest: Tensor, draw: Draw, fresh: Tensor, seen: Seen) -> Tensor:
-        """Phi_r [M, d] of a round: log_a [K]; rest: the same over the unread cells, of sum 1; fresh: drawn features."""
+        """Estimate Phi_r [M, d] of one round.
+
+        Args:
+            log_a: Log attention over all cells, [K].
+            rest: The same over the unread cells only, where it sums to 1.
+            draw: The n cells of the round.
+            fresh: Their adapted features [n, d].
+            seen: What the rounds before left.
+        """
         name, own = "truncated" if self.top else self.settings.method.estimator, draw.indices
         found = estimate(
             name,
@@ -91,7 +110,7 @@ class Adaptive(Joint):
         return exact + found * (1 - known.sum())
 
     def certain(self, logits: Tensor, patches: int) -> bool:
-        """Whether it may stop, after so many patches."""
+        """Tell whether it may stop, with logits [n_classes] after so many patches."""
         confidence = self.settings.look.confidence
         if self.purpose != "test" or confidence == 1:
             return False
@@ -99,7 +118,7 @@ class Adaptive(Joint):
         return float((logits * factor).softmax(0).max()) >= confidence
 
     def calibrate(self, outcomes: Sequence[Outcome], labels: Tensor) -> None:
-        """See `Strategy`; over the logits of all rounds, by the patches they are of."""
+        """See `Strategy`; it fits the sharpness to the logits of all rounds."""
         said = [(o.rounds, len(o.cells)) for o in outcomes if o.rounds is not None and o.cells is not None]
         truth = labels.repeat_interleave(labels.new_tensor([len(rows) for rows, _ in said]))
         read = labels.new_tensor(self.sizes()).cumsum(0)

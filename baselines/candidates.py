@@ -1,4 +1,4 @@
-"""Draws from the sites that may hold evidence, whether they do or not: what a map that is blind to the class can do."""
+"""Draws from the sites that may hold evidence, whether they do or not: what can a map do that knows no class?"""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from jsma.meter import Meter
 
 
 class Candidates(Oracle):
-    """Control, no method: draws from the candidate sites of a generated slide, evidence and decoys alike.
+    """Control, not a method: it draws from the candidate sites of a generated slide, evidence and decoys alike.
 
-    a(m, cell) = p(m) share^s / sum over the cells of m of share^s. share: of the cell's patch that lies in a site; s:
-    `site_sharpness`, 1 by area, large where the patches sit in the middle of sites; p(m): `site_magnifications`, over
-    those with a site in some tissue cell. Sites lie alike in every class, so that where it looks says nothing of the
-    class: what it reaches a map could reach that sees the slide and not its label. It knows what only the generator
-    knows, and other s and p(m) give other ceilings. ValueError where p(m) is not one for each magnification.
+    a(m, cell) = p(m) share^s / sum over the cells of m of share^s, where share is that of the patch that lies in a
+    site; s is `site_sharpness` (1: by area; large: patches in the middle of sites); p(m) is `site_magnifications`, over
+    the magnifications with a site in some tissue cell. Sites lie alike in every class, so that where it looks says
+    nothing of the class. What it reaches, a map could reach that sees the slide and not its label. It knows what only
+    the generator knows, and other s and p(m) give other ceilings.
+
+    Raises:
+        ValueError: There is not one weight for each magnification.
     """
 
     name = "candidates"

@@ -12,10 +12,10 @@ from jsma.meter import Meter
 
 
 def smooth_svm(scores: Tensor, label: int) -> Tensor:
-    """Mean smooth top-1 SVM loss of scores [n, 2] for one label: log sum_j exp(1[j != y] + s_j - s_y).
+    """Compute the mean smooth top-1 SVM loss of scores [n, 2] for one label: log sum_j exp(1[j != y] + s_j - s_y).
 
-    Berrada et al., ICLR 2018, with margin and temperature 1. torchmil's SmoothTop1SVM is not used: given the
-    targets [n, 1] that its CLAM hands over, it broadcasts to [n, n, 2] and takes the maximum over the wrong axis.
+    Berrada et al., ICLR 2018, with margin and temperature 1. torchmil's SmoothTop1SVM is not used: its CLAM hands over
+    targets [n, 1], with which it broadcasts to [n, n, 2] and takes the maximum over the wrong axis.
     """
     margin = torch.ones_like(scores)
     margin[:, label] = 0
@@ -25,12 +25,12 @@ def smooth_svm(scores: Tensor, label: int) -> Tensor:
 class CLAMAll(Pooled):
     """All tissue patches at all magnifications; the gated pool of exhaustive-all, and an instance loss in training.
 
-    Lu et al., Nature Biomedical Engineering 2021, CLAM-SB for classes that exclude each other: the classifier of the
-    slide's class learns the B most attended patches as 1 and the B least attended as 0; those of the other classes
-    learn the B most attended as 0; the mean over classes and magnifications, times `clam_weight`, is the penalty for
-    that label. B is at most half of the bag, so that no patch is both. Attention chooses the patches and has no
-    gradient from this loss; the trained layer has. The pool is torchmil's; its CLAM knows two classes only and lets
-    padding be chosen (its loss ignores the mask), so that the loss is ours.
+    Lu et al., Nature Biomedical Engineering 2021, CLAM-SB for classes that exclude each other. The classifier of the
+    slide's class learns the B most attended patches as 1 and the B least attended as 0. Those of the other classes
+    learn the B most attended as 0. The mean over classes and magnifications, times `clam_weight`, is the penalty for
+    that label. B is at most half of the bag, so that no patch is both. The attention chooses the patches and gets no
+    gradient from this loss; the trained layer gets one. The pool is that of torchmil. The loss is our own, because
+    torchmil's CLAM knows two classes only, and its loss ignores the mask, so that padding may be chosen.
     """
 
     name = "clam-all"
@@ -61,7 +61,16 @@ class CLAMAll(Pooled):
         return outcomes
 
     def instance_loss(self, bag: Tensor, attention: Tensor, k: int) -> Tensor:
-        """Instance loss [n_classes] of one bag [n, dim], for each label it may have; attention: [n], any scale."""
+        """Compute the instance loss of one bag.
+
+        Args:
+            bag: Patches [n, dim].
+            attention: Their attention [n], on any scale.
+            k: Index of the pool.
+
+        Returns:
+            The loss for each label that the slide may have, [n_classes].
+        """
         top = min(self.settings.bag.clam_top, len(bag) // 2)
         if top == 0:
             return bag.new_zeros(self.n_classes)

@@ -13,9 +13,9 @@ from jsma.meter import Meter
 
 
 class DualStream(nn.Module):
-    """Both streams of one bag [n, dim], for every class c.
+    """Both streams of one bag, for every class c.
 
-    Scores s_c = max_i w_c^T h_i + b_c with their critical patch m(c); embeddings
+    The scores are s_c = max_i w_c^T h_i + b_c, reached at the critical patch m(c). The embeddings are
     b_c = sum_i softmax_i(<q_i, q_m(c)> / sqrt(dim q)) v_i with q = W_q h, v = W_v h (equations 3 to 6).
     """
 
@@ -26,7 +26,7 @@ class DualStream(nn.Module):
         self.value = nn.Linear(dim, dim)
 
     def forward(self, bag: Tensor) -> tuple[Tensor, Tensor]:
-        """(scores [C], embeddings [C, dim]) of a bag [n, dim]."""
+        """Compute scores [C] and embeddings [C, dim] of a bag [n, dim]."""
         best, critical = self.scores(bag).max(0)
         query = self.query(bag)
         alike = query @ query[critical].T / math.sqrt(query.shape[1])
@@ -37,9 +37,9 @@ class DSMILAll(WholeBag):
     """All tissue patches at all magnifications; two streams for each.
 
     Li et al., CVPR 2021: logits = (max stream + bag stream) / 2. The max stream of a class is its best patch at any
-    magnification; the bag stream is linear in the embeddings of all classes and magnifications. Attention is scaled by
-    1/sqrt(dim q), which the equation does not have, against saturation. torchmil's DSMIL is not used: it has one
-    class, no W_v, and lets padding be the critical patch.
+    magnification. The bag stream is linear in the embeddings of all classes and magnifications. Against saturation,
+    the attention is scaled by 1/sqrt(dim q), which the equation does not have. torchmil's DSMIL is not used: it has one
+    class and no W_v, and padding may become its critical patch.
     """
 
     name = "dsmil-all"

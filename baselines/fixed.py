@@ -19,5 +19,5 @@ class Fixed(Joint):
     source = "Katharopoulos & Fleuret, ICML 2019, arXiv 1905.03711"
 
     def allowed(self, slide: MeteredSlide) -> Tensor:
-        """Cells of `settings.mpp` only."""
+        """See `Joint`; cells of `settings.mpp` only."""
         return only_magnification(slide, self.settings.mpp)

@@ -1,4 +1,4 @@
-"""Iterative patch selection: every patch is read, a few at a time, and only the M that score best are kept."""
+"""Iterative patch selection: reads every patch, a few at a time, and keeps only the M that score best."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from jsma.metered import MeteredSlide
 class IPSAll(Everything):
     """All tissue patches at all magnifications in constant memory.
 
-    Bergner et al., ICLR 2023. Without gradient: a memory of M = `n_patches` patches; `ips_load` more are read and
-    encoded; the attention of one learnt query over all M + I, averaged over its heads, scores them; the M best stay.
-    Then the M left are encoded with gradient and pooled by the same attention, followed by the residual and the
-    feed-forward layer of a transformer. All pixels are read, and the M once more where the encoder is trained
-    (charged); a frozen encoder gives the same feature again, so that it is kept.
-    With one head the M are the best of all patches, in any order of reading. With several the softmax is over the
-    M + I at hand, so that what is kept can depend on the order, as published.
+    Bergner et al., ICLR 2023. A memory holds M = `n_patches` patches. Without a gradient, I = `ips_load` more are read
+    and encoded; the attention of one learnt query over all M + I, averaged over its heads, scores them; the M best
+    stay. In the end the M patches are encoded with a gradient and pooled by the same attention, followed by the
+    residual and the feed-forward layer of a transformer. All pixels are read. The M are read and charged once more
+    where the encoder is trained; a frozen encoder would give the same features, so that they are kept.
+    With one head, the M are the best of all patches, whatever the order of reading. With several, the softmax is over
+    the M + I at hand, so that what is kept can depend on the order, as published.
     """
 
     name = "ips-all"
@@ -43,22 +43,22 @@ class IPSAll(Everything):
         self.head = nn.Linear(dim, n_classes)
 
     def tokens(self, slide: MeteredSlide, cells: Tensor, features: Tensor) -> Tensor:
-        """Encoder features [n, feature_dim] of cells [n] through the layer of their magnification, [n, dim]."""
+        """Take encoder features [n, feature_dim] of cells [n] through the layers of their magnifications, [n, dim]."""
         if len(self.pool_mpps()) == 1:
             return self.through_layer(features, 0)
         return self.adapted(features, magnification_of(slide, cells).to(features.device)) * math.sqrt(self.dim)
 
     def scores(self, tokens: Tensor) -> Tensor:
-        """Attention [n] of the query over tokens [n, dim], mean over the heads; sums to 1."""
+        """Compute the attention [n] of the query over tokens [n, dim], averaged over the heads; it sums to 1."""
         return self.attention(self.query, tokens, tokens)[1][0]
 
     def pool(self, tokens: Tensor) -> Tensor:
-        """Tokens [n, dim] to a vector [dim]."""
+        """Pool tokens [n, dim] to a vector [dim]."""
         x = self.norms[0](self.query + self.attention(self.query, tokens, tokens, need_weights=False)[0])
         return self.norms[1](x + self.feed_forward(x))[0]
 
     def order(self, slide: MeteredSlide, cells: Tensor, generator: Generator) -> Tensor:
-        """`cells` [n] in the order of reading."""
+        """Put `cells` [n] in the order of reading."""
         if self.settings.bag.ips_shuffle:
             return cells[torch.randperm(len(cells), generator=generator, device=generator.device).to(cells.device)]
         # squares of about `ips_load` of the smallest cells: row by row, each read would decode its tiles anew
@@ -69,7 +69,7 @@ class IPSAll(Everything):
 
     @torch.no_grad()
     def select(self, slide: MeteredSlide, order: Tensor) -> tuple[Tensor, Tensor]:
-        """(cells, encoder features) of the M patches that are left once all of `order` have been read."""
+        """Read all cells of `order` and keep M: their flat indices, and their encoder features [M, feature_dim]."""
         n = self.settings.method.n_patches
         cells, features = order[:n], slide.features(order[:n])
         for part in order[n:].split(self.settings.bag.ips_load) if len(order) > n else ():

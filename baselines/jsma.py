@@ -14,9 +14,9 @@ from jsma.metered import MeteredSlide, features_of
 
 
 class Joint(Strategy):
-    """Overview -> one distribution over (magnification, row, column) -> N patches -> unbiased pooling.
+    """One attention over (magnification, row, column) from the overview, N patches drawn from it, pooled unbiasedly.
 
-    Reconstruction of Zhang et al., CVPR-W 2021, from its abstract.
+    A reconstruction of Zhang et al., CVPR-W 2021, from its abstract.
     """
 
     name = "jsma"
@@ -31,17 +31,17 @@ class Joint(Strategy):
         self.model.set_progress(share)
 
     def allowed(self, slide: MeteredSlide) -> Tensor:
-        """Cells [K] that may be drawn; every cell with tissue here."""
+        """Find the cells that may be drawn, bool [K]: here every cell with tissue."""
         return slide.view.mask
 
     def log_attention(self, slides: Sequence[MeteredSlide]) -> Tensor:
-        """log a [b, K] of slides of equal geometry."""
+        """Compute log a [b, K] of slides of equal geometry."""
         overviews = torch.stack([slide.overview() for slide in slides])
         masks = torch.stack([self.allowed(slide) for slide in slides]).to(overviews.device)
         return self.model.attend(overviews, slides[0].view.pools, masks)
 
     def used(self, log_a: Tensor, slides: Sequence[MeteredSlide], generator: Generator) -> Tensor:
-        """log a [b, K] that is drawn from, of what was learnt; controls put another in its place."""
+        """Choose the attention that is drawn from, log a [b, K]: here the learnt one; controls use another."""
         return log_a
 
     def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
@@ -72,7 +72,7 @@ class Joint(Strategy):
         ]
 
     def _logits(self, log_a: Tensor, draws: list[Draw], features: list[Tensor], ends: Tensor) -> list[Tensor]:
-        """Logits of each slide; slides with as many draws go through the estimator together."""
+        """Compute the logits of each slide; slides with equally many draws go through the estimator together."""
         found: dict[int, Tensor] = {}
         for n in {len(draw.indices) for draw in draws}:
             own = [i for i, draw in enumerate(draws) if len(draw.indices) == n]

@@ -15,7 +15,7 @@ from jsma.metered import MeteredSlide
 
 
 class Random(Joint):
-    """Control: N patches without replacement; magnification uniform, then cell uniform among its tissue cells."""
+    """Control: N patches without replacement, with p(m) uniform and the tissue cells of m uniform."""
 
     name = "random"
     source = "control"
@@ -25,7 +25,7 @@ class Random(Joint):
         self.model.attention.requires_grad_(False)  # nothing is drawn by it
 
     def log_attention(self, slides: Sequence[MeteredSlide]) -> Tensor:
-        """log a [b, K], constant: 1/M over magnifications, uniform inside each."""
+        """See `Joint`; constant, 1/M for each magnification and uniform inside it."""
         rows, like = [], next(self.model.parameters())
         for slide in slides:
             mask, parts = self.allowed(slide), slide.view.grid.slices

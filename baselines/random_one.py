@@ -17,5 +17,5 @@ class RandomOne(Random):
     tuned_as = "random"
 
     def allowed(self, slide: MeteredSlide) -> Tensor:
-        """Cells of `settings.mpp` only."""
+        """See `Joint`; cells of `settings.mpp` only."""
         return only_magnification(slide, self.settings.mpp)

@@ -1,4 +1,4 @@
-"""Magnification search: train the fixed sampler at each magnification, keep the best on validation."""
+"""Magnification search: trains the fixed sampler at each magnification and keeps the best on validation."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class Search(Fixed):
 
     @classmethod
     def candidates(cls, settings: StrategySettings) -> list[StrategySettings]:
-        """One candidate a magnification."""
+        """See `Strategy`; one candidate a magnification."""
         return at_each_magnification(settings)

@@ -1,4 +1,4 @@
-"""Differentiable patch selection: the k best patches, chosen by a perturbed top-k."""
+"""Differentiable patch selection: a perturbed top-k chooses the k best patches."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from jsma.metered import MeteredSlide
 
 
 class PatchSelection(Strategy):
-    """Scores of all cells in 0..1 -> perturbed top-k in training, hard top-k at test -> mean of the k slots.
+    """The mean of k slots, which a perturbed top-k of the scores fills in training, and a hard top-k at test.
 
-    Cordonnier et al., CVPR 2021, with the full Jacobian (Berthet et al., NeurIPS 2020). Patches are read only where
-    the perturbed top-k is not 0: more than k in training (charged), k at test. Two differences: a slot mixes
-    features where the paper mixes pixels, and the noise keeps its size, where theirs falls to 0 in training.
-    The attention it reports is each cell's share of the slots: 1/k on the k cells that are read at test.
+    Cordonnier et al., CVPR 2021, with the full Jacobian (Berthet et al., NeurIPS 2020). Scores of all cells are brought
+    to 0..1. Patches are read only where the top-k is not 0: more than k in training, which are charged, and k at test.
+    There are two differences. A slot mixes features, where the paper mixes pixels. The noise keeps its size, where
+    theirs falls to 0 in training. The attention that it reports is the share of each cell in the slots: 1/k on the k
+    cells that are read at test.
     """
 
     name = "patch-selection"
@@ -35,7 +36,7 @@ class PatchSelection(Strategy):
         self.model = JSMA(settings.method, feature_dim, n_classes)
 
     def choose(self, scores: Tensor, generator: Generator) -> Tensor:
-        """Y [k, K] of scores [K], brought to 0..1 first so that one sigma suits all slides."""
+        """Choose k cells by scores [K]: Y [k, K]. Scores are brought to 0..1, so that one sigma suits all slides."""
         low, high = scores.min(), scores.max()
         unit = (scores - low) / (high - low).clamp_min(1e-6)
         look, k = self.settings.look, self.settings.method.n_patches

@@ -1,4 +1,4 @@
-"""Does the magnification matter: JSMA trained as it is, its magnifications exchanged at test."""
+"""JSMA whose magnifications are exchanged at test: does the magnification matter?"""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ from jsma.metered import MeteredSlide
 
 
 def move_mass(a: Tensor, grid: CellGrid, source: int, target: int) -> Tensor:
-    """Attention on the cells of magnification `target`, of that on the cells of `source`, float [K_source].
+    """Move attention from the cells of one magnification to those of another, at the same place.
 
-    Every cell's mass is spread evenly over its area, and each cell of the target takes what falls on it: the mass
-    stays, and lies where it lay.
+    The mass of every cell is spread evenly over its area, and each cell of the target takes what falls on it.
+
+    Args:
+        a: Attention on the cells of `source`, [K_source].
+        grid: The cells of the slide.
+        source: Index of a magnification.
+        target: Index of another.
+
+    Returns:
+        Attention on the cells of `target`, [K_target], with the same sum.
     """
     shares = [
         torch.from_numpy(area_weights(n, grid.cell0[source], n_target, grid.cell0[target])).to(a)
@@ -27,7 +35,7 @@ def move_mass(a: Tensor, grid: CellGrid, source: int, target: int) -> Tensor:
 
 
 def draw_derangement(n: int, generator: Generator) -> list[int]:
-    """A uniformly random permutation of 0..n-1 that leaves nothing in its place; of one thing, that one."""
+    """Draw a uniformly random permutation of 0..n-1 that leaves nothing in its place; of one thing, that one."""
     while True:
         order = torch.randperm(n, generator=generator, device=generator.device).tolist()
         if n < 2 or all(i != own for i, own in enumerate(order)):
@@ -37,11 +45,11 @@ def draw_derangement(n: int, generator: Generator) -> list[int]:
 class ShuffledMagnification(Shuffled):
     """Control: as `Shuffled` (Zhang et al., CVPR-W 2021, at test only), but the magnifications are exchanged.
 
-    A random permutation without fixed point hands the map of each magnification, with its p(m), to another one that
-    has tissue: the places stay, read at a magnification that was not chosen for them. Mass is spread over a cell's
-    area on its way to another grid, and what falls on cells without tissue is dealt to the others in proportion; so
-    the entropy changes, other than in `shuffled-place`. A slide with tissue cells at one magnification only stays as
-    it is.
+    A random permutation without a fixed point gives the map of each magnification, and its p(m), to another one that
+    has tissue. The places stay, and are read at a magnification that was not chosen for them. Mass is spread over the
+    area of a cell on its way to another grid, and what falls on cells without tissue goes to the others in proportion.
+    The entropy therefore changes, unlike in `shuffled-place`. A slide with tissue cells at only one magnification
+    stays as it is.
     """
 
     name = "shuffled-magnification"
@@ -55,7 +63,7 @@ class ShuffledMagnification(Shuffled):
         super().__init__(settings, feature_dim, n_classes, meter)
 
     def shuffle(self, log_a: Tensor, slide: MeteredSlide, generator: Generator) -> Tensor:
-        """log a [K] of one slide, its magnifications exchanged."""
+        """Exchange the magnifications of log a [K] of one slide."""
         grid, allowed = slide.view.grid, torch.isfinite(log_a)
         held = [m for m, part in enumerate(grid.slices) if allowed[part].any()]
         if len(held) < 2:

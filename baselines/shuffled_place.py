@@ -1,4 +1,4 @@
-"""Does the place matter: JSMA trained as it is, its attention shuffled within each magnification at test."""
+"""JSMA whose attention is shuffled within each magnification at test: does the place matter?"""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from jsma.metered import MeteredSlide
 class ShuffledPlace(Shuffled):
     """Control: as `Shuffled` (Zhang et al., CVPR-W 2021, at test only), but within each magnification.
 
-    p(m) and the entropy of the attention stay as they are; where it looks is lost.
+    p(m) and the entropy of the attention stay as they are. Only the places are lost.
     """
 
     name = "shuffled-place"
     source = "control; a counterfactual of Zhang et al., CVPR-W 2021"
 
     def shuffle(self, log_a: Tensor, slide: MeteredSlide, generator: Generator) -> Tensor:
-        """log a [K] of one slide, the cells of every magnification shuffled among themselves."""
+        """Shuffle log a [K] of one slide among the cells of every magnification."""
         return torch.cat([permute(log_a[part], generator) for part in slide.view.grid.slices])

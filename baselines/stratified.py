@@ -16,9 +16,16 @@ from jsma.metered import MeteredSlide
 
 
 def strata(points: np.ndarray, k: int) -> list[np.ndarray]:
-    """Indices of `points` [n, 2] in k <= n compact parts of n/k points, as nearly as whole points allow.
+    """Cut points into compact parts of n/k points each, as nearly as whole points allow.
 
-    By halving: cut across the longer side, at the point that leaves both halves their share of the k parts.
+    The points are halved again and again, across the longer side, where both halves get their share of the k parts.
+
+    Args:
+        points: [n, 2].
+        k: Number of parts, at most n.
+
+    Returns:
+        Indices of the points of each part.
     """
 
     def cut(own: np.ndarray, parts: int) -> list[np.ndarray]:
@@ -34,7 +41,7 @@ def strata(points: np.ndarray, k: int) -> list[np.ndarray]:
 
 
 def shares(sizes: Sequence[int], n: int, order: Sequence[int]) -> list[int]:
-    """Patches for each magnification that holds `sizes` cells: n in turn, in `order`, until each has all its cells."""
+    """Share n patches out to magnifications with `sizes` cells, one at a time in `order`, until all cells are taken."""
     own = [0] * len(sizes)
     while n and any(have < size for have, size in zip(own, sizes, strict=True)):
         for m in order:
@@ -44,13 +51,13 @@ def shares(sizes: Sequence[int], n: int, order: Sequence[int]) -> list[int]:
 
 
 class Stratified(Random):
-    """Control: N patches spread evenly, each uniform in a stratum of its own; no cell twice.
+    """Control: N patches spread evenly over the tissue, each drawn uniformly in a stratum of its own; no cell twice.
 
-    N is dealt to the magnifications with tissue in turn, those that get one more drawn at random. The tissue cells of
-    a magnification are cut into as many strata as it has patches, by halving across the longer side (`strata`); one
-    cell is drawn uniformly in each, and weighs |stratum| / |cells of m| / M. Where N < M, N of the M magnifications
-    are drawn, and each weighs M/N times as much. So the pooled vector is unbiased for that of `random`: the mean over
-    the cells of each magnification, every magnification 1/M. Textbook stratified sampling (Cochran, Sampling
+    N is shared out equally to the magnifications with tissue; which of them get one more is drawn at random. The tissue
+    cells of a magnification are cut into as many strata as it has patches (`strata`). One cell is drawn uniformly in
+    each stratum, and weighs |stratum| / |cells of m| / M. If N < M, N of the M magnifications are drawn, and each
+    weighs M/N times as much. So the pooled vector is unbiased for that of `random`, the mean over the cells of each
+    magnification, where every magnification counts 1/M. This is textbook stratified sampling (Cochran, Sampling
     Techniques, 1977, chapter 5).
     """
 
@@ -59,7 +66,7 @@ class Stratified(Random):
     tuned_as = "random"
 
     def draw(self, slide: MeteredSlide, generator: Generator) -> tuple[Tensor, Tensor]:
-        """(cells [n], their weights float64 [n])."""
+        """Draw cells of a slide: flat indices [n], and their weights, float64 [n], which sum to 1."""
         mask, n = self.allowed(slide).cpu(), self.settings.method.n_patches
         held = [mask[part].nonzero()[:, 0].numpy() + part.start for part in slide.view.grid.slices if mask[part].any()]
         order = torch.randperm(len(held), generator=generator, device=generator.device).tolist()

@@ -16,7 +16,7 @@ PINV_STEPS = 6
 
 
 def pseudo_inverse(a: Tensor) -> Tensor:
-    """Moore-Penrose inverse of a [..., n, n] by the iteration of Nystromformer (Xiong et al., AAAI 2021)."""
+    """Invert a [..., n, n] (Moore-Penrose) by the iteration of Nystromformer (Xiong et al., AAAI 2021)."""
     z = a.mT / (a.abs().sum(-1).amax(-1) * a.abs().sum(-2).amax(-1))[..., None, None]
     eye = torch.eye(a.shape[-1]).to(a)
     for _ in range(PINV_STEPS):
@@ -26,7 +26,7 @@ def pseudo_inverse(a: Tensor) -> Tensor:
 
 
 def segment_means(x: Tensor, n_segments: int) -> Tensor:
-    """Means [..., n_segments, d] over consecutive segments of x [..., n, d], whose lengths differ by 1 at most."""
+    """Average x [..., n, d] over consecutive segments whose lengths differ by 1 at most: [..., n_segments, d]."""
     n = x.shape[-2]
     segment = torch.arange(n, device=x.device) * n_segments // n
     weight = nn.functional.one_hot(segment, n_segments).to(x)
@@ -34,7 +34,7 @@ def segment_means(x: Tensor, n_segments: int) -> Tensor:
 
 
 def largest_exact(n_landmarks: int, head_dim: int) -> int:
-    """The number of tokens up to which softmax(q k^T) v takes no more operations than its Nystrom approximation.
+    """Find up to how many tokens softmax(q k^T) v takes no more operations than its Nystrom approximation.
 
     4 n^2 d = 12 n m d + 4 m^2 d + 8 s m^3 for n tokens, m landmarks, d a head, s steps of the inverse, solved for n.
     """
@@ -43,12 +43,12 @@ def largest_exact(n_landmarks: int, head_dim: int) -> int:
 
 
 class NystromAttention(nn.Module):
-    """Multi-head self-attention: softmax(q k~^T) softmax(q~ k~^T)^+ softmax(q~ k^T) v, q~ and k~ landmarks.
+    """Multi-head self-attention: softmax(q k~^T) softmax(q~ k~^T)^+ softmax(q~ k^T) v, with landmarks q~ and k~.
 
-    Landmarks are means over segments. Up to `n_exact` tokens it is softmax(q k^T) v itself, which this approximates: by
-    default wherever that is the cheaper one, so that the approximation never makes the strategy slower. torchmil's
-    is not used: it puts tokens of 0 before a bag until the landmarks divide its length, and these take part in every
-    softmax (a bag of 100 under 256 landmarks shares its attention with 156 of them); it has no output projection.
+    Landmarks are means over segments. This approximates softmax(q k^T) v, which is computed itself up to `n_exact`
+    tokens, where it is the cheaper one. So the approximation never makes the strategy slower. torchmil's attention is
+    not used. It puts tokens of 0 before a bag until the landmarks divide its length, and these take part in every
+    softmax: a bag of 100 under 256 landmarks shares its attention with 156 of them. It also has no output projection.
     """
 
     def __init__(self, dim: int, heads: int, n_landmarks: int) -> None:
@@ -58,7 +58,7 @@ class NystromAttention(nn.Module):
         self.out = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n, dim] of tokens [n, dim]."""
+        """Mix tokens [n, dim]."""
         n, dim = x.shape
         q, k, v = self.qkv(x).view(n, 3, self.heads, dim // self.heads).permute(1, 2, 0, 3)
         q = q / math.sqrt(dim // self.heads)
@@ -72,7 +72,7 @@ class NystromAttention(nn.Module):
 
 
 class TransformerPool(nn.Module):
-    """A bag [n, dim] to its class token [dim]: squaring, attention, PPEG, attention, norm (the paper's algorithm 2)."""
+    """Squaring, attention, PPEG, attention and norm, from a bag to its class token (the paper's algorithm 2)."""
 
     def __init__(self, dim: int, heads: int, n_landmarks: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class TransformerPool(nn.Module):
         self.positions = PPEG(dim)
 
     def forward(self, bag: Tensor) -> Tensor:
-        """Class token [dim] of a bag [n, dim]."""
+        """Compute the class token [dim] of a bag [n, dim]."""
         side = math.ceil(math.sqrt(len(bag)))
         x = torch.cat([self.token, bag, bag[: side * side - len(bag)]])
         x = x + self.layers[0](self.norms[0](x))
@@ -92,10 +92,10 @@ class TransformerPool(nn.Module):
 
 
 class TransMILAll(WholeBag):
-    """All tissue patches at all magnifications; the class token of one TransMIL a magnification, concatenated.
+    """All tissue patches at all magnifications; one TransMIL a magnification, a linear head on their class tokens.
 
-    Shao et al., NeurIPS 2021; its first layer (linear, ReLU) is the trained layer that all strategies share, its
-    position encoding torchmil's. Patches come row by row and are laid out as a square, as published: that is
+    Shao et al., NeurIPS 2021. Its first layer (linear, ReLU) is the trained layer that all strategies share. Its
+    position encoding is that of torchmil. Patches come row by row and are laid out as a square, as published; that is
     not where they lie on the slide.
     """
 

@@ -19,12 +19,12 @@ from jsma.slides import SlideError
 
 
 class ZoomIn(Strategy):
-    """Regions of the coarsest magnification with replacement, patches inside each without: a double expectation.
+    """Regions of the coarsest magnification drawn with replacement, and patches inside each drawn without.
 
-    Kong & Henao, CVPR 2022, from its equations. The attention inside a region sees the region's own feature (a patch
-    that is read, and counted) and the overview's hidden map at every finer cell; the paper runs a second network
-    over the region's pixels. All finer magnifications compete inside a region. Of N patches, isqrt(N) are regions.
-    No attention is reported: inside regions that were not drawn there is none.
+    Kong & Henao, CVPR 2022, from its equations: a double expectation. The attention inside a region sees the region's
+    own feature (a patch that is read, and counted) and the overview's hidden map at every finer cell. The paper runs a
+    second network over the pixels of the region. All finer magnifications compete inside a region. Of N patches,
+    isqrt(N) are regions. No attention is reported, because inside regions that were not drawn there is none.
     """
 
     name = "zoom-in"
@@ -47,11 +47,18 @@ class ZoomIn(Strategy):
 
     @property
     def top(self) -> bool:
-        """Whether the most probable are taken, in place of a draw."""
+        """Whether the most probable are taken and nothing is drawn."""
         return not self.training and self.settings.method.sampling == "top"
 
     def attend(self, slide: MeteredSlide) -> tuple[Tensor, Tensor, Tensor]:
-        """(regions with finer tissue cells [R], log a [R], hidden map on all cells [K, width])."""
+        """Compute the attention over regions.
+
+        Returns:
+            Regions with finer tissue cells, flat indices [R]; log a [R]; the hidden map on all cells [K, width].
+
+        Raises:
+            SlideError: There is no such region.
+        """
         overview, mask = slide.overview()[None], slide.view.mask
         family = torch.from_numpy(parents(slide.view.grid, self.coarse))
         part = slide.view.grid.slices[self.coarse]
@@ -66,7 +73,17 @@ class ZoomIn(Strategy):
         return regions, log_a, self.model.attention.hidden(overview, slide.view.pools)[0]
 
     def inside(self, slide: MeteredSlide, hidden: Tensor, region: Tensor, feature: Tensor) -> tuple[Tensor, Tensor]:
-        """(finer tissue cells [n] inside a region, log b [n]) given the region's feature [d]; p(m) is even at first."""
+        """Compute the attention inside a region; p(m) is even at first.
+
+        Args:
+            slide: The slide.
+            hidden: The hidden map on all cells, [K, width].
+            region: Flat index of the region.
+            feature: Its feature [feature_dim].
+
+        Returns:
+            Finer tissue cells inside it, flat indices [n], and log b [n].
+        """
         within = torch.from_numpy(parents(slide.view.grid, self.coarse)) == int(region)
         within &= slide.view.mask
         within[slide.view.grid.slices[self.coarse]] = False
@@ -78,13 +95,13 @@ class ZoomIn(Strategy):
         return cells, masked_log_probs(logits - count.to(logits).log(), eps=self.settings.method.smoothing_eps)
 
     def draw_regions(self, log_a: Tensor, generator: Generator) -> Draw:
-        """Stage 1: with replacement."""
+        """Draw regions from log a [R], with replacement."""
         if self.top:
             return top_n(log_a, self.n_regions)
         return sample_with_replacement(log_a, self.n_regions, generator)
 
     def draw_inside(self, log_b: Tensor, generator: Generator) -> Draw:
-        """Stage 2: without replacement, unless the estimator asks for it."""
+        """Draw cells inside a region from log b [n], without replacement unless the estimator asks for it."""
         if self.top:
             return top_n(log_b, self.n_inside)
         return sampler_of(self.settings.method.estimator)(log_b, self.n_inside, generator)

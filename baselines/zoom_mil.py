@@ -19,10 +19,13 @@ from jsma.slides import SlideError
 
 
 class Level(NamedTuple):
-    """What one magnification holds.
+    """What is read at one magnification.
 
-    cells: flat indices [u] that are read; slots: [s, u], of which cells each slot is made (rows one-hot where the
-    choice is hard); attention: [s] over the slots, 0 where a slot is empty; n_patches: what it counts of the budget.
+    Attributes:
+        cells: Flat indices of the cells that are read, [u].
+        slots: Of which cells each slot is made, [s, u]; a row is one-hot where the choice is hard.
+        attention: Attention over the slots, [s]; 0 where a slot is empty.
+        n_patches: How many patches of the budget it takes.
     """
 
     cells: Tensor
@@ -34,12 +37,12 @@ class Level(NamedTuple):
 class ZoomMIL(Strategy):
     """Gated attention at every magnification, coarse to fine; its perturbed top-k picks the cells to zoom into.
 
-    Thandiackal et al., ECCV 2022, from its equations; the top-k with its full Jacobian. The coarsest magnification is
-    read whole, so that N bounds only what is read below it: every step down gets an even share of what is left, and
+    Thandiackal et al., ECCV 2022, from its equations; the top-k has its full Jacobian. The coarsest magnification is
+    read whole, so that N bounds only what is read below it. Every step down gets an even share of what is left, and
     zooms into as many cells as that pays for. In training, cells with any weight in the perturbed top-k are zoomed
-    into (charged). A child without tissue is not read and has no feature. Vectors of the magnifications are kept apart
-    or added, as `pool` says; the paper adds. Features pass through the trained layer that the other strategies have
-    before they are mixed, which the paper does not have. No attention is reported: there is one a magnification.
+    into, and charged. A child without tissue is not read and has no feature. The vectors of the magnifications are kept
+    apart or added, as `pool` says; the paper adds them. Before they are mixed, features pass through the trained layer
+    that the other strategies have; the paper has none. No attention is reported, because there is one a magnification.
     """
 
     name = "zoom-mil"
@@ -59,16 +62,22 @@ class ZoomMIL(Strategy):
         self.head = nn.Linear(dim * (len(mpps) if pool == "concat" else 1), n_classes)
 
     def choose(self, attention: Tensor, k: int, generator: Generator) -> Tensor:
-        """Y [k, n] of the attention [n] over the cells of a level."""
+        """Choose k of the cells of a level by their attention [n]: Y [k, n], as `perturbed_top_k` gives it."""
         if not self.training:
             return hard_top_k(attention, k)
         return perturbed_top_k(attention, k, self.settings.look.zoom_sigma, self.settings.look.topk_samples, generator)
 
     def within(self, slide: MeteredSlide, m: int, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Cells of magnification m inside each of `cells` [n]: (flat index [n, c], has tissue [n, c]).
+        """Find the cells of magnification m inside cells of the next coarser one.
 
-        cells: of the next coarser magnification; c: the most that any cell there has; where one has fewer, the
-        places left over have no tissue.
+        Args:
+            slide: The slide.
+            m: Index of the magnification.
+            cells: Flat indices of coarser cells, [n].
+
+        Returns:
+            Flat indices [n, c], and whether each has tissue, bool [n, c]. c is the most that any coarser cell holds;
+            where one holds fewer, the places left over have no tissue.
         """
         part = slide.view.grid.slices[m]
         coarser = self.order[self.order.index(m) - 1]
@@ -82,7 +91,18 @@ class ZoomMIL(Strategy):
         return index, there & slide.view.mask.to(cells.device)[index]
 
     def zoom(self, slide: MeteredSlide, m: int, level: Level, left: tuple[int, int], generator: Generator) -> Level:
-        """The level of magnification m below `level`; left: (patches, steps). An empty level where nothing is left."""
+        """Zoom into a level.
+
+        Args:
+            slide: The slide.
+            m: Index of the next finer magnification.
+            level: The level above it.
+            left: (patches, steps) that are left.
+            generator: The randomness.
+
+        Returns:
+            The level of magnification m, empty where nothing is left.
+        """
         index, there = self.within(slide, m, level.cells)
         patches, steps = left
         k = max(patches // steps // index.shape[1], min(1, patches // index.shape[1]))
@@ -99,7 +119,7 @@ class ZoomMIL(Strategy):
         return Level(cells, slots.flatten(0, 1), level.attention[:0], len(y) * index.shape[1])
 
     def _pool(self, m: int, slide: MeteredSlide, level: Level) -> tuple[Tensor, Level]:
-        """(pooled features [d] of magnification m, the level with the attention of its slots)."""
+        """Pool the features of magnification m: a vector [d], and the level with the attention of its slots."""
         if not len(level.cells):
             return self.head.weight.new_zeros(self.adapted.dim), level
         features = slide.features(level.cells)

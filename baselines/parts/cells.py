@@ -10,7 +10,18 @@ from jsma.slides import SlideError
 
 
 def only_magnification(slide: MeteredSlide, mpp: float) -> Tensor:
-    """Mask [K] of the cells with tissue at the magnification nearest `mpp`; SlideError if there is none."""
+    """Find the cells with tissue at the magnification nearest `mpp`.
+
+    Args:
+        slide: The slide.
+        mpp: Micrometres per patch pixel.
+
+    Returns:
+        Bool [K].
+
+    Raises:
+        SlideError: There is no such cell.
+    """
     view = slide.view
     m = min(range(len(view.grid.mpps)), key=lambda i: abs(view.grid.mpps[i] / mpp - 1))
     mask = torch.zeros_like(view.mask)
@@ -24,5 +35,5 @@ def only_magnification(slide: MeteredSlide, mpp: float) -> Tensor:
 
 
 def magnification_of(slide: MeteredSlide, cells: Tensor) -> Tensor:
-    """Index of the magnification, long [n], of flat cell indices [n]."""
+    """Find the index of the magnification, long [n], of flat cell indices [n]."""
     return torch.from_numpy(slide.view.grid.decode(cells.cpu().numpy())[0]).to(cells.device)

@@ -1,4 +1,4 @@
-"""What all strategies that read every tissue patch share: bags, the trained layer, one pool a magnification."""
+"""What strategies share that read every tissue patch: bags, the trained layer, one pool a magnification."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from jsma.networks.adapter import Adapter
 class Everything(Strategy):
     """All tissue patches at all magnifications, each through the trained layer of its magnification.
 
-    That layer, and one pool a magnification, are the same choices as the sampler's defaults, so that they are not what
-    decides between them.
+    The sampler has the same layer and one pool a magnification by default, so that these choices do not decide between
+    the two.
     """
 
     bounded = False
@@ -33,11 +33,11 @@ class Everything(Strategy):
         self.dim = self.adapted.dim
 
     def pool_mpps(self) -> tuple[float, ...]:
-        """Magnifications that are read, one pool each."""
+        """List the magnifications that are read, one pool each."""
         return self.settings.method.mpps
 
     def masks(self, slide: MeteredSlide) -> list[Tensor]:
-        """Per pool, the mask [K] of the cells it reads."""
+        """Find the cells that each pool reads: bool [K] per pool."""
         masks = []
         for part in slide.view.grid.slices:
             mask = torch.zeros_like(slide.view.mask)
@@ -46,22 +46,27 @@ class Everything(Strategy):
         return masks
 
     def cells(self, slide: MeteredSlide) -> list[Tensor]:
-        """Per pool, the cells it reads, flat indices."""
+        """Find the cells that each pool reads: flat indices, long [n] per pool."""
         return [mask.nonzero()[:, 0] for mask in self.masks(slide)]
 
     def through_layer(self, features: Tensor, k: int) -> Tensor:
-        """Encoder features [n, feature_dim] of pool `k` to [n, dim], brought to coordinates near 1."""
+        """Take encoder features [n, feature_dim] of pool `k` to [n, dim], with coordinates near 1."""
         return self.adapted.at(features, k) * math.sqrt(self.dim)
 
 
 class WholeBag(Everything):
-    """All patches of a slide, held together."""
+    """All patches of a slide, held in memory together."""
 
     @abstractmethod
     def classify(self, bags: list[list[Tensor]]) -> list[Outcome]:
-        """Outcomes (without cells) of the bags of each slide: per pool its patches [n, dim], n at least 1.
+        """Turn bags into outcomes.
 
-        A magnification at which a slide has no tissue comes as one patch with a feature of 0 before the layer.
+        Args:
+            bags: Per slide and per pool, the patches [n, dim], n at least 1. A magnification at which a slide has no
+                tissue comes as one patch with a feature of 0 before the layer.
+
+        Returns:
+            One outcome a slide, without its cells.
         """
 
     def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
@@ -83,19 +88,19 @@ class WholeBag(Everything):
 
 
 class OneMagnification(Everything):
-    """The same at the one magnification `settings.mpp`; a mixin before the class that reads all."""
+    """The same at the one magnification `settings.mpp`. A mixin, named before the class that reads all."""
 
     def pool_mpps(self) -> tuple[float, ...]:
-        """The one magnification."""
+        """See `Everything`; the one magnification."""
         return (self.settings.mpp,)
 
     def masks(self, slide: MeteredSlide) -> list[Tensor]:
-        """Cells of `settings.mpp` only."""
+        """See `Everything`; cells of the one magnification."""
         return [only_magnification(slide, self.settings.mpp)]
 
 
 class Pooled(WholeBag):
-    """One pool a magnification from a bag to a vector [dim]; the vectors concatenated; a linear head."""
+    """One pool a magnification from a bag to a vector [dim], and a linear head on all of these vectors."""
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)
@@ -104,7 +109,7 @@ class Pooled(WholeBag):
 
     @abstractmethod
     def make_pool(self) -> nn.Module:
-        """A pool: bags [b, n, dim] padded to one length, with their mask, bool [b, n], to [b, dim]."""
+        """Make a pool: bags [b, n, dim], padded to one length, and their mask, bool [b, n] -> vectors [b, dim]."""
 
     def classify(self, bags: list[list[Tensor]]) -> list[Outcome]:
         """See `WholeBag`."""
@@ -113,7 +118,11 @@ class Pooled(WholeBag):
 
 
 def pad_bags(bags: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Bags [n, dim] of any lengths as one tensor [b, most, dim], 0 where they end, and its mask, bool [b, most]."""
+    """Pad bags [n, dim] of any lengths with 0.
+
+    Returns:
+        One tensor [b, longest, dim], and its mask, bool [b, longest], True where a patch is.
+    """
     lengths = torch.tensor([len(bag) for bag in bags], device=bags[0].device)
     mask = torch.arange(int(lengths.max()), device=lengths.device) < lengths[:, None]
     return pad_sequence(bags, batch_first=True), mask
