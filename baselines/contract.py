@@ -1,4 +1,4 @@
-"""What a strategy is: from metered slides to logits. It never opens a file and never times itself."""
+"""What a strategy is: it turns metered slides into logits, opens no file and does not time itself."""
 
 from __future__ import annotations
 
@@ -96,12 +96,16 @@ class StrategySettings:
 class Outcome:
     """What a strategy says of one slide.
 
-    logits: [n_classes]; penalty: scalar added to the loss, or None; cells: flat indices [n] of the
-    patches used; p_magnification: [M] probability of each magnification, or None where nothing is drawn; attention:
-    [K] the distribution over all cells from which they were drawn or by which they are weighted, detached, or None
-    where there is no single one; label_penalty: [n_classes] what is added to the loss if the slide is of that class (a
-    strategy never sees the label), or None; rounds: [R, n_classes] logits after each round, detached, of a strategy
-    that stops early, or None.
+    Attributes:
+        logits: One per class, [n_classes], finite.
+        penalty: Scalar that is added to the loss, None for nothing.
+        cells: Flat indices of the patches that were used, long [n]; None where no patch was read.
+        p_magnification: Probability of each magnification, [M]; None where nothing is drawn.
+        attention: The distribution over all cells from which patches were drawn, or by which they are weighted, [K],
+            detached; None where there is no single one.
+        label_penalty: What is added to the loss if the slide is of each class, [n_classes]; None for nothing. A
+            strategy never sees the label.
+        rounds: Logits after each round, [R, n_classes], detached, of a strategy that stops early; None for others.
     """
 
     logits: Tensor
@@ -113,23 +117,36 @@ class Outcome:
     rounds: Tensor | None = None
 
     def penalty_of(self, label: int) -> Tensor | None:
-        """All that is added to the loss of a slide of class `label`, or None."""
+        """Sum up what is added to the loss of a slide of class `label`; None for nothing."""
         if self.label_penalty is None:
             return self.penalty
         return self.label_penalty[label] + (0.0 if self.penalty is None else self.penalty)
 
 
 class Strategy(nn.Module, ABC):
-    """Base of every strategy. `name` is the key in the registry, `source` the paper or equation."""
+    """Base of every strategy.
+
+    Args:
+        settings: Options of the strategies.
+        feature_dim: Width of the encoder's features.
+        n_classes: Number of classes.
+        meter: Times the stages of the strategy itself (`self.meter.stage(...)`).
+
+    Attributes:
+        name: Key in the registry.
+        source: The paper or the equation.
+    """
 
     name: str
     source: str
     bounded = True
-    """Whether N bounds the patches that are read of a slide at test; False where all are read, or all of one part."""
+    """Whether N bounds the patches that are read of a slide at test. False where all patches are read, or all of one
+    part."""
     trains_within_budget = True
-    """Whether N, where it bounds them at test, bounds them in training too."""
+    """Whether N bounds the patches in training too, where it does at test."""
     draws = True
-    """Whether logits at test depend on the generator; where not, one pass over the validation slides says it all."""
+    """Whether logits at test depend on the generator. Where they do not, one pass over the validation slides is
+    enough."""
     stops_early = False
     """Whether `look.confidence` decides how much of N is read at test."""
     purpose: Purpose = "test"
@@ -150,30 +167,47 @@ class Strategy(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
-        """Logits and the rest for each slide of a batch; `generator` is the only randomness."""
+        """Classify a batch of slides.
+
+        Args:
+            slides: The slides. Their pixels and features are handed out through a meter.
+            generator: The only randomness that may be used.
+
+        Returns:
+            One outcome a slide, in the same order.
+        """
 
     def set_progress(self, share: float) -> None:  # noqa: B027 - most strategies have nothing to anneal
-        """Told before every epoch how much of training is done, 0..1, and 1 once it is over; for what is annealed.
+        """Take note of how much of training is done, for whatever is annealed.
 
-        One that was built to take trained weights is told nothing.
+        It is called before every epoch, and once training is over. A strategy that takes over trained weights is not
+        told anything.
+
+        Args:
+            share: Share of training that is done, 0 to 1.
         """
 
     def calibrate(self, outcomes: Sequence[Outcome], labels: Tensor) -> None:  # noqa: B027 - most have no threshold
-        """Told once the weights are chosen, where `stops_early`: what it says of the validation slides, labels [n]."""
+        """Set the threshold at which it stops, where `stops_early`. It is called once the weights are chosen.
+
+        Args:
+            outcomes: What the strategy says of the validation slides.
+            labels: Their classes, long [n].
+        """
 
     @classmethod
     def told(cls) -> str:
-        """What its rows say that it was told: "" for a method, "uses evidence" or "knows the sites" for a control."""
+        """Say what its rows tell of what it knew: "" for a method, "uses evidence" or "knows the sites" for a control."""
         return {"annotation": "uses evidence", "sites": "knows the sites"}[cls.evidence_from] * cls.uses_evidence
 
     @classmethod
     def candidates(cls, settings: StrategySettings) -> list[StrategySettings]:
-        """Settings to train one by one; the best on validation is kept and all are charged."""
+        """List the settings to train one by one. The best on validation is kept, and all are charged."""
         return [settings]
 
 
 def at_each_magnification(settings: StrategySettings) -> list[StrategySettings]:
-    """One candidate for each magnification of the method."""
+    """Make one candidate for each magnification of the method."""
     return [replace(settings, mpp=mpp) for mpp in settings.method.mpps]
 
 
