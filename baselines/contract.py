@@ -197,7 +197,7 @@ class Strategy(nn.Module, ABC):
 
     @classmethod
     def told(cls) -> str:
-        """Say what its rows tell of what it knew: "" for a method, "uses evidence" or "knows the sites" for a control."""
+        """Say what its rows tell of it: "" for a method, "uses evidence" or "knows the sites" for a control."""
         return {"annotation": "uses evidence", "sites": "knows the sites"}[cls.evidence_from] * cls.uses_evidence
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Whose fault a failed read is: a slide's, so that the rest can go on without it, or the machine's."""
+"""Whether a failed read is the fault of its slide, so that the rest can go on without it, or of the machine."""
 
 from __future__ import annotations
 
@@ -9,12 +9,20 @@ from contextlib import contextmanager
 from jsma.slides import SlideError
 
 NOT_THE_SLIDE = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-"""What fails for want of room or handles: no fault of the slide that was being read."""
+"""Lack of room, memory or handles: not the fault of the slide that was being read."""
 
 
 @contextmanager
 def blamed(slide_id: str) -> Iterator[None]:
-    """Whatever makes a slide unreadable leaves as a SlideError that names it: a batch can go on without it."""
+    """Turn whatever makes a slide unreadable into a SlideError that names it, so that a batch can go on without it.
+
+    Args:
+        slide_id: The slide that is read in the body.
+
+    Raises:
+        SlideError: The slide cannot be read; `SlideError.slide_id` names it.
+        OSError: The machine lacks something (`NOT_THE_SLIDE`).
+    """
     try:
         yield
     except SlideError as error:

@@ -19,9 +19,17 @@ _FLOPS: WeakKeyDictionary[Encoder, dict[tuple[int, int], int]] = WeakKeyDictiona
 
 @dataclass
 class Desk:
-    """Services of one pass. `store` is None where the encoder is trained or reads must be timed; it keeps raw
-    features, which `scale` (None: as the encoder gives them) brings to one scale on the way out. last_looked: id of the
-    slide that was looked at last, which a failure that names no slide is probably about.
+    """What the slides of one pass share.
+
+    Attributes:
+        meter: Counts and times what is spent.
+        encoder: Turns patches into features.
+        view: How slides are looked at.
+        store: Keeps features as the encoder gives them, so that each is computed once. None where the encoder is
+            trained, or where every read is to be timed.
+        scale: Brings features to one scale when they are handed out; None leaves them as they are.
+        device: Where the encoder is.
+        last_looked: Id of the slide that was looked at last. An error that names no slide is probably about it.
     """
 
     meter: Meter
@@ -33,7 +41,7 @@ class Desk:
     last_looked: str = ""
 
     def flops_per_patch(self, height_px: int, width_px: int) -> int:
-        """Floating-point operations of one forward pass of the encoder on one patch, by torch's counter."""
+        """Count the floating-point operations of the encoder on one patch, with torch's counter."""
         known, key = _FLOPS.setdefault(self.encoder, {}), (height_px, width_px)
         if key not in known:
             blank = torch.zeros((1, height_px, width_px, 3), dtype=torch.uint8, device=self.device)
