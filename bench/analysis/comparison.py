@@ -7,28 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.against import choose_references, pair_all, pair_with_references
+from bench.analysis.against import choose_references, compare_all_pairs, compare_with_references
+from bench.analysis.columns.column import clear_timed
+from bench.analysis.columns.results import ALL
 from bench.analysis.entries import Entry, group_runs
+from bench.analysis.fronts import mark_fronts
 from bench.analysis.leaders import Leader, leaders
 from bench.analysis.opponents import describe_everything, describe_search
 from bench.analysis.rows import compute_rows
-from bench.analysis.statistics.costs import mark_fronts
 from bench.errors import NotComparableError
 from bench.runs.kept.choice import EVERY, Choice, several, split_of
 from bench.runs.kept.finished import FinishedRun, load_all
 
 MACHINE = ("cpu", "cores", "platform")
 """Keys of a run's environment that must agree for seconds to be compared; so must the device, and what GPU it is."""
-
-
-SECONDS = (
-    "train_s",
-    "train_charged_s",
-    "inference_s_per_slide",
-    "bottleneck",
-    "train_j",
-    "inference_j_per_slide",
-)
 
 
 def check_comparable(runs: list[FinishedRun]) -> str | None:
@@ -113,11 +105,10 @@ def compare_folders(
     rows = compute_rows(found)
     notes = [*([note] if note else []), *describe_accepted(runs), *describe_failures(runs), *describe_search(found)]
     if note:
-        for row in rows:
-            row.update({key: None for key in row if key in SECONDS or "speedup" in key})
+        clear_timed(ALL, rows)
         mark_fronts(rows)
     asked = choose_references(found, reference)
-    set_beside = pair_all(found, margin) if every_pair else pair_with_references(found, asked, margin)
+    set_beside = compare_all_pairs(found, margin) if every_pair else compare_with_references(found, asked, margin)
     if not every_pair:
         notes += _describe_missing(found, asked, set_beside)
     return Compared(

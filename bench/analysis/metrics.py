@@ -27,13 +27,11 @@ def accuracy_interval(rows: pd.DataFrame) -> tuple[float, float | None, float | 
     return float(correct.mean()), low, high
 
 
-def auc(rows: pd.DataFrame) -> float | None:
-    """Area under the ROC curve, one-vs-rest macro over classes; None where `auc_or_reason` says why."""
-    return auc_or_reason(rows)["auc"]
-
-
 def auc_or_reason(rows: pd.DataFrame) -> dict[str, Any]:
-    """auc, and auc_reason: why it is None (a class without a test slide, probabilities that are no numbers)."""
+    """`auc`, and `auc_reason`: why it is None (a class without a test slide, probabilities that are no numbers).
+
+    auc: area under the ROC curve, 0..1; of several classes the macro mean of one against the rest.
+    """
     classes = sorted(rows["label"].unique())
     columns = [f"prob_{name}" for name in classes]
     absent = sorted(c[5:] for c in rows.columns if c.startswith("prob_") and c not in columns)
@@ -93,3 +91,9 @@ def ece(rows: pd.DataFrame, bins: int = 10) -> float | None:
     bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(bin_of, right - confidence, bins)
     return float(np.abs(gaps).sum() / len(rows))
+
+
+def magnification_by_class(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean p(magnification) by label; columns p_m0 (finest) and up, none where no magnification was drawn."""
+    columns = [c for c in rows.columns if c.startswith("p_m") and c[3:].isdigit()]
+    return pd.DataFrame(rows.groupby("label")[columns].mean())

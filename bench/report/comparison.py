@@ -7,11 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.columns.pairs import PAIRS
+from bench.analysis.columns.results import COSTS
 from bench.analysis.comparison import Compared
 from bench.analysis.entries import Entry
+from bench.analysis.metrics import magnification_by_class
 from bench.analysis.probe_record import load_probe
-from bench.analysis.rows import magnification_by_class
 from bench.files import named, writable, write_text, write_with
+from bench.markup import write_markdown
 from bench.ours import check_saved
 from bench.report.provenance import collect_provenance, make_stamp
 from bench.report.sentences import front_lines
@@ -21,9 +24,7 @@ from bench.report.tables.tables import (
     as_csv,
     as_json,
     markdown,
-    markdown_against,
     markdown_notes,
-    markdown_table,
     markdown_where,
 )
 
@@ -60,7 +61,7 @@ def page(found: Compared, command: str) -> str:
     if found.against:
         beside = ", ".join(dict.fromkeys(found.reference.values())) or "each of the others"
         parts.append(f"\nAccuracy minus that of {beside} on the same slides (docs/statistics.md):\n")
-        parts.append(markdown_against(found.against))
+        parts.append(markdown(found.against, PAIRS))
     looked = markdown_where(found.rows)
     if looked:
         parts.append("\nWhere it looked: shares, mean over slides (docs/statistics.md):\n")
@@ -84,7 +85,7 @@ def page(found: Compared, command: str) -> str:
 
 def _by_class(entry: Entry) -> list[str]:
     """Mean p(magnification) by class of one row of the table; nothing where it drew from none."""
-    table = magnification_by_class(entry.runs, entry.strategy)
+    table = magnification_by_class(entry.rows)
     if not len(table.columns):
         return []
     mpps = entry.runs[0].settings["strategy"]["method"]["mpps"]
@@ -93,7 +94,7 @@ def _by_class(entry: Entry) -> list[str]:
         for label, values in zip(table.index.tolist(), table.to_numpy().tolist(), strict=True)
     ]
     heading = f"\nMean p(magnification) of {entry.name} by class, um/px:\n"
-    return [heading, markdown_table(["class", *(f"{m:g}" for m in mpps)], lines)]
+    return [heading, write_markdown(["class", *(f"{m:g}" for m in mpps)], lines, range(1, len(mpps) + 1))]
 
 
 def picture(rows: list[dict[str, Any]], png: Path, metadata: dict[str, str]) -> None:
@@ -109,11 +110,8 @@ def picture(rows: list[dict[str, Any]], png: Path, metadata: dict[str, str]) -> 
     sns.set_theme(style="whitegrid", context="notebook")
     columns = math.ceil(len(rows) / LEGEND_ROWS)
     figure, axes = plt.subplots(1, 2, figsize=(9 + 2 * columns, 4.4), sharey=True, layout="constrained")
-    costs = {
-        "inference_s_per_slide": "inference, seconds a slide",
-        "megapixels_decoded_per_slide": "decoded, megapixels a slide",
-    }
-    for axis, (column, label) in zip(axes, costs.items(), strict=True):
+    for axis, cost in zip(axes, (COSTS["seconds"], COSTS["Mpx"]), strict=True):
+        column, label = cost.key, cost.axis
         for row in rows:
             value = row["accuracy"]
             ends = (value, value) if row["accuracy_low"] is None else (row["accuracy_low"], row["accuracy_high"])

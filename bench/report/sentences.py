@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis.columns.column import format_interval
+from bench.analysis.columns.results import COSTS, name_of, shown_name
 from bench.analysis.entries import group_runs
-from bench.analysis.statistics.costs import COSTS, best_under, hypervolume, name_of, pareto, pools, shown_name
-from bench.report.tables.tables import format_interval
+from bench.analysis.fronts import best_under, hypervolume, pareto, pools
 from bench.runs.kept.finished import FinishedRun
 from bench.runs.layout import CURVE
 
@@ -33,7 +34,8 @@ def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) 
 def front_lines(rows: list[dict[str, Any]]) -> list[str]:
     """One line a cost and dataset (and state of the page cache): the Pareto front, cheapest first; its hypervolume."""
     lines = []
-    for name, key in COSTS.items():
+    for name, column in COSTS.items():
+        key = column.key
         for pool, own in pools(rows, key).items():
             front, volume = pareto(own, key), hypervolume(own, key)
             if not front:

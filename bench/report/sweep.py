@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis.columns.sweeps import name_of
 from bench.files import named, writable, write_text, write_with
 from bench.ours import check_saved
 from bench.report.provenance import make_stamp
-from bench.report.tables.sweep_tables import EQUAL, equal_markdown, markdown, name_of
+from bench.report.tables.sweep_tables import EQUAL, equal_markdown, markdown
 from bench.runs.kept.environment import environment
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import typer
 
+from bench.analysis.columns.column import format_interval
 from bench.analysis.statistics.pairs import difference as paired
 from bench.errors import UsageError
 from bench.files import named
 from bench.progress import Quiet
 from bench.report.provenance import make_stamp
-from bench.report.tables.tables import format_interval
 from bench.runs.kept.environment import environment
 from bench.runs.kept.finished import FinishedRun, load_runs
 from bench.runs.plan import Request, execute

@@ -26,6 +26,16 @@ def stage_seconds(predictions: pd.DataFrame) -> dict[str, float]:
     return {stage: value for stage, value in means.items() if value > 0}
 
 
+def find_bottleneck(predictions: pd.DataFrame) -> str:
+    """The stage with most inference seconds, with its share, as `read 41%`; "-" where no stage was timed."""
+    rows: Any = predictions
+    stages = {c[:-2]: float(np.sum(rows[c].to_numpy(float))) for c in rows.columns if c.endswith("_s")}
+    if not stages:
+        return "-"
+    name = max(stages, key=lambda key: stages[key])
+    return f"{name} {stages[name] / max(sum(stages.values()), 1e-12):.0%}"
+
+
 @dataclass(frozen=True)
 class Slope:
     """cost = factor * area ** exponent, least squares on logarithms, with the exponent's 95 % interval (Student).

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.columns.sweeps import THIRDS
 from bench.analysis.statistics.intervals import difference_interval
 from bench.analysis.statistics.pairs import correct_table
 
-THIRDS = ("easy", "middle", "hard")
 SAME = 1e-9  # budgets closer than this differ by rounding only
 
 
@@ -46,8 +46,8 @@ def rank_into_thirds(rows: pd.DataFrame, judge: pd.DataFrame) -> pd.Series:
 
     judge: predictions of one strategy. The test slides of a training are ranked by how often the judge was wrong about
     them in the OTHER trainings of the fold, and cut into three of equal size; ties fall by a hash of the slide's name.
-    So no prediction of a training decides how hard a slide is to it: luck does not pass for ease. "" in a fold of one
-    training.
+    So no prediction of a training decides how hard a slide is to it, and a slide that it had right by chance is not
+    called easy. "" in a fold of one training.
     """
     keys = ["fold", "seed", "slide"]
     wrong = judge.assign(wrong=judge["label"] != judge["predicted"]).groupby(keys, sort=False)["wrong"]

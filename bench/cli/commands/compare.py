@@ -46,6 +46,7 @@ def compare(
     in_range("--budget-seconds", budget_seconds, 0, 1e6, "seconds a slide")
     in_range("--budget-patches", budget_patches, 0, 1e6, "patches a slide")
     in_range("--to-accuracy", to_accuracy, 0, 1, "an accuracy")
+    from bench.analysis.columns.pairs import PAIRS
     from bench.analysis.comparison import compare_folders
     from bench.report.tables import tables
     from bench.runs.kept.choice import Choice
@@ -69,7 +70,7 @@ def compare(
     elif md:
         print(tables.markdown(found.rows))
         if found.against:
-            print("\n" + tables.markdown_against(found.against))
+            print("\n" + tables.markdown(found.against, PAIRS))
         if looked := tables.markdown_where(found.rows):
             print("\n" + looked)
         if found.notes:
@@ -77,7 +78,7 @@ def compare(
     else:
         print_table(tables.terminal(found.rows, wide))
         if found.against:
-            print_table(tables.terminal_against(found.against, wide))
+            print_table(tables.terminal(found.against, wide, PAIRS, "accuracy minus that of the reference"))
     _answers(found, budget_seconds, budget_patches, to_accuracy)
     told(found.damaged)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import files
+from bench.analysis.columns.pairs import PAIRS
 from bench.errors import UsageError
 from bench.files import writable
 from bench.report.figures.all_figures import draw_all
@@ -70,8 +71,8 @@ def _write_tables(material: Material, folder: Path) -> None:
     (folder / "table.tex").write_text(tables.latex(rows) + "\n")
     if beside:
         (folder / "against.csv").write_text(tables.as_csv(beside))
-        (folder / "against.md").write_text(tables.markdown_against(beside) + "\n")
-        (folder / "against.tex").write_text(tables.latex_against(beside) + "\n")
+        (folder / "against.md").write_text(tables.markdown(beside, PAIRS) + "\n")
+        (folder / "against.tex").write_text(tables.latex(beside, PAIRS) + "\n")
 
 
 def _check_free(aside: Path, to: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from bench.analysis.columns.column import Column, Row, choose_columns
+from bench.analysis.columns.pairs import PAIRS
+from bench.analysis.columns.results import NAMED, RESULTS, STRATEGY
 from bench.analysis.entries import Entry
 from bench.report.figures.all_figures import Shown
 from bench.report.figures.style import colour
@@ -82,33 +86,23 @@ def _dataset(part: Part, figures: list[Shown]) -> dict[str, Any]:
     sections: dict[str, list[Shown]] = {}
     for figure in figures:
         sections.setdefault(figure.section, []).append(figure)
-    shown = {key: value for key, value in tables.columns_of(part.rows).items() if key not in ("dataset", "settings")}
-    beside = {key: value for key, value in tables.AGAINST.items() if key != "dataset"}
-    lines = [Line(_named(tables.cells(row, shown), entry), colour(entry.strategy)) for entry, row in part.pairs]
-    against = [
-        Line(
-            [cell for key, cell in zip(tables.AGAINST, tables.cells_against(row), strict=True) if key in beside],
-            colour(row["strategy"]),
-        )
-        for row in part.against
-    ]
+    named = [NAMED if column is STRATEGY else column for column in RESULTS if column.key not in ("dataset", "settings")]
+    beside = [column for column in PAIRS if column.key != "dataset"]
     return {
         "name": part.dataset,
         "several_settings": len(part.settings),
-        "table": PageTable("All strategies", [heading for heading, _ in shown.values()], lines),
-        "against": PageTable(
-            "Accuracy minus that of the reference, same slides", [heading for heading, _ in beside.values()], against
-        )
-        if against
-        else None,
+        "table": _make_table("All strategies", named, part.rows),
+        "against": _make_table("Accuracy minus that of the reference, same slides", beside, part.against),
         "sections": list(sections.items()),
     }
 
 
-def _named(cells: list[str], entry: Entry) -> list[str]:
-    """The cells of a row with the name of its entry, which says the settings too, in place of the strategy's."""
-    plain = entry.strategy if entry.reads is None else f"{entry.strategy}@{entry.reads}"
-    return [cells[0].replace(plain, entry.shown, 1), *cells[1:]]
+def _make_table(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> PageTable | None:
+    """None without a row."""
+    shown = choose_columns(columns, rows)
+    lines = zip(tables.format_cells(rows, shown), rows, strict=True)
+    coloured = [Line(cells, colour(row["strategy"])) for cells, row in lines]
+    return PageTable(title, [column.heading for column in shown], coloured) if rows else None
 
 
 def _origin(material: Material) -> dict[str, Any]:

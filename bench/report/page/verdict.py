@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bench.analysis.columns.column import format_interval
+from bench.analysis.columns.results import COSTS, name_of, shown_name
+from bench.analysis.fronts import pareto, pools
 from bench.analysis.opponents import EVERYTHING
-from bench.analysis.statistics.costs import name_of, pareto, pools, shown_name
 from bench.report.material import Material, Part
-from bench.report.tables.tables import format_interval
 
 ALPHA = 0.05
-SECONDS = "inference_s_per_slide"
+SECONDS = COSTS["seconds"].key
 
 
 @dataclass(frozen=True)
