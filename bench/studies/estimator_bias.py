@@ -14,6 +14,7 @@ import typer
 from torch import Tensor
 
 from bench.files import write_text
+from bench.markup import write_markdown
 from jsma.draws.estimators import ESTIMATORS, estimate
 from jsma.draws.sampling import inclusion_threshold
 
@@ -159,20 +160,17 @@ def example(peaked: bool, cells: int = 6, dim: int = 3) -> tuple[Tensor, Tensor]
 
 def markdown(cells: int = 6, n: int = 3) -> str:
     """Bias and spread of every estimator as a Markdown table; errors are relative, 0 = below ROUNDING."""
-    lines = [
-        "| attention | estimator | bias: value | bias: feature gradient | bias: attention gradient | cosine | "
-        "std of value | std of attention gradient |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    biases = ("bias: value", "bias: feature gradient", "bias: attention gradient")
+    headings = ["attention", "estimator", *biases, "cosine", "std of value", "std of attention gradient"]
+    lines = []
     for label, peaked in (("peaked", True), ("flat", False)):
         logits, features = example(peaked, cells)
         for name in ESTIMATORS:
             b = enumerate_bias(name, logits, features, n)
-            biases = " | ".join(_shown(v) for v in (b.value, b.feature_gradient, b.attention_gradient))
+            errors = map(_shown, (b.value, b.feature_gradient, b.attention_gradient))
             shown = f"{name} (top-N)" if name == "truncated" else name
-            spread = f"{b.std + 0:.3f} | {b.gradient_std + 0:.2f}"
-            lines.append(f"| {label} | {shown} | {biases} | {b.cosine:.3f} | {spread} |")
-    return "\n".join(lines)
+            lines.append([label, shown, *errors, f"{b.cosine:.3f}", f"{b.std + 0:.3f}", f"{b.gradient_std + 0:.2f}"])
+    return write_markdown(headings, lines, range(2, len(headings)))
 
 
 def _shown(error: float) -> str:

@@ -16,6 +16,7 @@ from bench.analysis.columns.column import format_interval
 from bench.analysis.statistics.pairs import difference as paired
 from bench.errors import UsageError
 from bench.files import named
+from bench.markup import write_markdown
 from bench.progress import Quiet
 from bench.report.provenance import make_stamp
 from bench.runs.kept.environment import environment
@@ -71,13 +72,16 @@ def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> Non
     stem.parent.mkdir(parents=True, exist_ok=True)
     frame = pd.DataFrame(table)
     frame.to_csv(named(stem, ".csv"), index=False, float_format="%.4f")
-    lines = ["| hint | evidence share | jsma | exhaustive-all | difference (95 % interval) |", "| --- " * 5 + "|"]
-    lines += [
-        f"| {r['hint']:g} | {r['evidence_share']:g} | {r[PAIR[0]]:.3f} | {r[PAIR[1]]:.3f} | "
-        f"{r['difference']:+.3f} ({format_interval(r['low'], r['high'], '+.3f')}) |"
-        for r in table
+    lines = [
+        [
+            *(f"{row[key]:g}" for key in ("hint", "evidence_share")),
+            *(f"{row[name]:.3f}" for name in PAIR),
+            f"{row['difference']:+.3f} ({format_interval(row['low'], row['high'], '+.3f')})",
+        ]
+        for row in table
     ]
-    named(stem, ".md").write_text("\n".join(lines) + "\n")
+    text = write_markdown(["hint", "evidence share", *PAIR, "difference (95 % interval)"], lines, range(5))
+    named(stem, ".md").write_text(text + "\n")
     provenance = {"command": "jsma-bench study hint-by-evidence", "asked": asked, **environment()}
     named(stem, ".json").write_text(json.dumps(provenance, indent=1) + "\n")
     picture(frame, asked["seeds"], named(stem, ".png"), make_stamp(named(stem, ".csv")))

@@ -9,7 +9,6 @@ hard to the other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Annotated
@@ -21,6 +20,7 @@ from scipy.stats import norm
 
 from bench.analysis.statistics.intervals import difference_bounds, share_bounds
 from bench.analysis.statistics.pairs import difference, holm
+from bench.markup import write_markdown
 
 CLUSTERS = (3, 5, 10, 20, 30, 240)
 ACCURACIES = (0.5, 0.9, 0.97, 1.0)
@@ -113,11 +113,10 @@ def winners(trials: int, gap: float, strategies: int = 4, slides: int = 120, see
     return found / trials
 
 
-def coverage_table(trials: int) -> Iterator[str]:
+def coverage_table(trials: int) -> str:
     """Markdown: a line a number of clusters, size and seeds; lowest coverage over ALIKE (and SHARED), mean width."""
-    headings = [*(f"accuracy {a:g}" for a in ACCURACIES), *(f"{a:g} - {b:g}" for a, b in PAIRS)]
-    yield "| patients | slides each | seeds | " + " | ".join(headings) + " |"
-    yield "| --- " * (len(headings) + 3) + "|"
+    singles, pairs = [f"accuracy {a:g}" for a in ACCURACIES], [f"{a:g} - {b:g}" for a, b in PAIRS]
+    headings, lines = ["patients", "slides each", "seeds", *singles, *pairs], []
     for clusters, size, seeds in product(CLUSTERS, (1, 3), (1, 5)):
         single = [
             [accuracy_rate(Cell(clusters, size, seeds, alike), a, trials, k) for k, alike in enumerate(ALIKE)]
@@ -134,13 +133,13 @@ def coverage_table(trials: int) -> Iterator[str]:
             f"{min(rate.coverage for rate in rates):.3f} ({np.mean([rate.width for rate in rates]):.2f})"
             for rates in [*single, *paired]
         ]
-        yield f"| {clusters} | {size} | {seeds} | " + " | ".join(told) + " |"
+        lines.append([str(clusters), str(size), str(seeds), *told])
+    return write_markdown(headings, lines, range(len(headings)))
 
 
 def main(trials: Annotated[int, typer.Option(min=100, help="A cell.")] = 2000) -> None:
     """Coverage of the intervals from 3 clusters on, then A/A and detection rates, each with its number of trials."""
-    for line in coverage_table(trials):
-        typer.echo(line)
+    typer.echo(coverage_table(trials))
     few = max(trials // 5, 100)
     typer.echo(f"\nA/A, winners after Holm, 4 strategies, 120 slides: {winners(few, 0.0):.3f} of {few}")
     typer.echo(f"planted -.25, found after Holm: {winners(few, -0.25):.3f} of {few}")

@@ -19,6 +19,7 @@ import typer
 
 from bench.errors import UsageError
 from bench.files import named
+from bench.markup import write_markdown
 from bench.progress import Quiet
 from bench.runs.kept.environment import environment
 from bench.runs.plan import Request, planned, preset_named
@@ -93,14 +94,14 @@ def plain(value: Any) -> str:
 def write(rows: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """stem.md (every point tried, the chosen in bold) and stem.json (with what was asked, and the machine)."""
     best = chosen(rows)
-    lines = ["| strategy | point | um/px | validation accuracy | validation loss | best epoch |", "| --- " * 6 + "|"]
+    headings, lines = ["strategy", "point", "um/px", "validation accuracy", "validation loss", "best epoch"], []
     for row in rows:
         bold = "**" if row["point"] == best[row["strategy"]] else ""
         point = ", ".join(f"{key} {plain(value)}" for key, value in row["point"].items())
         mpps = ", ".join(f"{mpp:g}" for mpp in row["mpps"])
-        values = f"{row['val_accuracy']:.3f} | {row['val_loss']:.3f} | {row['epoch']:.0f}"
-        lines.append(f"| {bold}{row['strategy']}{bold} | {point} | {mpps} | {values} |")
-    named(stem, ".md").write_text("\n".join(lines) + "\n")
+        values = [f"{row['val_accuracy']:.3f}", f"{row['val_loss']:.3f}", f"{row['epoch']:.0f}"]
+        lines.append([f"{bold}{row['strategy']}{bold}", point, mpps, *values])
+    named(stem, ".md").write_text(write_markdown(headings, lines, (3, 4, 5)) + "\n")
     record = {"asked": asked, "chosen": best, "tried": rows, **environment()}
     named(stem, ".json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     return best

@@ -171,7 +171,7 @@ _COSTS = (
         "infer J/slide",
         "{:.2f}",
         "joules of a prediction, where the machine has readable counters ([statistics.md](statistics.md))",
-        shown=lambda row: row["inference_j_per_slide"],
+        shown=lambda row: row.get("inference_j_per_slide"),
         optional=True,
     ),
 )

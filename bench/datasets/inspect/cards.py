@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.datasets import DATASETS, Dataset, source_named
 from bench.errors import UsageError
+from bench.markup import write_markdown
 
 COLUMNS = ("name", "title", "classes", "um/px", "size", "licence", "metric", "source", "note")
 
@@ -36,8 +37,7 @@ def card_rows() -> list[dict[str, str]]:
 
 def card_markdown() -> str:
     """Write the cards as a Markdown table."""
-    lines = [list(COLUMNS), ["---"] * len(COLUMNS), *([row[c] for c in COLUMNS] for row in card_rows())]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return write_markdown(COLUMNS, [[row[key] for key in COLUMNS] for row in card_rows()])
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _describe_slope(slope: Slope | None) -> str:
 
 def _count_sizes(lines: list[AreaLine]) -> int:
     """How many different areas there are."""
-    return max((line.table["area_mpx"].nunique() for line in lines), default=0)
+    return max((len(set(line.table["area_mpx"])) for line in lines), default=0)
 
 
 def fit_lines(part: Part, cost: str) -> list[AreaLine]:

@@ -6,11 +6,12 @@ import shutil
 import pandas as pd
 import pytest
 
-from bench.analysis.against import against
+from bench.analysis.against import choose_references
+from bench.analysis.columns.pairs import PAIRS
 from bench.analysis.comparison import check_comparable, compare_folders
 from bench.errors import NotComparableError, UsageError
 from bench.report.sentences import best_lines, front_lines, time_to_lines
-from bench.report.tables.tables import latex, markdown_against
+from bench.report.tables.tables import latex, markdown
 
 
 def write(out, strategy, right, seed=0, data_hash="d", cpu="c", split="s", device="cpu", gpu="none"):
@@ -55,7 +56,7 @@ def test_against_the_reference(out):
     (row,) = found.against
     assert row["strategy"] == "jsma" and row["difference"] == pytest.approx(3 / 8) and row["trainings"] == 2
     assert row["holm_p"] == row["mcnemar_p"] == pytest.approx(0.375) and row["t_p"] is None
-    assert "+0.375" in markdown_against(found.against) and "tabular" in latex(found.rows)
+    assert "+0.375" in markdown(found.against, PAIRS) and "tabular" in latex(found.rows)
 
 
 def test_other_data_and_other_splits_are_refused(out):
@@ -101,11 +102,11 @@ def test_one_run_in_two_folders_is_not_two_trainings(out, tmp_path_factory):
 
 
 def test_mistakes(out):
-    runs = compare_folders([out], None, 0.02).runs
+    entries = compare_folders([out], None, 0.02).entries
     with pytest.raises(UsageError, match="there are: exhaustive, jsma"):
-        against(runs, "nothing", 0.02)
+        choose_references(entries, "nothing")
     with pytest.raises(UsageError, match="--margin 2"):
-        against(runs, "jsma", 2)
+        compare_folders([out], "jsma", 2)
 
 
 def test_budgets_and_time_to_accuracy(out):

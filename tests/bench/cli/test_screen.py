@@ -10,6 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from bench import progress
+from bench.analysis.columns.results import RESULTS, STRATEGY
 from bench.cli.app import ORDER, app
 from bench.cli.commands import compare
 from bench.datasets.inspect.verify import VerifySettings
@@ -23,7 +24,7 @@ NAMES = ("exhaustive", "exhaustive-all", "shuffled-magnification", "oracle")
 
 
 def rows(datasets=("demo",)):
-    row = dict.fromkeys(tables.COLUMNS, 1234.5678)
+    row = dict.fromkeys([column.key for column in RESULTS if column.heading], 1234.5678)
     return [
         {
             **row,
@@ -56,13 +57,11 @@ def printed(table, monkeypatch, columns, capsys):
 @pytest.mark.parametrize("wide", (False, True))
 def test_nothing_of_a_table_is_cut(columns, wide, monkeypatch, capsys):
     found = rows()
-    kept = tables.columns_of(found)
     out = printed(tables.terminal(found, wide), monkeypatch, columns, capsys)
     assert not any(line.endswith(" " * 20) for line in out.splitlines())
     lines = [line for line in out.splitlines() if line.strip()]
     for row in found:
-        cells = tables.cells(row, kept)
-        name = cells[list(kept).index("strategy")]
+        name = STRATEGY.write(row)
         line = next(line for line in lines if f" {name} " in f" {line}" and "0.958" in line)
         assert "0.933-0.978" in line and "0.958" in line and "1245" in line
         assert not wide or "1234.57" in line

@@ -7,13 +7,20 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from baselines import STRATEGIES
-from bench.analysis.rows import compare, magnification_by_class
-from bench.analysis.statistics.costs import pareto
-from bench.report.figures import frames
-from bench.report.figures.all_figures import draw_all, sketches
-from bench.report.figures.cost import draw_area, draw_front, draw_speedups, draw_stages
-from bench.report.figures.learning import draw_anytime, draw_curves, draw_magnifications
+from bench.analysis.columns.results import COSTS
+from bench.analysis.fronts import pareto
+from bench.analysis.metrics import magnification_by_class
+from bench.analysis.rows import compare
+from bench.report.figures.all_figures import FIGURES, collect_data, draw_figure
+from bench.report.figures.anytime import Anytime
+from bench.report.figures.areas import Area, fit_lines
+from bench.report.figures.base import NotDrawn
+from bench.report.figures.fronts import Front, FrontData, tabulate_front, tabulate_fronts
+from bench.report.figures.magnifications import Magnifications, tabulate_magnifications
+from bench.report.figures.speedups import Speedups
+from bench.report.figures.stages import Stages
 from bench.report.figures.style import CONTROLS, colour, marker, palette, plain_ticks
+from bench.report.figures.training import MOST_CURVES, TrainingCurves, choose_runs
 from bench.report.material import gather
 from bench.report.page.build import build
 from bench.report.page.page import Commands
@@ -29,82 +36,89 @@ def widths(axis):
     return [bar.get_width() for bar in axis.patches]
 
 
+def draw(figure, material, name=""):
+    """The axes of one drawing of a figure, and its data."""
+    part = material.parts[0]
+    data = figure.collect_data(material, part)[name]
+    return figure.draw(part, data).axes[0], data
+
+
 def test_speedup_bars_end_at_the_rows_value(material, rows):
-    keys = frames.speedup_keys(material.parts[0])
-    assert "train_speedup_vs_everything" in keys and "inference_speedup_vs_everything" in keys
-    for key in keys:
-        table = frames.speedups(material.parts[0], key)
-        assert table["label"].tolist() == list(rows)
-        assert table["value"].tolist() == [row[key] for row in rows.values()]
-        axis = draw_speedups(table, "x", "n").axes[0]
-        assert [1 + w for w in widths(axis)] == pytest.approx(table["value"].tolist())
+    found = Speedups().collect_data(material, material.parts[0])
+    assert {"training-everything", "inference-everything"} <= set(found)
+    for name, data in found.items():
+        what, opponent = name.split("-")
+        key = f"{'train' if what == 'training' else what}_speedup_vs_{opponent}"
+        assert data.table["label"].tolist() == list(rows)
+        assert data.table["value"].tolist() == [row[key] for row in rows.values()]
+        axis, _ = draw(Speedups(), material, name)
+        assert [1 + w for w in widths(axis)] == pytest.approx(data.table["value"].tolist())
         ends = [tuple(line.get_segments()[0][:, 0]) for line in axis.collections if hasattr(line, "get_segments")]
         known = [(row[f"{key}_low"], row[f"{key}_high"]) for row in rows.values() if row[f"{key}_low"] is not None]
         assert np.array(ends) == pytest.approx(np.array(known))
 
 
-@pytest.mark.parametrize("cost", [cost for cost in frames.COSTS if "_j_" not in cost])
+@pytest.mark.parametrize("cost", [cost for cost in COSTS if cost != "joules"])
 def test_points_of_a_front_are_the_rows(material, rows, cost):
-    table = frames.front(material.parts[0], cost)
+    key = COSTS[cost].key
+    table = tabulate_front(material.parts[0], key)
     assert {r["label"]: (r["cost"], r["accuracy"], r["low"], r["high"]) for r in table.to_dict("records")} == {
-        name: (row[cost], row["accuracy"], row["accuracy_low"], row["accuracy_high"]) for name, row in rows.items()
+        name: (row[key], row["accuracy"], row["accuracy_low"], row["accuracy_high"]) for name, row in rows.items()
     }
-    assert table.loc[table["on_front"], "label"].tolist() == pareto(list(rows.values()), cost)
-    axis = draw_front(table, "x", "n").axes[0]
+    assert table.loc[table["on_front"], "label"].tolist() == pareto(list(rows.values()), key)
+    axis = Front(COSTS[cost]).draw(material.parts[0], FrontData("", table)).axes[0]
     dots = {c.get_label(): c.lines[0].get_xydata()[0].tolist() for c in axis.containers}
-    assert dots == {name: [row[cost], row["accuracy"]] for name, row in rows.items()}
+    assert dots == {name: [row[key], row["accuracy"]] for name, row in rows.items()}
 
 
 def test_stage_bars_sum_to_the_seconds_of_the_table(material, rows):
-    table = frames.stages(material.parts[0])
-    for name, own in table.groupby("label"):
+    axis, data = draw(Stages(), material, "seconds")
+    for name, own in data.table.groupby("label"):
         assert own["seconds"].sum() == pytest.approx(rows[name]["inference_s_per_slide"])
         assert own["share"].sum() == pytest.approx(1)
-    axis = draw_stages(table, "seconds", "s", "n").axes[0]
     ends = {round(bar.get_y() + bar.get_height() / 2): bar.get_x() + bar.get_width() for bar in axis.patches}
     assert list(ends.values()) == pytest.approx([row["inference_s_per_slide"] for row in rows.values()])
 
 
 def test_area_dots_are_slides_and_the_line_is_the_fit(material):
-    found = frames.area(material.parts[0], "decoded_px")
-    for _, name, table, slope in found:
-        own = pd.concat([run.predictions for run in material.runs if run.strategy == name])
-        assert table["cost"].mean() * 1e6 == pytest.approx(own.groupby("slide")["decoded_px"].mean().mean())
-        assert slope.exponent == pytest.approx(1) and (slope.n, slope.sizes) == (20, 5)  # made up as patches x area
-    axis = draw_area(found, "Mpx", "n").axes[0]
+    axis, found = draw(Area("decoded_px", "megapixels", "Mpx", timed=False), material)
+    for line in found:
+        own = pd.concat([run.predictions for run in material.runs if run.strategy == line.strategy])
+        assert line.table["cost"].mean() * 1e6 == pytest.approx(own.groupby("slide")["decoded_px"].mean().mean())
+        assert line.slope.exponent == pytest.approx(1)  # made up as patches x area
+        assert (line.slope.n, line.slope.sizes) == (20, 5)
     assert len(axis.lines) == 2 * len(found) and "slope 1.00" in axis.lines[0].get_label()
     dots, line = axis.lines[:2]
     assert len(dots.get_xdata()) == 20 and line.get_ydata()[0] == pytest.approx(min(dots.get_ydata()))
+    assert [one.label for one in found] == [one.label for one in fit_lines(material.parts[0], "seconds")]
 
 
 def test_training_curves_are_the_stored_ones(material):
-    found = frames.curves(material.parts[0])
-    axis = draw_curves(found, "n").axes[0]
-    for (_, name, table, used, there), line in zip(found, axis.lines, strict=True):
-        stored = [pd.read_parquet(r.path / "curve.parquet") for r in material.runs if r.strategy == name]
-        assert used == there == len(stored) == 2
-        assert table["mean"].iloc[-1] == pytest.approx(np.mean([c["val_accuracy"].iloc[-1] for c in stored]))
-        assert line.get_ydata().tolist() == table["mean"].tolist() and f"(n = {used})" in line.get_label()
+    axis, found = draw(TrainingCurves(), material)
+    for one, line in zip(found, axis.lines, strict=True):
+        stored = [pd.read_parquet(r.path / "curve.parquet") for r in material.runs if r.strategy == one.strategy]
+        assert one.used == one.there == len(stored) == 2
+        assert one.table["mean"].iloc[-1] == pytest.approx(np.mean([c["val_accuracy"].iloc[-1] for c in stored]))
+        assert line.get_ydata().tolist() == one.table["mean"].tolist() and f"(n = {one.used})" in line.get_label()
 
 
 def test_of_thousands_of_curves_a_few_are_read():
-    shown = frames.shown_runs(list(range(5000)))
-    assert len(shown) == frames.MOST_CURVES and (shown[0], shown[-1]) == (0, 4999)
+    shown = choose_runs(list(range(5000)))
+    assert len(shown) == MOST_CURVES and (shown[0], shown[-1]) == (0, 4999)
 
 
 def test_magnification_bars_are_the_means_by_class(material):
     entries = {entry.name: entry for entry in material.parts[0].entries}
-    assert frames.magnifications(entries["exhaustive"]) is None
-    table = frames.magnifications(entries["jsma"])
-    means = magnification_by_class(material.runs, "jsma")
-    axis = draw_magnifications(table, "n").axes[0]
+    assert tabulate_magnifications(entries["exhaustive"]) is None
+    axis, _ = draw(Magnifications(), material, "jsma")
+    means = magnification_by_class(entries["jsma"].rows)
     heights = [bar.get_height() for bar in axis.patches]
     assert heights == pytest.approx([float(v) for column in means.columns for v in means[column]])
 
 
 def test_anytime_lines_are_the_sweeps_rows(material):
     sweep = material.sweeps["synthetic"]
-    axis = draw_anytime(frames.anytime(sweep), "n").axes[0]
+    axis, _ = draw(Anytime(), material)
     for line in axis.lines:
         own = sweep[sweep["strategy"] == line.get_label()]
         assert line.get_xdata().tolist() == own["patches_per_slide"].tolist()
@@ -112,18 +126,30 @@ def test_anytime_lines_are_the_sweeps_rows(material):
 
 
 def test_every_figure_says_n_and_names_its_axes(material):
-    names, entries = [], {entry.name for entry in material.parts[0].entries}
-    for sketch in sketches(material, material.parts[0]):
-        if sketch.name == "front-joules":  # made-up runs were never measured: said, not drawn
-            assert sketch.draw is None and "recorded before energy" in sketch.reason
+    part, names = material.parts[0], []
+    entries = {entry.name for entry in part.entries}
+    for figure in FIGURES:
+        if figure.name == "front-joules":  # made-up runs were never measured: said, not drawn
+            with pytest.raises(NotDrawn, match="recorded before energy"):
+                figure.collect_data(material, part)
             continue
-        assert sketch.draw is not None, (sketch.name, sketch.reason)
-        axis = sketch.draw().axes[0]
-        names.append(sketch.name)
-        assert "n = " in axis.get_title(loc="left") and "n = " in sketch.caption, sketch.name
-        named = axis.get_ylabel() or axis.get_yticklabels()[0].get_text() in entries
-        assert axis.get_xlabel() and named, sketch.name
+        for name, data in figure.collect_data(material, part).items():
+            axis = figure.draw(part, data).axes[0]
+            names.append(f"{figure.name}-{name}")
+            assert "n = " in axis.get_title(loc="left") and "n = " in figure.write_caption(part, data), figure.name
+            named = axis.get_ylabel() or axis.get_yticklabels()[0].get_text() in entries
+            assert axis.get_xlabel() and named, figure.name
     assert len(names) == len(set(names)) >= 14
+
+
+def test_seconds_of_several_machines_are_in_no_figure(material, monkeypatch):
+    monkeypatch.setitem(material.__dict__, "no_seconds", True)
+    timed = {figure.name for figure in FIGURES if figure.timed}
+    assert timed == {"stages", "area-seconds", "training"}
+    for figure in FIGURES:
+        if figure.timed:
+            with pytest.raises(NotDrawn, match="several machines"):
+                collect_data(figure, material, material.parts[0])
 
 
 def test_a_strategy_has_one_colour_whatever_is_beside_it():
@@ -147,7 +173,7 @@ def test_settings_are_rows_of_their_own(runs, other_settings, tmp_path, monkeypa
     both = gather([runs, other_settings], None, 0.02)
     (part,) = both.parts
     assert sorted(part.settings) == ["n_patches=16", "n_patches=8"]
-    table = frames.front(part, "inference_s_per_slide")
+    table = tabulate_front(part, "inference_s_per_slide")
     assert {"jsma[n_patches=8]", "jsma[n_patches=16]"} <= set(table["label"]) and len(table) == 8
     alone = {row["strategy"]: row for row in compare(gather([other_settings], None, 0.02).runs)}
     own = next(r for r in table.to_dict("records") if r["label"] == "jsma[n_patches=16]")
@@ -161,20 +187,19 @@ def test_settings_are_rows_of_their_own(runs, other_settings, tmp_path, monkeypa
 def test_slides_of_one_size_have_no_slope_and_the_page_says_so(material, tmp_path, monkeypatch):
     for entry in material.parts[0].entries:
         monkeypatch.setitem(entry.__dict__, "rows", entry.rows.assign(area0_px=100))
-    shown = [s for s in sketches(material, material.parts[0]) if s.name.startswith("area")]
-    assert [s.draw for s in shown] == [None, None] and "1 here" in shown[0].reason
-    monkeypatch.setattr("bench.report.figures.all_figures.sketches", lambda *_: shown)
-    assert [s.svg for s in draw_all(material, material.parts[0], tmp_path)] == ["", ""]
+    areas = [figure for figure in FIGURES if figure.name.startswith("area")]
+    shown = [one for figure in areas for one in draw_figure(figure, material, material.parts[0], tmp_path)]
+    assert [one.svg for one in shown] == ["", ""] and "1 here" in shown[0].reason
 
 
 def test_seconds_of_a_cold_cache_have_a_front_of_their_own(material, monkeypatch):
     part = material.parts[0]
     for row, cache in zip(part.rows, ("cold", "warm", "warm", "cold"), strict=True):
         monkeypatch.setitem(row, "cache", cache)
-    assert [len(table) for table in frames.fronts(part, "inference_s_per_slide").values()] == [2, 2]
-    assert [len(table) for table in frames.fronts(part, "patches_per_slide").values()] == [4]
-    names = [sketch.name for sketch in sketches(material, part)]
-    assert "front-seconds-synthetic-cold" in names and "front-seconds-synthetic-warm" in names
+    assert [len(table) for table in tabulate_fronts(part, "inference_s_per_slide").values()] == [2, 2]
+    assert [len(table) for table in tabulate_fronts(part, "patches_per_slide").values()] == [4]
+    found = Front(COSTS["seconds"]).collect_data(material, part)
+    assert set(found) == {"synthetic-cold", "synthetic-warm"}
 
 
 @pytest.mark.parametrize("span", ((0.06, 0.8), (0.55, 1.2), (0.01, 0.3), (0.02, 300.0)))

@@ -5,15 +5,15 @@ import warnings
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.report.figures.learning import draw_magnifications
 from bench.report.figures.letters import drawable, encode_letters, legend_of, list_families
+from bench.report.figures.magnifications import MagnificationData, Magnifications
 from bench.report.figures.style import theme, write
+from bench.report.material import Part
 
 
 def figure_of(classes) -> Figure:
-    return draw_magnifications(
-        pd.DataFrame([{"class": c, "mpp": m, "p": 0.5} for c in classes for m in (0.5, 1.0)]), "jsma: n = 2"
-    )
+    table = pd.DataFrame([{"class": c, "mpp": m, "p": 0.5} for c in classes for m in (0.5, 1.0)])
+    return Magnifications().draw(Part("x", [], [], []), MagnificationData("jsma", 2, table))
 
 
 def test_classes_in_chinese_are_drawn_or_coded_and_named(tmp_path):

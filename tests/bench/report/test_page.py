@@ -11,12 +11,15 @@ import pandas as pd
 import pytest
 
 from bench import files
+from bench.analysis.columns.column import choose_columns
+from bench.analysis.columns.pairs import PAIRS
+from bench.analysis.columns.results import RESULTS
 from bench.analysis.rows import compare
 from bench.errors import UsageError
 from bench.report.page import build as build_module
 from bench.report.page.build import build
 from bench.report.page.page import Commands
-from bench.report.tables import tables
+from bench.report.tables.tables import format_cells
 from bench.studies.made_up_runs import write
 
 COMMANDS = Commands("jsma-bench report", "jsma-bench run")
@@ -25,11 +28,12 @@ COMMANDS = Commands("jsma-bench report", "jsma-bench run")
 def test_the_page_shows_the_rows_of_compare(report, material):
     page = html_module.unescape((report / "report.html").read_text())
     rows = compare(material.runs)
-    for row in rows:
-        line = "".join(f"<td>{cell}</td>" for cell in tables.cells(row, tables.columns_of(rows))[2:])
+    for row, cells in zip(rows, format_cells(rows, choose_columns(RESULTS, rows)), strict=True):
+        line = "".join(f"<td>{cell}</td>" for cell in cells[2:])
         assert f"{row['strategy']}</th>{line}</tr>" in page
-    for row in material.parts[0].against:
-        assert f"{tables.cells_against(row)[2]}</td><td>{tables.cells_against(row)[3]}" in page
+    against = material.parts[0].against
+    for cells in format_cells(against, choose_columns(PAIRS, against)):
+        assert f"{cells[2]}</td><td>{cells[3]}" in page
 
 
 def test_the_page_names_failures_and_where_it_comes_from(report):

@@ -11,10 +11,10 @@ import torch
 from baselines.clam import CLAM
 from baselines.contract import StrategySettings, at_each_magnification
 from baselines.mean import Mean
+from bench.analysis.columns.results import STRATEGY
 from bench.analysis.rows import compare
 from bench.errors import UsageError
 from bench.progress import Quiet
-from bench.report.tables.tables import cells
 from bench.runs.infer import infer
 from bench.runs.kept.finished import load_runs
 from bench.runs.plan import Request, execute, planned
@@ -143,8 +143,8 @@ def test_finetuned_trains_the_encoder_and_saves_and_restores_it(folder, finetune
 def test_each_regime_has_its_row(frozen, finetuned, folder):
     rows = {(row["strategy"], row["regime"]): row for row in compare(load_runs(folder / "runs"))}
     assert len(rows) == 4 + 2 and all(row["runs"] == 1 for row in rows.values())
-    assert cells(rows["mean", "finetuned"])[1] == "mean@1um, finetuned"
-    assert cells(rows["mean", "frozen"])[1] == "mean@1um"
+    assert STRATEGY.write(rows["mean", "finetuned"]) == "mean@1um, finetuned"
+    assert STRATEGY.write(rows["mean", "frozen"]) == "mean@1um"
 
 
 def test_no_candidate_starts_from_the_encoder_that_another_trained(folder, frozen):

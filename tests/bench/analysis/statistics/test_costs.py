@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.statistics.costs import best_under, hypervolume, mark_fronts, pareto, pools, ratio_interval
+from bench.analysis.fronts import best_under, hypervolume, mark_fronts, pareto, pools
+from bench.analysis.statistics.costs import ratio_interval
 
 ROWS = [
     {"strategy": "a", "accuracy": 0.5, "cost": 1.0},

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis.against import against, all_pairs
+from bench.analysis.against import compare_all_pairs, compare_with_references
 from bench.analysis.comparison import compare_folders
 from bench.analysis.entries import group_runs
 from bench.analysis.rows import compare
@@ -148,20 +148,20 @@ def test_rows_are_those_of_a_plain_loop(out):
 
 
 def test_a_reference_is_taken_in_the_same_settings(out):
-    runs = load_runs(out)
-    rows = against(runs, "exhaustive", 0.02)
+    found = group_runs(load_runs(out))
+    rows = compare_with_references(found, {"x": "exhaustive"}, 0.02)
     assert [(r["name"], r["reference"]) for r in rows] == [
         (f"{name}[n_patches={n}]", f"exhaustive[n_patches={n}]") for name in STRATEGIES[1:] for n in (4, 16)
     ]
     for row in rows:
         own, other = (naive(out, name, int(row["settings"][10:])) for name in (row["strategy"], "exhaustive"))
         assert row["difference"] == pytest.approx(np.mean(own["right"]) - np.mean(other["right"]))
-    fixed = against(runs, "exhaustive[n_patches=4]", 0.02)
+    fixed = compare_with_references(found, {"x": "exhaustive[n_patches=4]"}, 0.02)
     assert len(fixed) == 5 and {r["reference"] for r in fixed} == {"exhaustive[n_patches=4]"}
 
 
 def test_all_pairs_are_corrected_together(out):
-    rows = all_pairs(load_runs(out), 0.02)
+    rows = compare_all_pairs(group_runs(load_runs(out)), 0.02)
     assert len(rows) == 6 * 5 // 2
     smallest = min(row["mcnemar_p"] for row in rows)
     assert min(row["holm_p"] for row in rows) == pytest.approx(min(1.0, 15 * smallest))
