@@ -52,7 +52,7 @@ def test_tables_and_figures_lie_beside_the_page(report, material):
     assert len(list((report / "figures").iterdir())) == 2 * len(figures) >= 28
     stored = pd.read_csv(report / "table.csv")
     assert stored["accuracy"].tolist() == [row["accuracy"] for row in compare(material.runs)]
-    assert r"\toprule" in (report / "against.tex").read_text() and "| jsma |" in (report / "against.md").read_text()
+    assert r"\toprule" in (report / "against.tex").read_text() and "| jsma " in (report / "against.md").read_text()
 
 
 def test_an_interrupted_report_leaves_the_one_before(report, material, tmp_path, monkeypatch):
@@ -64,7 +64,7 @@ def test_an_interrupted_report_leaves_the_one_before(report, material, tmp_path,
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build_module, "drawn", lambda *_: [])
+    monkeypatch.setattr(build_module, "draw_all", lambda *_: [])
     monkeypatch.setattr(build_module, "html", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build(material, to, COMMANDS)
@@ -84,7 +84,7 @@ def test_what_a_killed_report_left_is_removed(report, material, tmp_path, monkey
         shutil.copytree(folder, to / folder.name.replace(f"-{owner['pid']}.", f"-{dead.pid}."))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build_module, "drawn", lambda *_: [])
+    monkeypatch.setattr(build_module, "draw_all", lambda *_: [])
     with monkeypatch.context() as patched:
         patched.setattr(build_module, "_move", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -102,7 +102,7 @@ def test_what_another_report_moves_there_meanwhile_is_a_report_s(report, materia
             shutil.copytree(report, to, dirs_exist_ok=True)
         return exists(path)
 
-    monkeypatch.setattr(build_module, "drawn", lambda *_: [])
+    monkeypatch.setattr(build_module, "draw_all", lambda *_: [])
     monkeypatch.setattr(build_module.os.path, "lexists", moved)
     assert build(material, to, COMMANDS)[0].is_file()
 
@@ -111,7 +111,7 @@ def test_a_second_report_removes_only_what_the_first_wrote(report, material, tmp
     to = tmp_path / "again"
     shutil.copytree(report, to)
     (to / "own.txt").write_text("a reader's")
-    monkeypatch.setattr(build_module, "drawn", lambda *_: [])
+    monkeypatch.setattr(build_module, "draw_all", lambda *_: [])
     build(material, to, COMMANDS)
     assert (to / "own.txt").exists() and (to / "report.html").exists() and not list((to / "figures").iterdir())
 
