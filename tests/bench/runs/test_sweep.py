@@ -170,7 +170,7 @@ def test_the_second_strategy_is_set_against_the_first_at_as_many_patches():
     assert two["accuracy_hard"] == 0.5 and two["difference_hard"] == pytest.approx(0.5)
     assert (small["accuracy_hard"], large["accuracy_hard"]) == (0, 0)
     assert two["difference_easy"] == pytest.approx(1 - (1 / 2 + 1) / 2)  # at 8 patches, though it reads 4 of them here
-    said = equal_markdown([small, large, two]).splitlines()
+    said = [" ".join(line.split()) for line in equal_markdown([small, large, two]).splitlines()]
     assert len(said) == 3 and said[2].startswith("| two | 16 | 0.9 | 8.0 |") and "| +0.500 (" in said[2]
     assert "minus one at as many patches, hard" in said[0]
 
@@ -197,7 +197,7 @@ def test_one_slide_has_no_interval():
     one, two = compute_sweep_rows(pd.DataFrame(rows))
     assert two["difference_hard"] == 1 and two["difference_hard_low"] is two["difference_hard_high"] is None
     json.dumps([one, two], allow_nan=False)
-    assert equal_markdown([one, two]).endswith("| +1.000 (-) |")
+    assert equal_markdown([one, two]).split()[-3:] == ["+1.000", "(-)", "|"]
 
 
 def test_one_strategy_alone_is_set_against_nothing():

@@ -57,7 +57,7 @@ def test_what_is_there_is_found_and_what_is_not_is_chance(found, monkeypatch):
     blind = [(r, [rng.normal(size=4), None]) for r in runner.dataset.records]
     rows = [module._row({"train": blind[:10], "test": blind[10:]}, m, 1.0) for m in (0, 1)]
     assert 0.0 < rows[0]["accuracy"] < 1.0 and rows[1]["accuracy"] is None and rows[1]["n"] == 0
-    assert "| 1 | - | - | 0 |" in markdown({"rows": rows[1:]})
+    assert markdown({"rows": rows[1:]}).split()[-9:] == ["|", "1", "|", "-", "|", "-", "|", "0", "|"]
 
 
 def test_its_cost_is_counted(found):
