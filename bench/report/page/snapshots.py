@@ -11,17 +11,17 @@ from functools import cache
 
 import matplotlib
 import numpy as np
-import seaborn as sns
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
+from bench.report.figures.style import SAFE_COLOURS
 from bench.report.material import Material
 from bench.runs.observed.snapshots import FILE, SEED, Look, load
 
 MOST = 36  # looks in one page
 NUMBERED = 64  # more boxes than this are drawn without numbers
 SIDE_PX, MAP_PX, PATCH_PX, PATCH_COLUMNS = 512, 220, 72, 8
-COLOURS = [sns.color_palette("colorblind").as_hex()[k] for k in (0, 1, 2, 3, 9, 8)]
+COLOURS = [SAFE_COLOURS[name] for name in ("blue", "orange", "green", "red", "sky", "yellow")]
 
 
 @dataclass(frozen=True)
