@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.analysis.against import choose_references, compare_all_pairs, compare_with_references
-from bench.analysis.columns.column import clear_timed
+from bench.analysis.columns.column import Row, clear_timed
 from bench.analysis.columns.results import ALL
 from bench.analysis.entries import Entry, group_runs
 from bench.analysis.fronts import mark_fronts
@@ -67,16 +66,22 @@ def _machine(run: FinishedRun) -> tuple[str, ...]:
 class Compared:
     """All that `jsma-bench compare` prints and saves, computed once.
 
-    rows: of `bench.analysis.rows`; against: each beside its reference, or each beside each; notes: what was not
-    compared, and
-    why, what failed, and what was accepted; damaged: one line a damaged run; reference: the strategy that others are
-    set against, by dataset; leaders: who is most accurate.
+    Attributes:
+        runs: All runs.
+        entries: The runs sorted into the rows of the table.
+        rows: Of `bench.analysis.rows`, one an entry, in the same order.
+        against: Each row beside its reference, or each beside each (`bench.analysis.against`).
+        notes: What was not compared and why, what failed, what was accepted.
+        damaged: One line a damaged run.
+        reference: Dataset -> the strategy that others are set against; empty where each is set against each.
+        margin: Of non-inferiority, in accuracy.
+        leaders: Who is most accurate, one a dataset.
     """
 
     runs: list[FinishedRun]
     entries: list[Entry]
-    rows: list[dict[str, Any]]
-    against: list[dict[str, Any]]
+    rows: list[Row]
+    against: list[Row]
     notes: list[str]
     damaged: list[str]
     reference: dict[str, str]
@@ -92,9 +97,21 @@ class Compared:
 def compare_folders(
     folders: list[Path], reference: str | None, margin: float, every_pair: bool = False, choice: Choice = EVERY
 ) -> Compared:
-    """Runs of several folders as rows; refuses what must not be compared; no seconds where the machines differ.
+    """Load runs and compare them; seconds are left out where the machines differ.
 
-    every_pair: compare each row with each other in place of the reference; choice: which of the runs.
+    Args:
+        folders: Folders of runs, or single runs.
+        reference: The strategy or row that others are set against; None for what reads everything.
+        margin: Of non-inferiority, in accuracy, above 0 and below 1.
+        every_pair: Compare each row with each other, in place of the reference.
+        choice: Which of the runs.
+
+    Returns:
+        Everything that is shown.
+
+    Raises:
+        UsageError: There is no run, the reference was not run, or the margin is out of its range.
+        NotComparableError: The runs saw other data or splits, or one of them is there twice.
     """
     loaded = load_all(folders, choice)
     runs = loaded.runs
@@ -122,7 +139,7 @@ def describe_accepted(runs: Sequence[FinishedRun]) -> list[str]:
     return [f"run with --accept-findings: {len(found)} findings: {'; '.join(found)}"] if found else []
 
 
-def _describe_missing(found: Sequence[Entry], asked: dict[str, str], beside: list[dict[str, Any]]) -> list[str]:
+def _describe_missing(found: Sequence[Entry], asked: dict[str, str], beside: list[Row]) -> list[str]:
     done = {(row["dataset"], row["name"]) for row in beside}
     return [
         f"{entry.dataset}: {entry.name} is not set against {name}: no run of it on the same slides in these settings; "

@@ -34,11 +34,15 @@ _NOT_SETTINGS = ("split", "tuned")  # the split is of the fold, see `check_compa
 
 @dataclass(frozen=True)
 class Entry:
-    """Runs that are one row: of one dataset, strategy and settings.
+    """Runs that are one row of a table: of one dataset, strategy and settings.
 
-    differing: the settings in which runs of the dataset differ, as `n_patches=16 epochs=80`; None where all agree, but
-    for what was set for one strategy alone and is the same in all its runs; shared: those of them that were set for
-    all strategies.
+    Attributes:
+        dataset: Name of the dataset.
+        strategy: Name of the strategy.
+        differing: The settings in which runs of the dataset differ, as `n_patches=16 epochs=80`; None where all
+            agree. What was set for one strategy alone, and is the same in all its runs, is no difference.
+        runs: The runs.
+        shared: Those of `differing` that were set for all strategies.
     """
 
     dataset: str
@@ -88,8 +92,14 @@ def find_beside(entry: Entry, strategy: str, among: Iterable[Entry]) -> Entry | 
 
 
 def group_runs(runs: Iterable[FinishedRun]) -> list[Entry]:
-    """Datasets by name, strategies in order of appearance, settings by value; runs that differ only in fold, seed,
-    data or split are one entry.
+    """Sort runs into the rows of a table.
+
+    Args:
+        runs: Finished runs of one or more datasets.
+
+    Returns:
+        Datasets by name, strategies in order of appearance, settings by value. Runs that differ only in fold, seed,
+        data or split are one entry.
     """
     by_dataset: dict[str, list[FinishedRun]] = {}
     for run in runs:

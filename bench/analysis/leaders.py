@@ -12,8 +12,14 @@ from bench.analysis.statistics.pairs import SAME_ACCURACY, difference
 
 @dataclass(frozen=True)
 class Leader:
-    """names: the rows of highest accuracy, several where they are equal; accuracy: theirs; near: other rows whose
-    paired difference from the first of them has an interval that holds 0, or none.
+    """Who has the highest accuracy on one dataset.
+
+    Attributes:
+        dataset: Name of the dataset.
+        names: The rows of highest accuracy, several where they are equal.
+        accuracy: Theirs, 0..1.
+        near: Other rows that are not told apart from the first: their paired difference has an interval that holds
+            0, or none.
     """
 
     dataset: str

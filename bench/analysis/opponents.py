@@ -30,8 +30,9 @@ def find_search(entry: Entry, found: Sequence[Entry]) -> Entry | None:
 
 
 def compare_samplers(entry: Entry, search: Entry) -> list[str]:
-    """Of a strategy that draws patches from an attention map: the settings of `SAMPLER` in which it differs from the
-    search, as `estimator: systematic, not des-raj`.
+    """The settings of `SAMPLER` in which an entry differs from the search, as `estimator: systematic, not des-raj`.
+
+    Empty for a strategy that draws no patches from an attention map.
     """
     if not has_attention(entry):
         return []

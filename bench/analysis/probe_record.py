@@ -1,5 +1,6 @@
-"""What `bench.studies.linear_probe` found, read back for tables: no model is run here, so that nothing that prints
-loads torch.
+"""What `bench.studies.linear_probe` found, read back for tables.
+
+No model is run here, so that nothing that prints loads torch.
 """
 
 from __future__ import annotations

@@ -1,30 +1,48 @@
-"""Files embedded in documents: `python -m bench.report.documents README.md` fills its `table:` and `file:` blocks
-again, and draws the pictures that it shows from the tables beside them.
+"""Files embedded in documents.
+
+`python -m bench.report.documents README.md` fills the `table:`, `file:` and `columns:` blocks of a document again, and
+draws the pictures that it shows from the tables beside them.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bench.analysis.columns.column import Column
+from bench.analysis.columns.results import RESULTS
 from bench.files import write_text
+from bench.markup import write_markdown
 from bench.report.provenance import is_fresh, make_stamp
 
-BLOCK = re.compile(r"(<!-- (table|file): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (table|file|columns): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+COLUMNS = {"results": RESULTS}
+"""Name of a `columns:` block -> the columns that it explains."""
 
 
 def fill_blocks(text: str, root: Path) -> str:
-    """`text` with every block filled: `table` = the first table of a Markdown file, `file` = a whole file."""
+    """The text of a document with every block filled.
+
+    `table`: the first table of a Markdown file; `file`: a whole file; `columns`: what the columns of a table mean.
+    """
 
     def fill(match: re.Match[str]) -> str:
+        if match[2] == "columns":
+            return f"{match[1]}\n{explain_columns(COLUMNS[match[3]])}\n\n{match[4]}"
         source = (root / match[3]).read_text()
         return match[1] + (first_table(source) if match[2] == "table" else f"```python\n{source}```\n") + match[4]
 
     return BLOCK.sub(fill, text)
+
+
+def explain_columns(columns: Sequence[Column]) -> str:
+    """A Markdown table of the headings of a table and what they mean."""
+    return write_markdown(["column", "meaning"], [[c.heading, c.meaning] for c in columns if c.heading])
 
 
 def first_table(markdown: str) -> str:

@@ -21,10 +21,14 @@ from bench.runs.kept.finished import FinishedRun
 
 @dataclass(frozen=True)
 class Part:
-    """Runs of one dataset. entries: runs of one strategy and settings each; rows: theirs of `bench.analysis.rows`, in
-    the same
-    order; against: rows beside the reference, empty without one; leader: who is most accurate, None for a single
-    row.
+    """Runs of one dataset.
+
+    Attributes:
+        dataset: Its name.
+        entries: Runs of one strategy and settings each.
+        rows: Theirs of `bench.analysis.rows`, in the same order.
+        against: Rows beside the reference, empty without one.
+        leader: Who is most accurate; None for a single row.
     """
 
     dataset: str
@@ -57,10 +61,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Material:
-    """All that goes into a report. notes: what was not compared and why; no_seconds: whether the runs are of several
-    machines; sweeps: dataset -> rows of a sweep's table; failed: slide -> reason; unfinished: folders of runs that are
-    not complete; left_out: what was found and not used, with the reason; damaged: one line a
-    damaged run.
+    """All that goes into a report.
+
+    Attributes:
+        parts: The runs, by dataset.
+        reference: What others are set against; None without one.
+        notes: What was not compared and why.
+        no_seconds: Whether the runs are of several machines, whose seconds are not compared.
+        sweeps: Dataset -> rows of a sweep's table.
+        failed: Slide -> why it could not be read.
+        unfinished: Folders of runs that are not complete.
+        left_out: What was found and not used, with the reason.
+        damaged: One line a damaged run.
     """
 
     parts: list[Part]

@@ -48,7 +48,7 @@ def _share(key: str, heading: str) -> Column:
     return Column(key, lambda measured: measured.mean(key), heading, "{:.3f}")
 
 
-DATASET = Column("dataset", lambda m: m.entry.dataset, "dataset", words=True)
+DATASET = Column("dataset", lambda m: m.entry.dataset, "dataset", "{}", "its name and task", words=True)
 STRATEGY = Column(
     "strategy",
     lambda m: m.entry.strategy,

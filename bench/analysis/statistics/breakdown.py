@@ -38,9 +38,15 @@ def find_bottleneck(predictions: pd.DataFrame) -> str:
 
 @dataclass(frozen=True)
 class Slope:
-    """cost = factor * area ** exponent, least squares on logarithms, with the exponent's 95 % interval (Student).
+    """cost = factor * area ** exponent, least squares on logarithms.
 
-    n: slides; sizes: how many different areas. Exponent 1: the cost grows as the slide does; 0: not at all.
+    Attributes:
+        exponent: 1 where the cost grows as the slide does, 0 where it does not grow.
+        low: Lower end of its 95 % interval (Student).
+        high: Upper end.
+        factor: Cost at area 1.
+        n: How many slides.
+        sizes: How many different areas.
     """
 
     exponent: float
@@ -56,8 +62,9 @@ class Slope:
 
 
 def area_slope(area: np.ndarray, cost: np.ndarray) -> Slope | None:
-    """The fit over slides with area [n] and cost [n], both above 0; None where fewer than 3 sizes, or where the largest
-    is less than twice the smallest.
+    """The line fitted to the logarithms of cost [n] over area [n] of slides; only values above 0 are used.
+
+    None where there are fewer than 3 sizes, or where the largest is less than `LEAST_SPREAD` times the smallest.
     """
     use = (np.asarray(area) > 0) & (np.asarray(cost) > 0)
     x, y = np.asarray(area, float)[use], np.asarray(cost, float)[use]

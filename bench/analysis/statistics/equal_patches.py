@@ -18,13 +18,19 @@ SAME = 1e-9  # budgets closer than this differ by rounding only
 def equal_patches(
     own: pd.DataFrame, reference: dict[float, pd.DataFrame], patches: float
 ) -> tuple[float, float | None, float | None] | None:
-    """(difference, low, high): accuracy of `own` minus the reference's at `patches`, and its 95 % interval (None, None
-    for one cluster).
+    """Accuracy of a strategy minus the reference's at as many patches, with its 95 % interval.
 
-    own: predictions, with slide, patient, label, predicted; reference: the same of each of its budgets, by the patches
-    it then reads a slide. Its accuracy on a slide is linear in log patches between the two budgets next to `patches`;
-    the interval is over clusters (patients, else slides). None where `patches` lies outside its budgets or no slide is
-    shared.
+    The reference's accuracy on a slide is taken as linear in log patches between its two budgets next to `patches`.
+    The interval is over clusters (patients, else slides).
+
+    Args:
+        own: Predictions of the strategy, with slide, patient, label, predicted.
+        reference: The same of each budget of the reference, by the patches that it then reads a slide.
+        patches: Mean patches a slide of the strategy.
+
+    Returns:
+        (difference, low, high), the interval (None, None) for one cluster. None where `patches` lies outside the
+        budgets of the reference, or where no slide is shared.
     """
     under = [n for n in reference if 0 < n <= patches * (1 + SAME)]
     over = [n for n in reference if n >= patches * (1 - SAME)]

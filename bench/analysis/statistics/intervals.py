@@ -35,8 +35,9 @@ def share_interval(values: pd.Series, clusters: pd.Series) -> Bounds:
 
 
 def difference_interval(values: pd.Series, clusters: pd.Series) -> Bounds:
-    """95 % interval of the mean of `values` (-1..1: right or not, minus the same of the other), inside -1..1; None for
-    one cluster. `difference_bounds` says how.
+    """95 % interval of a mean difference, inside -1..1; None for one cluster. `difference_bounds` says how.
+
+    values: -1..1, a right prediction of the one (0 or 1) minus the same of the other.
     """
     gains, counts = _by_cluster(values.clip(lower=0), clusters)
     losses, _ = _by_cluster((-values).clip(lower=0), clusters)
@@ -47,8 +48,9 @@ def difference_interval(values: pd.Series, clusters: pd.Series) -> Bounds:
 
 
 def mean_interval(values: pd.Series, clusters: pd.Series) -> Bounds:
-    """95 % interval of the mean of `values` of any size (logarithms of ratios), Student's t over clusters with the
-    linearised variance of a ratio of sums; None for one cluster.
+    """95 % interval of the mean of `values` of any size, such as logarithms of ratios; None for one cluster.
+
+    Student's t over clusters, with the linearised variance of a ratio of sums.
     """
     sums, counts = _by_cluster(values, clusters)
     n = len(counts)
@@ -61,8 +63,9 @@ def mean_interval(values: pd.Series, clusters: pd.Series) -> Bounds:
 
 
 def least_clusters(margin: float) -> int:
-    """The fewest clusters of equal size for which `difference_interval` of values that are all 0 lies above -margin:
-    with none discordant its end is .025 ** (1 / n) - 1. margin: above 0 and below 1.
+    """The fewest clusters of equal size for which `difference_interval` of values that are all 0 lies above -margin.
+
+    With no discordant cluster its lower end is .025 ** (1 / n) - 1. margin: above 0 and below 1.
     """
     n = max(2, math.floor(math.log(TAIL) / math.log1p(-margin)))
     return n if 1 - TAIL ** (1 / n) < margin else n + 1

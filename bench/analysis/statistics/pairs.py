@@ -20,11 +20,16 @@ SAME_ACCURACY = 1e-9  # differences closer than this differ by rounding only
 class Difference:
     """Accuracy of a strategy minus the reference's over shared slides.
 
-    value, low, high: the difference and its 95 % interval (`bench.analysis.statistics.intervals`; None for one
-    cluster);
-    only_own, only_reference: slides that one of the two has right in most of its seeds and the other wrong in most;
-    mcnemar_p: exact, two-sided; clusters: how many patients or slides (`unit`) there are; effective: the same, those of
-    unequal numbers of slides counted by Kish.
+    Attributes:
+        value: The difference, -1..1.
+        low: Lower end of its 95 % interval (`bench.analysis.statistics.intervals`); None for one cluster.
+        high: Upper end.
+        only_own: Slides that this one has right in most of its seeds, and the reference wrong in most.
+        only_reference: The reverse.
+        mcnemar_p: Exact, two-sided.
+        clusters: How many patients or slides there are.
+        effective: The same; patients of unequal numbers of slides are counted by Kish.
+        unit: patients or slides.
     """
 
     value: float
