@@ -61,7 +61,7 @@ def test_published_pictures_show_their_tables():
 
 @pytest.mark.parametrize("name", ("full", "sweep"))
 def test_a_stale_picture_is_noticed_and_drawn_again(name, tmp_path):
-    for suffix in (".csv", ".png"):
+    for suffix in (".csv", ".png", ".json"):
         shutil.copy(ROOT / "results" / f"{name}{suffix}", tmp_path)
     (tmp_path / "page.md").write_text(f"![words]({name}.png)\n")
     assert not stale_pictures(tmp_path / "page.md")

@@ -16,6 +16,7 @@ from bench.analysis.statistics.breakdown import find_bottleneck
 from bench.analysis.statistics.costs import ratio_interval
 from bench.analysis.statistics.spread import compute_spreads
 from bench.runs.kept.finished import FinishedRun
+from bench.runs.layout import CACHE, JOULES, SECONDS
 from bench.runs.observed.page_cache import COLD, UNVERIFIED, WARM
 
 _STATE = {WARM: 0, COLD: 1, UNVERIFIED: 2}
@@ -79,7 +80,7 @@ class Measured:
     @cached_property
     def cache(self) -> str:
         """State of the page cache, with counts where predictions met several states."""
-        counts = self.rows["cache"].value_counts() if "cache" in self.rows else {"warm": len(self.rows)}
+        counts = self.rows[CACHE].value_counts() if CACHE in self.rows else {"warm": len(self.rows)}
         return ", ".join(f"{state} {n}" if len(counts) > 1 else str(state) for state, n in sorted(counts.items()))
 
     @cached_property
@@ -97,7 +98,7 @@ class Measured:
         return {
             "train_j": None if lacking[0] else float(np.mean([record["joules"] for record in training])),
             "train_j_reason": lacking[0],
-            "inference_j_per_slide": None if lacking[1] else self.mean("joules"),
+            "inference_j_per_slide": None if lacking[1] else self.mean(JOULES),
             "inference_j_reason": lacking[1],
             "energy_source": None if lacking[1] else " / ".join(sources),
         }
@@ -141,9 +142,9 @@ class Times:
             slide = slides.get_indexer(rows["slide"].to_numpy())
             group = np.array([groups[run.group] for run in entry.runs])[rows["run"].to_numpy(int)]
             # the state of the page cache is part of what is paired: warm is never set against cold
-            state = rows["cache"].map(_STATE).fillna(0).to_numpy(int) if "cache" in rows else 0
+            state = rows[CACHE].map(_STATE).fillna(0).to_numpy(int) if CACHE in rows else 0
             index = (group * len(slides) + slide) * len(_STATE) + state
-            frame: Any = pd.DataFrame({"seconds": rows["seconds"].to_numpy(float), "slide": slide}, index=index)
+            frame: Any = pd.DataFrame({"seconds": rows[SECONDS].to_numpy(float), "slide": slide}, index=index)
             self._seconds[entry.name] = frame[~frame.index.duplicated(keep="last")]
 
     def pair_training(self, entry: Entry, other: Entry | None) -> Ratio:

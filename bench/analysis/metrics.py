@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 
 from bench.analysis.statistics.intervals import share_interval
+from bench.runs.layout import class_of_column, is_magnification_column, probability_column
 
 
 def accuracy_interval(rows: pd.DataFrame) -> tuple[float, float | None, float | None]:
@@ -33,8 +34,9 @@ def auc_or_reason(rows: pd.DataFrame) -> dict[str, Any]:
     auc: area under the ROC curve, 0..1; of several classes the macro mean of one against the rest.
     """
     classes = sorted(rows["label"].unique())
-    columns = [f"prob_{name}" for name in classes]
-    absent = sorted(c[5:] for c in rows.columns if c.startswith("prob_") and c not in columns)
+    columns = [probability_column(name) for name in classes]
+    there = [name for c in rows.columns if (name := class_of_column(c)) is not None]
+    absent = sorted(name for name in there if name not in classes)
     if len(classes) < 2 or absent or not set(columns) <= set(rows.columns):
         return {"auc": None, "auc_reason": f"test slides of {', '.join(classes) or 'no class'} only"}
     scores = rows[columns].to_numpy(float)
@@ -81,7 +83,7 @@ def ece(rows: pd.DataFrame, bins: int = 10) -> float | None:
 
     Guo et al., ICML 2017, eq. 5; None without columns prob_<class>, or where they are no numbers.
     """
-    columns = [c for c in rows.columns if c.startswith("prob_")]
+    columns = [c for c in rows.columns if class_of_column(c) is not None]
     if not columns:
         return None
     confidence = rows[columns].to_numpy(float).max(axis=1)
@@ -95,5 +97,5 @@ def ece(rows: pd.DataFrame, bins: int = 10) -> float | None:
 
 def magnification_by_class(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean p(magnification) by label; columns p_m0 (finest) and up, none where no magnification was drawn."""
-    columns = [c for c in rows.columns if c.startswith("p_m") and c[3:].isdigit()]
+    columns = [c for c in rows.columns if is_magnification_column(c)]
     return pd.DataFrame(rows.groupby("label")[columns].mean())

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.analysis.entries import Entry, find_beside
+from bench.runs.layout import magnification_column
 
 EVERYTHING = ("exhaustive-all", "exhaustive")
 """The reference of speed-ups and of differences: the first of these that was run; it reads the most magnifications."""
@@ -43,7 +44,8 @@ def compare_samplers(entry: Entry, search: Entry) -> list[str]:
 def has_attention(entry: Entry) -> bool:
     """Whether it says with which probability it drew each magnification: it has an attention map, as the search has."""
     rows: Any = entry.rows
-    return "p_m0" in rows and bool(rows["p_m0"].notna().any())
+    finest = magnification_column(0)
+    return finest in rows and bool(rows[finest].notna().any())
 
 
 def describe_everything(found: Sequence[Entry]) -> list[str]:

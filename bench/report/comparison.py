@@ -41,16 +41,17 @@ def publish(found: Compared, stem: Path, command: str) -> list[Path]:
     check_saved(files, stem)
     write_text(files[0], page(found, command))
     write_text(files[1], as_csv(found.rows))
-    about = {
-        **collect_provenance(found.runs, command),
-        "reference": found.reference,
-        "margin": found.margin,
-        "notes": found.notes,
-        "damaged": found.damaged,
-        "against": json.loads(as_json(found.rows, found.against)),
-    }
-    about["against"] = [beside for row in about["against"] for beside in row["against"]]
-    write_text(files[2], json.dumps(about, indent=1, sort_keys=True) + "\n")
+    about = collect_provenance(
+        "table",
+        found.runs,
+        command,
+        reference=found.reference,
+        margin=found.margin,
+        notes=found.notes,
+        damaged=found.damaged,
+        against=[beside for row in json.loads(as_json(found.rows, found.against)) for beside in row["against"]],
+    )
+    write_text(files[2], about.as_json())
     picture(found.rows, files[3], make_stamp(files[1]))
     return files
 

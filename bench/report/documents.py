@@ -19,6 +19,7 @@ from bench.analysis.columns.results import RESULTS
 from bench.files import write_text
 from bench.markup import write_markdown
 from bench.report.provenance import is_fresh, make_stamp
+from bench.runs.layout import read_provenance
 
 BLOCK = re.compile(r"(<!-- (table|file|columns): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 COLUMNS = {"results": RESULTS}
@@ -84,12 +85,17 @@ def load_rows(table: Path) -> list[dict[str, Any]]:
 
 
 def draw_again(png: Path) -> None:
-    """Draw `png` from the CSV beside it, of a comparison or a sweep that was saved; ValueError for any other."""
+    """Draw `png` from the CSV beside it, of a comparison or a sweep that was saved.
+
+    Raises:
+        ValueError: The record beside it says that it is neither.
+    """
     table = png.with_suffix(".csv")
     rows = load_rows(table)
-    if "flip_rate" in rows[0]:
+    kind = read_provenance(png.with_suffix(".json")).kind
+    if kind == "sweep":
         from bench.report.sweep import picture
-    elif "inference_s_per_slide" in rows[0]:
+    elif kind == "table":
         from bench.report.comparison import picture
     else:
         raise ValueError(f"{table}: neither a comparison nor a sweep; draw {png.name} with what wrote the table")

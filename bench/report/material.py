@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from bench.analysis.leaders import Leader
 from bench.analysis.opponents import describe_everything
 from bench.runs.kept.choice import EVERY, Choice
 from bench.runs.kept.finished import FinishedRun
+from bench.runs.layout import read_provenance
 
 
 @dataclass(frozen=True)
@@ -130,25 +130,25 @@ def gather(folders: Sequence[Path], reference: str | None, margin: float, choice
     )
 
 
-SWEEP_COLUMNS = {"dataset", "strategy", "mode", "budget", "accuracy", "sd_sampling", "patches_per_slide"}
-
-
 def _sweeps(folders: Sequence[Path], runs: list[FinishedRun]) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Tables that `jsma-bench sweep --save` wrote into the folders, of the same data as the runs; and what was not."""
     found: dict[str, pd.DataFrame] = {}
     left_out: list[str] = []
     hashes = {run.dataset: run.data_hash for run in runs}
     for path in sorted(p for folder in dict.fromkeys(folders) for p in folder.glob("*.csv")):
+        record = path.with_suffix(".json")
+        if not record.is_file():
+            continue  # nothing says what it is
         try:
-            table = pd.read_csv(path)
-            if not set(table.columns) >= SWEEP_COLUMNS or table.empty:
+            about = read_provenance(record)
+            if about.kind != "sweep":
                 continue
-            data_hash = json.loads(path.with_suffix(".json").read_text())["data_hash"]
-        except (OSError, ValueError, KeyError) as error:
-            left_out.append(f"sweep {path.name}: it or its .json cannot be read ({error})")
+            table = pd.read_csv(path)
+            dataset = str(table["dataset"].iloc[0])
+        except (OSError, ValueError, KeyError, IndexError) as error:
+            left_out.append(f"{path.name}: it or its .json cannot be read ({error})")
             continue
-        dataset = str(table["dataset"].iloc[0])
-        if hashes.get(dataset) != data_hash:
+        if about.data_hashes != [hashes.get(dataset)]:
             left_out.append(f"sweep {path.name}: made on other data than the runs")
         elif dataset in found:
             left_out.append(f"sweep {path.name}: one sweep of {dataset} is shown, the first by name")

@@ -13,7 +13,7 @@ from bench.analysis.columns.results import COSTS, name_of, shown_name
 from bench.analysis.entries import group_runs
 from bench.analysis.fronts import best_under, hypervolume, pareto, pools
 from bench.runs.kept.finished import FinishedRun
-from bench.runs.layout import CURVE
+from bench.runs.layout import CURVE, SECONDS, VAL_ACCURACY
 
 
 def best_lines(rows: list[dict[str, Any]], cost: str, budget: float, unit: str) -> list[str]:
@@ -65,6 +65,6 @@ def time_to_lines(runs: list[FinishedRun], accuracy: float) -> list[str]:
 def _time_to(path: Path, accuracy: float) -> float | None:
     if not path.is_file():
         return None
-    curve: Any = pd.read_parquet(path, columns=["seconds", "val_accuracy"])
-    reached = curve[curve["val_accuracy"] >= accuracy]
-    return None if reached.empty else float(reached["seconds"].min())
+    curve: Any = pd.read_parquet(path, columns=[SECONDS, VAL_ACCURACY])
+    reached = curve[curve[VAL_ACCURACY] >= accuracy]
+    return None if reached.empty else float(reached[SECONDS].min())

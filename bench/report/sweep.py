@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,37 @@ from bench.ours import check_saved
 from bench.report.provenance import make_stamp
 from bench.report.tables.sweep_tables import EQUAL, equal_markdown, markdown
 from bench.runs.kept.environment import environment
+from bench.runs.layout import Provenance
 
 
-def publish(table: list[dict[str, Any]], asked: dict[str, Any], stem: Path) -> list[Path]:
-    """Write stem.md, stem.csv, stem.json (asked: settings and data; with the environment) and stem.png.
+def publish(table: list[dict[str, Any]], record: Provenance, stem: Path) -> list[Path]:
+    """Write a sweep as files: stem.md, stem.csv, stem.json, stem.png.
 
     And stem-equal.md, where a strategy can be set against the first at as many patches.
+
+    Args:
+        table: Rows of `bench.analysis.sweep_rows`.
+        record: What made it; the environment of this process is added.
+        stem: Where to write, without the end of a name.
+
+    Returns:
+        The files.
     """
     writable(stem.parent, "--save")
     files = [named(stem, suffix) for suffix in (".md", ".csv", ".json", ".png")]
     check_saved([*files, named(stem, "-equal.md")], stem)
     write_text(
         files[0],
-        f"Produced by `{asked['command']}`. Counters are exact; seconds are charged (see `bench.runs.sweep`).\n\n"
+        f"Produced by `{record.command}`. Counters are exact; seconds are charged (see `bench.runs.sweep`).\n\n"
         + markdown(table)
         + "\n",
     )
     write_text(files[1], pd.DataFrame(table).to_csv(index=False, float_format="%.6g"))
-    write_text(files[2], json.dumps({**asked, **environment()}, indent=1, sort_keys=True, default=str) + "\n")
+    write_text(files[2], replace(record, environments=[environment()]).as_json())
     picture(table, files[3], make_stamp(files[1]))
     if text := equal_markdown(table):
         files.append(named(stem, "-equal.md"))
-        write_text(files[-1], f"Produced by `{asked['command']}`. {EQUAL}\n\n{text}\n")
+        write_text(files[-1], f"Produced by `{record.command}`. {EQUAL}\n\n{text}\n")
     return files
 
 

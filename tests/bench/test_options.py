@@ -14,6 +14,7 @@ from bench.datasets.inspect.cards import find_here
 from bench.errors import UsageError
 from bench.report.comparison import publish
 from bench.report.sweep import publish as publish_sweep
+from bench.runs.layout import Provenance
 
 FAST = ("--preset", "tiny", "--set", "name=test_resnet", "--set", "pretrained=null", "--set", "stage=null")
 
@@ -80,7 +81,10 @@ def test_a_mistake_names_the_option_that_was_given(said, arguments, words):
 
 
 def test_an_unwritable_stem_is_that_of_save():
-    for write in (lambda stem: publish([], stem, ""), lambda stem: publish_sweep([], {}, stem)):
+    for write in (
+        lambda stem: publish([], stem, ""),
+        lambda stem: publish_sweep([], Provenance(kind="sweep", command=""), stem),
+    ):
         with pytest.raises(UsageError, match="^--save /proc/x"):
             write(Path("/proc/x/y"))
 

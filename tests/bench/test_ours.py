@@ -13,6 +13,7 @@ from bench.report import comparison, sweep
 from bench.report.material import gather
 from bench.report.page import build as build_module
 from bench.report.page.page import Commands
+from bench.runs.layout import Provenance
 from bench.studies import made_up_runs
 
 
@@ -40,11 +41,11 @@ def test_a_comparison_is_saved_beside_no_file_of_that_name(runs, tmp_path, suffi
 def test_a_sweep_likewise(tmp_path):
     (tmp_path / "s-equal.md").write_text("mine")
     with pytest.raises(UsageError, match="s-equal.md is there"):
-        sweep.publish([], {"command": "c"}, tmp_path / "s")
+        sweep.publish([], Provenance(kind="sweep", command="c"), tmp_path / "s")
 
 
 def test_a_report_goes_round_no_file_of_that_name(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(build_module, "drawn", lambda *_: [])
+    monkeypatch.setattr(build_module, "draw_all", lambda *_: [])
     material, commands = gather([runs], None, 0.02), Commands("jsma-bench report", "jsma-bench run")
     (tmp_path / "table.csv").write_text("mine")
     with pytest.raises(UsageError, match="table.csv there was not written by a report"):
@@ -56,7 +57,7 @@ def test_a_report_goes_round_no_file_of_that_name(runs, tmp_path, monkeypatch):
 
 
 def test_a_report_that_was_killed_while_it_moved_is_gone_on_with(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(build_module, "drawn", lambda *_: [])
+    monkeypatch.setattr(build_module, "draw_all", lambda *_: [])
     material, commands = gather([runs], None, 0.02), Commands("jsma-bench report", "jsma-bench run")
     moves, replace = [], build_module.os.replace
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.columns.column import Column, Row, describe_control, format_interval
 from bench.analysis.opponents import EVERYTHING, SEARCH
+from bench.runs.layout import COMPRESSED_BYTES, DECODED_PX, PATCHES, SECONDS
 
 if TYPE_CHECKING:
     from bench.analysis.measured import Measured
@@ -40,7 +41,7 @@ def _inference_ms(row: Row) -> float | None:
 
 def _inference_s(measured: Measured) -> float | None:
     """None where predictions of a row met several states of the page cache."""
-    return None if "," in measured.cache else measured.mean("seconds")
+    return None if "," in measured.cache else measured.mean(SECONDS)
 
 
 def _share(key: str, heading: str) -> Column:
@@ -111,7 +112,7 @@ _SUMMARY = (
 _COSTS = (
     Column(
         "patches_per_slide",
-        lambda m: m.mean("patches"),
+        lambda m: m.mean(PATCHES),
         "patches",
         "{:.1f}",
         "patches a slide that the strategy asked for at inference",
@@ -121,7 +122,7 @@ _COSTS = (
     ),
     Column(
         "megapixels_decoded_per_slide",
-        lambda m: (m.mean("decoded_px") or 0.0) / 1e6,
+        lambda m: (m.mean(DECODED_PX) or 0.0) / 1e6,
         "Mpx decoded",
         "{:.2f}",
         "pixels of all file tiles that were decoded for it, overview included",
@@ -131,7 +132,7 @@ _COSTS = (
     ),
     Column(
         "megabytes_read_per_slide",
-        lambda m: (m.mean("compressed_bytes") or 0.0) / 1e6,
+        lambda m: (m.mean(COMPRESSED_BYTES) or 0.0) / 1e6,
         "MB read",
         "{:.2f}",
         "compressed bytes of those tiles",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.analysis.columns.column import Column, Row, describe_control, format_interval
+from bench.runs.layout import COMPRESSED_BYTES, DECODED_PX, PATCHES, SECONDS
 
 THIRDS = ("easy", "middle", "hard")
 """Thirds of the slides by how hard they are to the reference (`statistics.equal_patches.rank_into_thirds`)."""
@@ -37,10 +38,10 @@ SWEEP = (
     Column("sd_sampling", lambda point: point.sd_sampling, "sd sampling", "{:.3f}"),
     Column("sd_training", lambda point: point.sd_training, "sd training", "{:.3f}"),
     Column("flip_rate", lambda point: point.flip_rate, "flip rate", "{:.3f}"),
-    Column("patches_per_slide", lambda point: point.mean("patches"), "patches", "{:.1f}"),
-    Column("megapixels_decoded_per_slide", lambda point: point.mean("decoded_px") / 1e6, "Mpx decoded", "{:.2f}"),
-    Column("megabytes_read_per_slide", lambda point: point.mean("compressed_bytes") / 1e6, "MB read", "{:.2f}"),
-    Column("seconds_per_slide", lambda point: point.mean("seconds"), "s/slide", "{:.3f}", timed=True),
+    Column("patches_per_slide", lambda point: point.mean(PATCHES), "patches", "{:.1f}"),
+    Column("megapixels_decoded_per_slide", lambda point: point.mean(DECODED_PX) / 1e6, "Mpx decoded", "{:.2f}"),
+    Column("megabytes_read_per_slide", lambda point: point.mean(COMPRESSED_BYTES) / 1e6, "MB read", "{:.2f}"),
+    Column("seconds_per_slide", lambda point: point.mean(SECONDS), "s/slide", "{:.3f}", timed=True),
 )
 """One row a strategy, mode, budget and confidence, in the order of the CSV file."""
 

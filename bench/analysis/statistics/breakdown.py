@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import linregress
 from scipy.stats import t as student
 
+from bench.runs.layout import AREA0_PX, DECODED_PX, SECONDS, VAL_ACCURACY, is_stage_column, stage_column
 from jsma.meter import STAGES
 
 LEAST_SPREAD = 2.0  # largest area / smallest: below, a slope would be noise
@@ -22,14 +23,15 @@ def stage_seconds(predictions: pd.DataFrame) -> dict[str, float]:
     The stages are exclusive: they sum to the mean of `seconds`.
     """
     rows: Any = predictions
-    means = {stage: float(rows[f"{stage}_s"].mean()) for stage in STAGES if f"{stage}_s" in rows}
+    means = {stage: float(rows[stage_column(stage)].mean()) for stage in STAGES if stage_column(stage) in rows}
     return {stage: value for stage, value in means.items() if value > 0}
 
 
 def find_bottleneck(predictions: pd.DataFrame) -> str:
     """The stage with most inference seconds, with its share, as `read 41%`; "-" where no stage was timed."""
     rows: Any = predictions
-    stages = {c[:-2]: float(np.sum(rows[c].to_numpy(float))) for c in rows.columns if c.endswith("_s")}
+    columns = [c for c in rows.columns if is_stage_column(c)]
+    stages = {c.removesuffix(stage_column("")): float(np.sum(rows[c].to_numpy(float))) for c in columns}
     if not stages:
         return "-"
     name = max(stages, key=lambda key: stages[key])
@@ -79,7 +81,7 @@ def area_slope(area: np.ndarray, cost: np.ndarray) -> Slope | None:
 
 def by_slide(predictions: pd.DataFrame) -> pd.DataFrame:
     """One row a slide: area0_px, and the means over its predictions of seconds and decoded_px."""
-    columns = [c for c in ("area0_px", "seconds", "decoded_px") if c in predictions]
+    columns = [c for c in (AREA0_PX, SECONDS, DECODED_PX) if c in predictions]
     return pd.DataFrame(predictions.groupby("slide", sort=False)[columns].mean())
 
 
@@ -93,12 +95,12 @@ def mean_curve(curves: Sequence[pd.DataFrame], points: int = 60) -> pd.DataFrame
     known: list[Any] = [c for c in curves if len(c)]
     if not known:
         return pd.DataFrame(columns=["seconds", "mean", "low", "high"])
-    start, end = max(float(c["seconds"].min()) for c in known), max(float(c["seconds"].max()) for c in known)
+    start, end = max(float(c[SECONDS].min()) for c in known), max(float(c[SECONDS].max()) for c in known)
     seconds = np.geomspace(start, max(end, start), points)
     seconds[0], seconds[-1] = start, max(end, start)  # exact: rounding would miss the epoch that ends there
     held = np.stack(
         [
-            c["val_accuracy"].to_numpy(float)[np.searchsorted(c["seconds"].to_numpy(float), seconds, side="right") - 1]
+            c[VAL_ACCURACY].to_numpy(float)[np.searchsorted(c[SECONDS].to_numpy(float), seconds, side="right") - 1]
             for c in known
         ]
     )

@@ -69,6 +69,7 @@ def sweep(
     from bench.analysis.sweep_rows import compute_sweep_rows
     from bench.report.sweep import publish
     from bench.report.tables.sweep_tables import EQUAL, equal_markdown, markdown
+    from bench.runs.layout import Provenance
     from bench.runs.plan import planned
     from bench.runs.sweep import Sweep, SweepSettings
 
@@ -81,12 +82,13 @@ def sweep(
     if not as_json and (equal := equal_markdown(table)):
         print(f"\n{EQUAL}\n\n{equal}")
     if save is not None:
-        record = {
-            "command": shlex.join(["jsma-bench", *sys.argv[1:]]),
-            "sweep": asdict(settings),
-            "settings": asdict(runner.settings),
-            "data_hash": runner.dataset.fingerprint,
-        }
+        record = Provenance(
+            kind="sweep",
+            command=shlex.join(["jsma-bench", *sys.argv[1:]]),
+            data_hashes=[runner.dataset.fingerprint],
+            settings=[asdict(runner.settings)],
+            details={"sweep": asdict(settings)},
+        )
         with writing({"--save": save}):
             files = publish(table, record, save)
         for path in files:

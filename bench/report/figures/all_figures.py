@@ -18,14 +18,15 @@ from bench.report.figures.stages import Stages
 from bench.report.figures.style import theme, write
 from bench.report.figures.training import TrainingCurves
 from bench.report.material import Material, Part
+from bench.runs.layout import DECODED_PX, SECONDS
 
 FIGURES: tuple[ReportFigure[Any], ...] = (
     Speedups(),
     *(Front(cost) for cost in COSTS.values()),
     Anytime(),
     Stages(),
-    Area("seconds", "seconds", "inference, seconds a slide", timed=True),
-    Area("decoded_px", "megapixels", "decoded, megapixels a slide", timed=False),
+    Area(SECONDS, "seconds", "inference, seconds a slide", timed=True),
+    Area(DECODED_PX, "megapixels", "decoded, megapixels a slide", timed=False),
     TrainingCurves(),
     Magnifications(),
 )

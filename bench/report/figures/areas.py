@@ -13,6 +13,7 @@ from bench.analysis.statistics.breakdown import Slope, area_slope, by_slide
 from bench.report.figures.base import NotDrawn, ReportFigure, describe_part
 from bench.report.figures.style import legend_below, make_sheet, marker, palette, plain_ticks
 from bench.report.material import Material, Part
+from bench.runs.layout import AREA0_PX
 
 MOST_DOTS = 400  # slides of a strategy that are drawn
 
@@ -95,10 +96,10 @@ def fit_lines(part: Part, cost: str) -> list[AreaLine]:
     found = []
     for entry in part.entries:
         slides = by_slide(entry.rows)
-        if not {"area0_px", cost} <= set(slides.columns):
+        if not {AREA0_PX, cost} <= set(slides.columns):
             continue
         costs = slides[cost].to_numpy(float) / (1e6 if cost.endswith("_px") else 1.0)
-        areas = slides["area0_px"].to_numpy(float) / 1e6
+        areas = slides[AREA0_PX].to_numpy(float) / 1e6
         table = pd.DataFrame({"area_mpx": areas, "cost": costs})
         found.append(AreaLine(entry.shown, entry.strategy, table, area_slope(areas, costs)))
     return found

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from bench import files
 from bench.analysis.columns.pairs import PAIRS
@@ -19,6 +17,7 @@ from bench.report.material import Material
 from bench.report.page.page import Commands, html
 from bench.report.provenance import collect_provenance
 from bench.report.tables import tables
+from bench.runs.layout import read_provenance
 
 PAGE, INDEX = "report.html", "report.json"
 
@@ -49,16 +48,18 @@ def _write(material: Material, folder: Path, commands: Commands) -> None:
     _write_tables(material, folder)
     (folder / PAGE).write_text(html(material, figures, commands))
     names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
-    about: dict[str, Any] = {
-        **collect_provenance(material.runs, commands.runs),
-        "page": commands.page,
-        "reference": material.reference,
-        "notes": material.notes,
-        "failed": material.failed,
-        "left_out": material.left_out,
-        "files": names,
-    }
-    (folder / INDEX).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    about = collect_provenance(
+        "report",
+        material.runs,
+        commands.runs,
+        page=commands.page,
+        reference=material.reference,
+        notes=material.notes,
+        failed=material.failed,
+        left_out=material.left_out,
+        files=names,
+    )
+    (folder / INDEX).write_text(about.as_json())
 
 
 def _write_tables(material: Material, folder: Path) -> None:
@@ -111,7 +112,7 @@ def _turn(name: str) -> int:
 def _earlier(to: Path) -> Sequence[str]:
     """Files that the report before wrote, by its index; none where there is no readable one."""
     try:
-        names = json.loads((to / INDEX).read_text())["files"]
+        names = read_provenance(to / INDEX).details["files"]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
     return [name for name in names if not name.startswith("/") and ".." not in Path(name).parts]

@@ -39,7 +39,9 @@ def runs(tmp_path_factory):
         for budget in (2, 4, 8)
     ]
     pd.DataFrame(rows).to_csv(folder / "sweep.csv", index=False)
-    (folder / "sweep.json").write_text(json.dumps({"data_hash": "synthetic"}))
+    (folder / "sweep.json").write_text(
+        json.dumps({"command": "jsma-bench sweep", "sweep": {}, "data_hash": "synthetic"})
+    )
     return folder
 
 
