@@ -77,7 +77,7 @@ class Point:
         return float(np.std(self._accuracies.mean(), ddof=1)) if self.trainings > 1 else None
 
     @property
-    def compute_flip_rate(self) -> float | None:
+    def flip_rate(self) -> float | None:
         """Share of slides whose prediction is not the same with every sampling seed, mean over trainings."""
         if self.draws < 2:
             return None
