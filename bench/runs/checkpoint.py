@@ -143,12 +143,15 @@ def bring_back(desk: Desk, slides: Sequence[MeteredSlide], state: dict[str, Any]
 def _recompute(slide: MeteredSlide) -> None:
     """Fill the store with what the training had paid for."""
     paid = slide.view.paid
-    cells = torch.from_numpy(np.flatnonzero(paid[:-1]))
+    n_cells = slide.view.grid.n_cells
+    cells = torch.from_numpy(np.flatnonzero(paid[:n_cells]))
     with suppress(SlideError):  # training comes across it, and drops the slide
         if len(cells):
             slide.features(cells)
-        if paid[-1]:
+        if paid[n_cells]:
             slide.overview_feature()
+        if paid[-1]:
+            slide.feature_map()
 
 
 def bring_back_randomness(desk: Desk, state: dict[str, Any]) -> None:

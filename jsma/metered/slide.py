@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,13 +13,13 @@ from jsma.cells.grid import CellGrid
 from jsma.errors import ContractError, EvidenceRefusedError
 from jsma.meter import Counters
 from jsma.metered.blame import blamed
+from jsma.metered.feature_map import FeatureMap
+from jsma.metered.map_service import MapSource, charged_map
 from jsma.metered.services import Desk
-from jsma.metered.store import FeatureStore, UnitCost
+from jsma.metered.store import UnitCost
+from jsma.metered.together import Ask, features_of
 from jsma.metered.view import SlideView, blocks_of, look_at
 from jsma.slides import ReadCost, Regions, Slide
-
-TOGETHER = 512  # patches read before they are encoded and kept: bounded memory, full passes
-BLOCK_CELLS = 32  # see `blocks_of`
 
 EvidenceOf = Callable[[CellGrid], "np.ndarray | None"]
 """Of a slide's grid: the share of every patch that is evidence, 0..1 [K]; None where nothing is annotated."""
@@ -109,11 +108,15 @@ class MeteredSlide:
         grid, side = self.view.grid, self._desk.view.patch_px
         return Regions(np.asarray(grid.centres0(cells)), np.asarray(grid.mpp_of(cells)), side, side)
 
-    def _read(self, cells: np.ndarray) -> tuple[np.ndarray, ReadCost]:
+    def _read_regions(self, regions: Regions) -> tuple[np.ndarray, ReadCost]:
         slide = self._open()
         with self._desk.meter.stage("read"):
-            start = time.perf_counter()
-            pixels, cost = slide.read(self.regions(cells))
+            return slide.read(regions)
+
+    def _read(self, cells: np.ndarray) -> tuple[np.ndarray, ReadCost]:
+        self._open()
+        start = time.perf_counter()
+        pixels, cost = self._read_regions(self.regions(cells))
         if self._desk.store is not None:
             self._desk.store.note(self._key, UnitCost.of_read(time.perf_counter() - start, cost))
         return pixels, cost
@@ -171,7 +174,7 @@ class MeteredSlide:
 
     def _fresh(self, flat: np.ndarray) -> Tensor:
         distinct = np.unique(flat)
-        blocks = blocks_of(self.view.grid, distinct, BLOCK_CELLS)
+        blocks = blocks_of(self.view.grid, distinct)
         # a bag of many small blocks would otherwise keep the activations of each until the backward pass
         recompute = len(distinct) > self._desk.encoder.chunk
         features = []
@@ -183,7 +186,7 @@ class MeteredSlide:
         place[np.searchsorted(distinct, np.concatenate(blocks))] = np.arange(len(distinct))
         return torch.cat(features)[torch.from_numpy(place[np.searchsorted(distinct, flat)]).to(self._desk.device)]
 
-    def _settle(self, ask: _Ask) -> Tensor:
+    def _settle(self, ask: Ask) -> Tensor:
         """Charge what this run uses for the first time, and hand out the features of what was asked."""
         new = ask.wanted[~self.view.paid[ask.wanted]]
         if len(new):
@@ -201,7 +204,7 @@ class MeteredSlide:
         seconds are in the stages already.
         """
         price, side = self._desk.store.price, self._desk.view.patch_px  # pyright: ignore[reportOptionalMemberAccess]
-        blocks = blocks_of(self.view.grid, new, BLOCK_CELLS)
+        blocks = blocks_of(self.view.grid, new)
         cost = sum((self._open().plan_cost(self.regions(part)) for part in blocks), ReadCost())
         self._desk.meter.charge("read", price.read_charge_s(max(0, cost.tiles - tiles)))
         self._desk.meter.charge("encode", price.encode_charge_s(len(new) - encoded))
@@ -216,13 +219,25 @@ class MeteredSlide:
                 return self._scaled(self._overview_encoded(), last)[0]
             index = np.array([view.grid.n_cells])
             rows, lacking = store.get(self._key, index)
-            if lacking[0] or not view.paid[-1]:
+            paid = bool(view.paid[index[0]])
+            if lacking[0] or not paid:
                 with torch.no_grad():
-                    rows = self._overview_encoded(count=not view.paid[-1]).cpu().numpy()
+                    rows = self._overview_encoded(count=not paid).cpu().numpy()
                 if lacking[0]:
                     store.put(self._key, view.grid.n_cells + 1, index, rows)
-                view.paid[-1] = True
+                view.paid[index[0]] = True
             return self._scaled(torch.from_numpy(rows).to(self._desk.device), last)[0]
+
+    def feature_map(self) -> FeatureMap:
+        """The encoder's feature map of the whole slide at `ViewSettings.map_mpp`, without a gradient.
+
+        It is read in squares where there is tissue, kept by the store, and charged in full to each run that uses it:
+        pixels, tiles, bytes, operations and seconds. SlideError where the slide cannot be read, EncoderError where
+        the encoder has no feature map.
+        """
+        view, key = self.view, self._key
+        plan_cost = lambda part: self._open().plan_cost(part)  # noqa: E731
+        return charged_map(MapSource(self.id, key, view, self._desk, self._read_regions, plan_cost))
 
     def _overview_encoded(self, count: bool = True) -> Tensor:
         if count:
@@ -235,64 +250,3 @@ class MeteredSlide:
         if self._slide is not None:
             self._slide.close()
             self._slide = None
-
-
-@dataclass
-class _Ask:
-    """What one slide is asked for, on its way through the store. rows [n, dim] of wanted: filled in as they come."""
-
-    slide: MeteredSlide
-    flat: np.ndarray
-    wanted: np.ndarray
-    rows: np.ndarray
-    computed: np.ndarray
-    tiles: int = 0
-
-
-def features_of(slides: Sequence[MeteredSlide], cells: Sequence[Tensor]) -> list[Tensor]:
-    """As `slide.features(own)` for each slide with its own cells; slides of one desk.
-
-    What a store lacks of all of them is encoded together, in full passes: a batch of slides with a few new cells each
-    would otherwise be many small ones. SlideError names the slide that cannot be read; nothing is charged then.
-    """
-    if not all(isinstance(slide, MeteredSlide) for slide in slides):  # stand-ins of tests know no desk
-        return [slide.features(own) for slide, own in zip(slides, cells, strict=True)]
-    asked = [own.detach().cpu().numpy() for own in cells]
-    for slide, flat in zip(slides, asked, strict=True):
-        slide.asked_for(flat)
-    store = slides[0]._desk.store if slides else None
-    if store is None:
-        return [slide._unstored(flat) for slide, flat in zip(slides, asked, strict=True)]
-    waiting: list[tuple[_Ask, np.ndarray, np.ndarray]] = []
-    asks = []
-    for slide, flat in zip(slides, asked, strict=True):
-        wanted = np.unique(flat)
-        rows, lacking = store.get(slide._key, wanted)
-        asks.append(ask := _Ask(slide, flat, wanted, rows, wanted[lacking]))
-        for part in blocks_of(slide.view.grid, ask.computed, BLOCK_CELLS):
-            with blamed(slide.id):
-                pixels, cost = slide._read(part)
-            ask.tiles += cost.tiles
-            waiting.append((ask, part, pixels))
-            if sum(len(own) for _, own, _ in waiting) >= TOGETHER:
-                _encode_waiting(waiting, store)
-    _encode_waiting(waiting, store)
-    return [ask.slide._settle(ask) for ask in asks]
-
-
-def _encode_waiting(waiting: list[tuple[_Ask, np.ndarray, np.ndarray]], store: FeatureStore) -> None:
-    """Encode what was read, keep it, and empty the list."""
-    if not waiting:
-        return
-    pixels = waiting[0][2] if len(waiting) == 1 else np.concatenate([read for _, _, read in waiting])
-    first, begun, start = waiting[0][0].slide, time.perf_counter(), 0
-    with torch.no_grad():
-        features = first._encode(pixels, kept=True).cpu().numpy()
-    patch_s = (time.perf_counter() - begun) / len(pixels)
-    flops = first._desk.flops_per_patch(*pixels.shape[1:3])
-    for ask, part, _ in waiting:
-        own, start = features[start : start + len(part)], start + len(part)
-        store.note(ask.slide._key, UnitCost.of_encoding(patch_s, flops, len(part)))
-        store.put(ask.slide._key, ask.slide.view.grid.n_cells + 1, part, own)
-        ask.rows[np.searchsorted(ask.wanted, part)] = own
-    waiting.clear()

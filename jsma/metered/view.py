@@ -15,6 +15,9 @@ from jsma.cells.tissue import cell_mask, tissue_mask
 from jsma.checked import Mpp, Mpps, Share, checked, in_order
 from jsma.slides import ReadCost, Slide, SlideError
 
+BLOCK_CELLS = 32
+"""Side of what is read in one call, in cells of the finest magnification (`blocks_of`)."""
+
 
 @dataclass
 class SlideView:
@@ -24,7 +27,7 @@ class SlideView:
     overview: np.ndarray  # uint8 [h, w, 3]
     mask: Tensor  # bool [K], cells with tissue
     pools: list[tuple[Tensor, Tensor]]  # per magnification: (rows x h, columns x w) area weights
-    paid: np.ndarray  # bool [K + 1], features this run has paid for
+    paid: np.ndarray  # bool [K + 2]: cells, overview and feature map that this run has paid for
 
 
 def look_at(slide: Slide, view: ViewSettings) -> tuple[SlideView, ReadCost]:
@@ -53,18 +56,18 @@ def look_at(slide: Slide, view: ViewSettings) -> tuple[SlideView, ReadCost]:
     if not mask.any():
         raise SlideError(f"{info.path}: {view.why_empty(tissue)}")
     pools = [(torch.from_numpy(wy), torch.from_numpy(wx)) for wy, wx in grid.pools((height_px, width_px), px0)]
-    return SlideView(grid, overview, mask, pools, np.zeros(grid.n_cells + 1, bool)), cost
+    return SlideView(grid, overview, mask, pools, np.zeros(grid.n_cells + 2, bool)), cost
 
 
-def blocks_of(grid: CellGrid, cells: np.ndarray, side_cells: int) -> list[np.ndarray]:
+def blocks_of(grid: CellGrid, cells: np.ndarray) -> list[np.ndarray]:
     """Distinct `cells` [n] in blocks that are read in one call each: whole file tiles in bounded memory.
 
-    A block is a square of `side_cells` of the smallest cells, all magnifications of a place together. Cutting a large
+    A block is a square of `BLOCK_CELLS` of the smallest cells, all magnifications of a place together. Cutting a large
     bag row by row, or by magnification, would decode the same tiles again for every part.
     """
-    if len(cells) <= side_cells:
+    if len(cells) <= BLOCK_CELLS:
         return [cells] if len(cells) else []
-    column, row = (grid.centres0(cells) // (side_cells * min(grid.cell0))).T
+    column, row = (grid.centres0(cells) // (BLOCK_CELLS * min(grid.cell0))).T
     order = np.lexsort((column, row))
     ends = np.flatnonzero((np.diff(row[order]) != 0) | (np.diff(column[order]) != 0)) + 1
     return np.split(cells[order], ends)
@@ -79,7 +82,9 @@ class ViewSettings:
     as a patch lies whole in one of them; such patches are few; overview_mpp: um/px of
     the overview, made coarser where its longer side would pass overview_max_px, so that its cost does
     not grow with the slide, and finer where its shorter side would fall under overview_min_px (small
-    photos; overview_max_px goes before it); min_tissue: share of a cell that must be tissue for it to be allowed.
+    photos; overview_max_px goes before it); map_mpp: um/px at which the encoder's feature map is read, for strategies
+    that ask for one, made coarser where the longer side would pass map_max_px; min_tissue: share of a cell that must
+    be tissue for it to be allowed.
     """
 
     mpps: Mpps = (0.5, 1.0, 2.0, 4.0)
@@ -89,6 +94,8 @@ class ViewSettings:
     overview_max_px: Annotated[int, Field(ge=64, le=8192)] = OVERVIEW_MAX_PX
     overview_min_px: Annotated[int, Field(ge=5, le=1024)] = OVERVIEW_MIN_PX
     min_tissue: Share = 0.25
+    map_mpp: Mpp = 4.0
+    map_max_px: Annotated[int, Field(ge=64, le=65536)] = 4096
 
     def __post_init__(self) -> None:
         in_order(self.mpps)

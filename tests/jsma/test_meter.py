@@ -111,7 +111,7 @@ def test_store_charges_a_second_run_exactly_what_the_first_read(small, encoder):
 
 def test_a_bag_read_in_blocks_is_charged_as_it_was_read(small, encoder, monkeypatch):
     # a coarse cell lies in several blocks: tiles are decoded again
-    monkeypatch.setattr("jsma.metered.slide.BLOCK_CELLS", 1)
+    monkeypatch.setattr("jsma.metered.view.BLOCK_CELLS", 1)
     store, totals = FeatureStore(encoder.dim), []
     for _ in range(2):
         slide, meter = look(small, encoder, store)
@@ -129,7 +129,7 @@ def test_features_are_those_of_the_pixels_in_the_order_asked(small, encoder):
 
 
 def test_a_trained_encoder_holds_pixels_of_a_large_bag_and_not_its_activations(small, monkeypatch):
-    monkeypatch.setattr("jsma.metered.slide.BLOCK_CELLS", 1)  # every block is smaller than a chunk
+    monkeypatch.setattr("jsma.metered.view.BLOCK_CELLS", 1)  # every block is smaller than a chunk
     found, cells = {}, torch.arange(10)
     for chunk in (64, 2):
         encoder = build_encoder(EncoderSettings("test_resnet", pretrained=None, frozen=False, chunk=chunk), seed=0)
@@ -172,7 +172,7 @@ def test_a_large_bag_is_read_in_blocks_at_the_cost_of_one_call(small, encoder, m
     whole, meter = look(small, encoder, None)
     cells = torch.tensor([7, 9, 3, 2, 0, 6, 5, 4, 1, 8, 3])
     expected, before = whole.features(cells), meter.total()
-    monkeypatch.setattr("jsma.metered.slide.BLOCK_CELLS", 2)
+    monkeypatch.setattr("jsma.metered.view.BLOCK_CELLS", 2)
     cut, other = look(small, encoder, None)
     torch.testing.assert_close(cut.features(cells), expected, rtol=1e-4, atol=1e-5)
     total = other.total()
@@ -283,6 +283,6 @@ def test_slides_of_a_batch_are_encoded_in_full_passes_and_counted_apart(small, e
     assert passes == [16]
     assert counters == same and all(torch.equal(a, b) for a, b in zip(apart, together, strict=True))
     assert run(True, store)[1] == counters and passes == [16]  # all charged, nothing computed
-    monkeypatch.setattr("jsma.metered.slide.TOGETHER", 1)
+    monkeypatch.setattr("jsma.metered.together.TOGETHER", 1)
     passes.clear()
     assert run(True, FeatureStore(encoder.dim))[1] == counters and passes == [16, 16, 16]
