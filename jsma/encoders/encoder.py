@@ -12,8 +12,6 @@ import torch
 from pydantic import Field
 from timm.data.config import resolve_data_config
 from timm.models import load_state_dict_from_hf
-from timm.models.efficientnet import EfficientNetFeatures
-from timm.models.mobilenetv3 import MobileNetV3Features
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
@@ -22,6 +20,7 @@ from jsma.checked import Count, checked
 from jsma.encoders.folding import fold_norms
 from jsma.encoders.foundation import FOUNDATIONS, ClassAndMean
 from jsma.encoders.small import OWN_ENCODERS
+from jsma.encoders.stages import cut_after
 from jsma.encoders.weights import hub_error, load_tensors, package_file, read_tensors, tensors_only
 from jsma.errors import EncoderError
 
@@ -211,7 +210,7 @@ def build_encoder(settings: EncoderSettings, seed: int = 0) -> Encoder:
     if source is not None and source != "hub":
         path = package_file(settings.name) if source == "package" else Path(source)
         load_tensors(model, read_tensors(path), str(path), by_order=source == "package")
-    body: nn.Module = model if settings.stage is None else _staged(settings, model)
+    body: nn.Module = model if settings.stage is None else cut_after(settings.name, settings.stage, model)
     return Encoder(settings, body, config)
 
 
@@ -272,25 +271,6 @@ def _foundation_config(settings: EncoderSettings) -> dict[str, Any]:
     known = FOUNDATIONS[settings.name]
     size = (3, known.input_px, known.input_px)
     return {"mean": known.mean, "std": known.std, "input_size": size, "fixed_input_size": True}
-
-
-def _staged(settings: EncoderSettings, model: nn.Module) -> nn.Module:
-    """The model cut after one feature stage, with the weights of `model`."""
-    assert settings.stage is not None
-    try:
-        cut = timm.create_model(settings.name, features_only=True, out_indices=(settings.stage,))
-    except (IndexError, AssertionError, RuntimeError, ValueError) as exc:
-        raise EncoderError(f"{settings.name} has no feature stage {settings.stage}; try 0..4") from exc
-    state = model.state_dict()
-    prefix = "model." if any(k.startswith("model.") for k in cut.state_dict()) else ""
-    wanted = {k: state.get(k.removeprefix(prefix)) for k in cut.state_dict()}
-    if absent := [k for k, v in wanted.items() if v is None]:
-        stage = settings.stage
-        raise EncoderError(f"{settings.name}: stage {stage} has no weight for {absent[0]}; use stage=None")
-    cut.load_state_dict(wanted)
-    if isinstance(cut, (EfficientNetFeatures, MobileNetV3Features)):
-        cut.blocks = cut.blocks[: max(cut._stage_out_idx)]  # timm keeps, and runs, those after the stage
-    return cut
 
 
 def _fingerprint(settings: EncoderSettings, body: nn.Module, config: Mapping[str, Any]) -> str:
