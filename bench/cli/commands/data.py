@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.cli.commands.mosaic import mosaic
+from bench.cli.commands.mosaic import find_shortcuts, mosaic
 from bench.errors import PARTIAL, UsageError
 from bench.files import writing
 from bench.options import at_most_one, in_range, numbers
@@ -206,8 +206,11 @@ def verify(
         except ValueError as error:
             raise UsageError(f"--mpps {mpps}: {error}") from error
         verdict = look_at(dataset, settings, bars.named("verifying"))
+        shortcuts, findings = find_shortcuts(dataset, bars.named("looking for shortcuts"))
+        verdict.add(findings)
     if as_json:
-        print(json.dumps({"found": verdict.found, "levels": verdict.levels, "left_out": verdict.left_out}, indent=1))
+        found = {"found": verdict.found, "levels": verdict.levels, "left_out": verdict.left_out}
+        print(json.dumps({**found, "shortcuts": shortcuts}, indent=1))
     else:
         for reason, number in verdict.left_out.items():
             print(f"left out by design: {number} x {reason}")
@@ -218,6 +221,8 @@ def verify(
                 print(f"{check}: {len(found) - most} more")
         _table(verdict.levels, "levels that will be read")
         _table(verdict.rows(), f"{dataset.name}: {verdict.slides} slides, {verdict.tiles} tiles looked at")
+        if shortcuts:
+            _table(shortcuts, "shortcuts: classes told without tissue, each part of the set from the other two")
     if not verdict.clean:
         raise typer.Exit(PARTIAL)
 

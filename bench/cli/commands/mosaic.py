@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +15,11 @@ from bench.options import in_range
 from bench.progress import Bars
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.datasets import Dataset
     from bench.datasets.generated.mosaic.make import Made
+    from bench.datasets.inspect.verify.checks import Finding
 
 GRID_SIDES, TILE_PX, TILE_STEP_PX = (2, 200), (64, 8192), 16
 
@@ -78,6 +82,36 @@ def mosaic(
     _print_made(done)
     if done.failed:
         raise typer.Exit(PARTIAL)
+
+
+def find_shortcuts(dataset: Dataset, report: Callable[[int, int], None]) -> tuple[list[dict[str, Any]], list[Finding]]:
+    """Probes of a set of mosaics as rows of a table, and a finding for each above chance; nothing for other slides."""
+    from bench.datasets.generated.mosaic import grid_of
+
+    if not dataset.records or (grid := grid_of(Path(dataset.records[0].path))) is None:
+        return [], []
+    from bench.analysis.shortcuts import rate_shortcuts
+    from bench.datasets.generated.mosaic.shortcuts import probe_mosaics
+    from bench.datasets.inspect.verify.checks import Finding
+
+    rows, findings = [], []
+    for found in rate_shortcuts(probe_mosaics(dataset, grid, report)):
+        interval = "-" if found.low is None else f"{found.low:.3f}-{found.high:.3f}"
+        if found.above_chance:
+            text = f"tells the class of {found.accuracy:.3f} ({interval}) of the mosaics, chance is {found.chance:.3f}"
+            findings.append(Finding("shortcuts", f"probe {found.probe}", text))
+        rows.append(
+            {
+                "probe": found.probe,
+                "mosaics": found.slides,
+                "patients or photos": found.clusters,
+                "accuracy": round(found.accuracy, 3),
+                "95 % interval": interval,
+                "chance": round(found.chance, 3),
+                "above chance": "yes" if found.above_chance else "no",
+            }
+        )
+    return rows, findings
 
 
 def _print_made(done: Made) -> None:

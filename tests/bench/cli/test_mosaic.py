@@ -1,9 +1,21 @@
-"""`jsma-bench data mosaic` as a user meets it."""
+"""`jsma-bench data mosaic`, and `data verify` of mosaics, as a user meets them."""
+
+import json
 
 import pytest
 
 from bench.cli import app, exits
-from tests.bench.datasets.generated.mosaic.painted import paint_photos
+from bench.datasets.generated.mosaic import make_mosaics
+from tests.bench.datasets.generated.mosaic.painted import paint_photos, small_settings
+
+
+def ended(monkeypatch, *arguments):
+    """The exit code of `jsma-bench data ...`."""
+    monkeypatch.setattr("sys.argv", ["jsma-bench", "data", *map(str, arguments)])
+    try:
+        return exits.ended(app.app)
+    except SystemExit as left:
+        return left.code
 
 
 @pytest.fixture
@@ -11,16 +23,9 @@ def command(monkeypatch, tmp_path):
     """command(*options): the exit code of `data mosaic` on painted photos, eight mosaics of 6 x 5 tiles."""
     paint_photos(tmp_path)
     base = ("--positive", "sick", "--negative", "well,scar", "--grid", "6x5", "--slides", "8", "--workers", "1")
-
-    def ended(*options):
-        arguments = (tmp_path / "photos.csv", *base, "--to", tmp_path / "out", *options)
-        monkeypatch.setattr("sys.argv", ["jsma-bench", "data", "mosaic", *map(str, arguments)])
-        try:
-            return exits.ended(app.app)
-        except SystemExit as left:
-            return left.code
-
-    return ended
+    return lambda *options: ended(
+        monkeypatch, "mosaic", tmp_path / "photos.csv", *base, "--to", tmp_path / "out", *options
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,3 +61,21 @@ def test_a_damaged_photo_is_listed_and_the_rest_goes_on(command, tmp_path, capsy
     assert "failed: well3.png" in said.err and "8 made" in said.out and "0.5 is written" in said.err
     assert "photos of sick, and of how many patients (or photos): 4 of 4 in train, 1 of 1 in val" in said.out
     assert "well3.png" not in (tmp_path / "out" / "tiles.csv").read_text()
+
+
+def test_verify_prints_the_probes_and_a_finding_where_one_is_above_chance(monkeypatch, tmp_path, capsys):
+    table = paint_photos(tmp_path, number=10, tint={"sick": 70})
+    make_mosaics(table, small_settings(slides=40), tmp_path / "out", 1)
+    assert ended(monkeypatch, "verify", f"mosaic:{tmp_path / 'out'}", "--json") == 3
+    said = json.loads(capsys.readouterr().out)
+    assert [(row["probe"], row["mosaics"]) for row in said["shortcuts"]] == [("colour", 40), ("overview", 40)]
+    assert [row["above chance"] for row in said["shortcuts"]] == ["yes", "no"]
+    assert {name: [slide for slide, _ in some] for name, some in said["found"].items() if some} == {
+        "shortcuts": ["probe colour"]
+    }
+
+
+def test_other_slides_are_not_probed(monkeypatch, tmp_path, capsys):
+    paint_photos(tmp_path)
+    ended(monkeypatch, "verify", tmp_path / "photos.csv", "--json")
+    assert json.loads(capsys.readouterr().out)["shortcuts"] == []

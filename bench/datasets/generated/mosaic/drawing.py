@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from bench.datasets.generated.mosaic.photos import Photo
 from bench.datasets.generated.mosaic.plan import Material, Mosaic, Tile
-from bench.datasets.generated.mosaic.stain import Moments, match_table, shift_stain
 from jsma.slides.formats.photo import load_photo
+from jsma.slides.stains import match_table, shift_stains
 
 GLASS = (243, 242, 244)  # no tissue by colour and by density, and not the pure white of a tile that is missing
 PHOTOS_IN_MEMORY = 4
-
-
-def mean_stain(photos: Sequence[Photo]) -> Moments:
-    """Mean over the training photos of their means and spreads."""
-    mean, spread = np.array([photo.stain for photo in photos if photo.part == "train"]).mean(axis=0).tolist()
-    return tuple(mean), tuple(spread)
 
 
 def draw_bands(material: Material, mosaic: Mosaic, band_px: int) -> Iterator[np.ndarray]:
@@ -58,7 +51,7 @@ def draw_tile(material: Material, part: str, tile: Tile) -> np.ndarray:
     if material.target is not None:
         turned = cv2.LUT(np.ascontiguousarray(turned), match_table(photo.stain, material.target))
     if part == "test" and material.settings.test_stain:
-        turned = shift_stain(turned, material.settings.test_stain)
+        turned = shift_stains(turned, material.settings.test_stain)
     return turned
 
 

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 from bench.datasets.contract import PARTS, Dataset, SlideRecord
-from bench.datasets.generated.mosaic.drawing import mean_stain
 from bench.datasets.generated.mosaic.folder import LABELS, check_folder, stamp_folder, write_tables
 from bench.datasets.generated.mosaic.photos import Photo, load_photos
 from bench.datasets.generated.mosaic.plan import Material
@@ -19,6 +18,7 @@ from bench.datasets.generated.mosaic.writing import file_of, write_mosaic
 from bench.errors import UsageError
 from bench.files import remove_leftovers
 from bench.workers import mapped
+from jsma.slides.stains import average_moments
 
 NOMINAL_MPP = 0.5
 LEAST_TILE_PX = 64
@@ -74,7 +74,8 @@ def make_mosaics(
     mpp, notes = _common_mpp(records, settings)
     notes += [f"{name} is left out: it has the same content as {other}" for name, other in loaded.repeated.items()]
     side = _tile_side(loaded.photos, settings)
-    target = mean_stain(loaded.photos) if settings.match_stain else None
+    training = [photo.stain for photo in loaded.photos if photo.part == "train"]
+    target = average_moments(training) if settings.match_stain else None
     material = Material(settings, loaded.photos, side, mpp, target)
     stamp_folder(material, folder)
     remove_leftovers(folder)

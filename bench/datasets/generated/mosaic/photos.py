@@ -11,11 +11,11 @@ import numpy as np
 
 from bench.datasets.content import slide_digests
 from bench.datasets.contract import PARTS, SlideRecord
-from bench.datasets.generated.mosaic.stain import Moments, moments
 from bench.errors import UsageError
 from bench.workers import mapped
 from jsma.slides import SlideError
 from jsma.slides.formats.photo import load_photo
+from jsma.slides.stains import Moments, moments_of
 
 SHARES = (0.6, 0.2, 0.2)  # of the photos of every label: train, val, test
 TRIES = 100  # orders of the groups, until every label is in every part
@@ -79,7 +79,7 @@ def look_at(path: str) -> Seen | str:
         pixels = load_photo(path).pixels
     except (SlideError, OSError) as error:
         return str(error).removeprefix(f"{path}: ")
-    return Seen(pixels.shape[1], pixels.shape[0], moments(pixels))
+    return Seen(pixels.shape[1], pixels.shape[0], moments_of(pixels))
 
 
 def load_photos(records: Sequence[SlideRecord], seed: int, workers: int = 0, report: Report | None = None) -> Loaded:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.datasets.generated.mosaic.photos import Photo
 from bench.datasets.generated.mosaic.settings import MosaicSettings
-from bench.datasets.generated.mosaic.stain import Moments
+from jsma.slides.stains import Moments
 
 TURNS = 8  # quarter turns, mirrored or not
 Cell = tuple[int, int]  # (column, row)

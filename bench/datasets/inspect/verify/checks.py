@@ -37,11 +37,12 @@ CHECKS: dict[str, Check] = {
     "near duplicates": Check("no two slides look the same", quick=False),
     "patients": Check("no patient in two parts"),
     "parts": Check("parts can be made, and every class is in each of them"),
+    "shortcuts": Check("of mosaics: neither colour nor the overview alone tells the class", quick=False),
     "missing masks": Check("every expected annotation is there"),
     "bad masks": Check("annotations can be read and lie on their slide"),
 }
 """By name, in the order of the table."""
-NOT_LOOKED_AT = "tissue, tiles, near duplicates"  # by `run`: they need pixels
+NOT_LOOKED_AT = "tissue, tiles, near duplicates, shortcuts"  # by `run`: they need pixels
 
 
 @dataclass(frozen=True)
