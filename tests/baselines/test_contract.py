@@ -11,8 +11,8 @@ from baselines import STRATEGIES
 from baselines.contract import Outcome, Strategy
 from bench import cli
 from bench.checks.contract.checks import CHECKS, ContractError, Trial, check_strategy
-from bench.checks.contract.opened_files import opened
-from bench.checks.contract.scene import SETTINGS, scene
+from bench.checks.contract.opened_files import watch_files
+from bench.checks.contract.scene import SETTINGS, make_scene
 from bench.runs.settings.strategies import strategy_class
 from jsma.metered import EvidenceRefusedError
 
@@ -32,7 +32,9 @@ def test_contract(name):
 
 def test_those_that_learn_where_to_look_have_a_gradient_there():
     for name in ("jsma", "fixed", "search", "patch-selection", "zoom-in", "adaptive", "factorised", "top", "shuffled"):
-        assert "model.attention.layers.0.weight" not in CHECKS["gradients"](Trial(strategy_class(name), scene())), name
+        assert "model.attention.layers.0.weight" not in CHECKS["gradients"](
+            Trial(strategy_class(name), make_scene())
+        ), name
 
 
 class Fair(Strategy):
@@ -194,9 +196,9 @@ OFFENDERS = (
 
 @pytest.mark.parametrize(("cls", "check", "words"), OFFENDERS, ids=lambda v: getattr(v, "__name__", ""))
 def test_an_offender_fails_its_check(cls, check, words):
-    CHECKS[check](Trial(Fair, scene()))
+    CHECKS[check](Trial(Fair, make_scene()))
     with pytest.raises(ContractError, match=words):
-        CHECKS[check](Trial(cls, scene()))
+        CHECKS[check](Trial(cls, make_scene()))
 
 
 def test_leaving_is_a_broken_contract_and_no_success():
@@ -210,17 +212,17 @@ def test_what_is_declared_is_allowed():
     class Honest(Gluttonous):
         trains_within_budget = False
 
-    assert "declared" in CHECKS["budget"](Trial(Honest, scene()))
+    assert "declared" in CHECKS["budget"](Trial(Honest, make_scene()))
 
     class Free(Greedy):
         bounded = False
 
-    assert "declared" in CHECKS["budget"](Trial(Free, scene()))
+    assert "declared" in CHECKS["budget"](Trial(Free, make_scene()))
 
 
 def test_evidence_is_refused_unless_its_use_is_declared():
     with pytest.raises(EvidenceRefusedError, match="uses_evidence = True"):
-        CHECKS["evidence"](Trial(Peeker, scene()))
+        CHECKS["evidence"](Trial(Peeker, make_scene()))
     (refused,) = [f for f in check_strategy(Peeker) if f.check == "evidence"]
     assert not refused.ok and refused.detail.startswith("EvidenceRefusedError: slide no-such-folder/0.tif")
 
@@ -232,16 +234,16 @@ def test_evidence_is_refused_unless_its_use_is_declared():
             assert (found is None) == (slide.label == 1)
             return Fair.choose(self, slide, generator)
 
-    assert "declared" in CHECKS["evidence"](Trial(Declared, scene()))
+    assert "declared" in CHECKS["evidence"](Trial(Declared, make_scene()))
 
 
 def test_what_is_opened_is_seen(tmp_path):
-    with opened() as files:
+    with watch_files() as files:
         with pytest.raises(OSError):
             open(tmp_path / "gone.tif", "rb")
         import colorsys  # noqa: F401 - a module is no file that a strategy reads
     assert files == [str(tmp_path / "gone.tif")]
-    with opened() as files:
+    with watch_files() as files:
         pass
     assert files == []
 
@@ -271,7 +273,7 @@ def test_one_command_checks_a_strategy_of_ones_own(target, code, words, tmp_path
 
 
 def made(name):
-    trial = Trial(strategy_class(name), scene())
+    trial = Trial(strategy_class(name), make_scene())
     strategy = trial.build()
     return trial, strategy, trial.slides(strategy)
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
-from baselines.contract import Outcome, Strategy, StrategySettings, ask, told
-from baselines.parts.loss import training_loss
-from bench.checks.contract.opened_files import opened
-from bench.checks.contract.scene import SETTINGS, Scene, Watched, scene, settings_with
-from bench.datasets import SlideRecord
+from baselines.contract import Outcome, Strategy, told
+from bench.checks.contract.opened_files import watch_files
+from bench.checks.contract.scene import SETTINGS, Watched, make_scene, with_patches
+from bench.checks.contract.trial import Trial
 from bench.runs.failing import ask_without
 from jsma.errors import ContractError
-from jsma.meter import Meter
 
 BUDGETS = (1, 3, 8)
 STEPS, LOOK_EVERY, LEARNING_RATE = 120, 10, 1e-2
@@ -27,7 +25,14 @@ MODES = {True: "training", False: "test"}
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check says of one strategy. detail: what was seen, or why it failed."""
+    """What one check says of one strategy.
+
+    Attributes:
+        strategy: its name.
+        check: a name of CHECKS.
+        ok: whether the contract is kept.
+        detail: what was seen, or why it failed.
+    """
 
     strategy: str
     check: str
@@ -35,55 +40,29 @@ class Finding:
     detail: str
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A strategy class on the scene; everything is built anew for each check."""
-
-    cls: type[Strategy]
-    scene: Scene
-
-    def build(self, settings: StrategySettings = SETTINGS, seed: int = 0) -> Strategy:
-        """The strategy with fresh weights from `seed` and a meter of its own."""
-        torch.manual_seed(seed)
-        return self.cls(self.cls.candidates(settings)[0], self.scene.encoder.dim, 2, Meter())
-
-    def slides(self, strategy: Strategy, part: tuple[SlideRecord, ...] = (), store: bool = True) -> list[Watched]:
-        """Fresh slides, metered by the strategy's meter: `part`, or one of each class."""
-        return self.scene.slides(part or self.scene.train[:2], self.cls, strategy.meter, store)
-
-    def said(self, strategy: Strategy, slides: Sequence[Watched], training: bool, seed: int = 0) -> list[Outcome]:
-        """One outcome a slide, in training or at test, from the sampling seed."""
-        return ask(strategy.train(training), slides, Generator().manual_seed(seed))
-
-    def loss(self, strategy: Strategy, slides: Sequence[Watched], seed: int) -> Tensor:
-        """The loss of training: cross-entropy plus the mean penalty."""
-        outcomes = self.said(strategy, slides, True, seed)
-        return training_loss(outcomes, [s.label for s in slides], torch.device("cpu"))[1]
-
-
-def source(trial: Trial) -> str:
+def check_source(trial: Trial) -> str:
     """The class has a name, a source, and a docstring of its own with a word of the source in it."""
     cls = trial.cls
-    own, said = vars(cls).get("__doc__") or "", getattr(cls, "source", "")
-    if not getattr(cls, "name", "") or not said:
+    docstring, source = vars(cls).get("__doc__") or "", getattr(cls, "source", "")
+    if not getattr(cls, "name", "") or not source:
         raise ContractError("it has no `name` or no `source`; give the class both")
-    words = [word for word in re.findall(r"[^\W\d_]{4,}", said.lower())]
-    if not any(word in own.lower() for word in words or [said.lower()]):
-        raise ContractError(f"its docstring does not name its source ({said}); say there where the idea is from")
-    return said
+    words = re.findall(r"[^\W\d_]{4,}", source.lower()) or [source.lower()]
+    if not any(word in docstring.lower() for word in words):
+        raise ContractError(f"its docstring does not name its source ({source}); say there where the idea is from")
+    return source
 
 
-def outcomes(trial: Trial) -> str:
+def check_outcomes(trial: Trial) -> str:
     """Slides of unequal shape in one batch: finite logits, cells in tissue that were read, proper probabilities."""
     strategy = trial.build()
     for training in MODES:
         slides = trial.slides(strategy, (*trial.scene.train[:2], *trial.scene.other))
-        for slide, outcome in zip(slides, trial.said(strategy, slides, training), strict=True):
-            _proper(slide, outcome)
+        for slide, outcome in zip(slides, trial.answer(strategy, slides, training), strict=True):
+            _check_outcome(slide, outcome)
     return "finite logits, cells in tissue, probabilities that sum to 1"
 
 
-def _proper(slide: Watched, outcome: Outcome) -> None:
+def _check_outcome(slide: Watched, outcome: Outcome) -> None:
     mask, read = slide.view.mask, slide.read_cells
     if not bool(mask[read].all()):
         raise ContractError("it reads cells without tissue; keep to slide.view.mask")
@@ -102,8 +81,8 @@ def _proper(slide: Watched, outcome: Outcome) -> None:
             raise ContractError("outcome.attention has mass on cells without tissue")
 
 
-def blank(trial: Trial) -> str:
-    """A slide without tissue at one magnification, whichever, is used or dropped, and the slide beside it is used."""
+def check_blank_magnification(trial: Trial) -> str:
+    """A slide without tissue at any one magnification is used or dropped; the slide beside it is used."""
     for training in MODES:
         for m in range(len(SETTINGS.method.mpps)):
             strategy, dropped = trial.build(), dict[str, str]()
@@ -119,7 +98,7 @@ def blank(trial: Trial) -> str:
     return "a slide without tissue at one magnification ends nothing"
 
 
-def deterministic(trial: Trial) -> str:
+def check_determinism(trial: Trial) -> str:
     """The generator is the only randomness: the same seed gives the same logits, whatever the global seeds are."""
     for training in MODES:
         found = []
@@ -127,28 +106,28 @@ def deterministic(trial: Trial) -> str:
             strategy = trial.build()
             torch.manual_seed(other)
             np.random.seed(other)
-            found.append(trial.said(strategy, trial.slides(strategy), training, seed=3))
+            found.append(trial.answer(strategy, trial.slides(strategy), training, seed=3))
         if not all(torch.equal(a.logits, b.logits) for a, b in zip(*found, strict=True)):
             raise ContractError(f"the same seed gives other logits in {MODES[training]}; draw from `generator` only")
     if trial.cls.draws:
         return "the same seed, the same logits, bit for bit"
     strategy = trial.build()
-    found = [trial.said(strategy, trial.slides(strategy), False, seed) for seed in (3, 4)]
+    found = [trial.answer(strategy, trial.slides(strategy), False, seed) for seed in (3, 4)]
     if not all(torch.equal(a.logits, b.logits) for a, b in zip(*found, strict=True)):
         raise ContractError("another seed gives other logits at test, and it says draws = False; leave that out")
     return "any seed at test, the same seed in training: the same logits, bit for bit"
 
 
-def budget(trial: Trial) -> str:
+def check_budget(trial: Trial) -> str:
     """No slide takes more than N different patches, at test and (unless it says not) in training."""
     if not trial.cls.bounded:
         return "reads what it needs, N or not (declared: bounded = False)"
     modes = [training for training in MODES if not training or trial.cls.trains_within_budget]
     for n in BUDGETS:
         for training in modes:
-            strategy = trial.build(settings_with(n))
+            strategy = trial.build(with_patches(n))
             slides = trial.slides(strategy)
-            trial.said(strategy, slides, training)
+            trial.answer(strategy, slides, training)
             most = max(len(slide.read_cells) for slide in slides)
             if most > n:
                 raise ContractError(f"read {most} patches of a slide in {MODES[training]} with n_patches = {n}")
@@ -156,7 +135,7 @@ def budget(trial: Trial) -> str:
     return f"at most N patches a slide{alone}, N = {', '.join(map(str, BUDGETS))}"
 
 
-def gradients(trial: Trial) -> str:
+def check_gradients(trial: Trial) -> str:
     """Every trainable parameter gets a gradient, and a finite one. What no loss can reach is to be frozen."""
     strategy = trial.build()
     trainable = {name: p for name, p in strategy.named_parameters() if p.requires_grad}
@@ -180,7 +159,7 @@ def gradients(trial: Trial) -> str:
     return f"{len(trainable)} parameters, all finite{note}"
 
 
-def learns(trial: Trial) -> str:
+def check_learning(trial: Trial) -> str:
     """It learns which of two colours the tissue has, and is right on 4 slides it never saw, with 2 sampling seeds."""
     strategy = trial.build()
     slides, unseen = trial.slides(strategy, trial.scene.train), trial.slides(strategy, trial.scene.test)
@@ -198,7 +177,7 @@ def learns(trial: Trial) -> str:
             answers = [
                 int(outcome.logits.argmax()) == slide.label
                 for seed in (0, 1)
-                for slide, outcome in zip(unseen, trial.said(strategy, unseen, False, seed), strict=True)
+                for slide, outcome in zip(unseen, trial.answer(strategy, unseen, False, seed), strict=True)
             ]
         right = sum(answers)
         if right == len(answers):
@@ -206,7 +185,7 @@ def learns(trial: Trial) -> str:
     raise ContractError(f"after {STEPS} steps {right} of 8 answers on unseen slides are right; guessing gives 4")
 
 
-def saves(trial: Trial) -> str:
+def check_saving(trial: Trial) -> str:
     """Weights that are saved and loaded into a new object give the same logits, bit for bit."""
     strategy = trial.build()
     optimiser = torch.optim.Adam([p for p in strategy.parameters() if p.requires_grad], LEARNING_RATE)
@@ -220,18 +199,18 @@ def saves(trial: Trial) -> str:
     other = trial.build(seed=1)
     other.load_state_dict(torch.load(buffer, weights_only=True))
     for training in MODES:
-        pairs = zip(*(trial.said(s, trial.slides(s), training) for s in (strategy, other)), strict=True)
+        pairs = zip(*(trial.answer(s, trial.slides(s), training) for s in (strategy, other)), strict=True)
         if not all(torch.equal(a.logits, b.logits) for a, b in pairs):
             raise ContractError(f"loaded weights give other logits in {MODES[training]}; keep all state in buffers")
     return "saved, loaded, the same logits bit for bit"
 
 
-def metered(trial: Trial) -> str:
+def check_meter(trial: Trial) -> str:
     """The meter has counted every patch and pixel that was handed out, and nothing was read past it."""
     strategy = trial.build()
     slides = trial.slides(strategy, store=False)
-    with opened() as files:
-        trial.said(strategy, slides, False)
+    with watch_files() as files:
+        trial.answer(strategy, slides, False)
     if files:
         raise ContractError(f"it opens {files[0]!r} by itself; all it reads must come from the metered slide")
     asked, counted = sum(len(cells) for slide in slides for cells in slide.asked), strategy.meter.total()
@@ -243,32 +222,47 @@ def metered(trial: Trial) -> str:
     return f"{asked} patches, {read} pixels: all on the meter, no file opened"
 
 
-def evidence(trial: Trial) -> str:
+def check_evidence(trial: Trial) -> str:
     """Evidence reaches only a class that says that it uses it; the slides refuse it to all others."""
     strategy = trial.build()
-    trial.said(strategy, trial.slides(strategy), False)
+    trial.answer(strategy, trial.slides(strategy), False)
     told = trial.cls.told()
     return f"{told} (declared: a control, no method)" if told else "sees no evidence"
 
 
 CHECKS: dict[str, Callable[[Trial], str]] = {
-    check.__name__: check
-    for check in (source, outcomes, blank, deterministic, budget, gradients, learns, saves, metered, evidence)
+    "source": check_source,
+    "outcomes": check_outcomes,
+    "blank": check_blank_magnification,
+    "deterministic": check_determinism,
+    "budget": check_budget,
+    "gradients": check_gradients,
+    "learns": check_learning,
+    "saves": check_saving,
+    "metered": check_meter,
+    "evidence": check_evidence,
 }
-"""Name -> check; returns what was seen, raises where the contract is broken."""
+"""Name -> check. It returns what was seen, and raises where the contract is broken."""
 
 
 def check_strategy(cls: type[Strategy]) -> list[Finding]:
-    """Every check on one strategy; nothing that the strategy raises gets out."""
+    """Run every check on one strategy.
+
+    Args:
+        cls: the class; it is built anew for each check.
+
+    Returns:
+        A finding for each of CHECKS, in that order. What the strategy raises is in its finding.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # nothing here is large enough for two
     try:
-        return _findings(Trial(cls, scene()))
+        return _run_checks(Trial(cls, make_scene()))
     finally:
         torch.set_num_threads(threads)
 
 
-def _findings(trial: Trial) -> list[Finding]:
+def _run_checks(trial: Trial) -> list[Finding]:
     findings = []
     for name, check in CHECKS.items():
         try:

@@ -9,13 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-# --- what the process opens ------------------------------------------------------------------------------
 _OWN = tuple({sys.prefix, sys.base_prefix, sysconfig.get_paths()["stdlib"], "/proc", "/sys", "/dev"})
 
 
 _watching: list[list[str]] = []  # where to note what is opened; empty while nobody looks
-
-
 _hooked: list[bool] = []
 
 
@@ -35,10 +32,10 @@ def _note(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 @contextmanager
-def opened() -> Iterator[list[str]]:
-    """Files that Python opens meanwhile, whether they exist or not, processes and connections that it starts.
+def watch_files() -> Iterator[list[str]]:
+    """Names of files that Python opens in the body, whether they exist or not, and of what it starts or connects to.
 
-    Modules are left out. A library in C that opens a file by itself is not seen; it finds none, see `Watched`.
+    Modules are left out. A library in C that opens a file by itself is not seen, but it finds none (see `Watched`).
     """
     if not _hooked:
         sys.addaudithook(_note)  # stays for good: Python has no way to take it off

@@ -1,4 +1,4 @@
-"""Slides in memory on which a strategy is checked, and an eye on what it does with them."""
+"""Slides in memory on which a strategy is checked. They note what it does with them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COLOURS = ((205, 120, 165), (135, 75, 150))  # RGB of the tissue of either class
 WIDTH0_PX, HEIGHT0_PX = 256, 192  # of all slides but one, which lies the other way
 
 
-class Tallied(ArraySlide):
+class CountingSlide(ArraySlide):
     """A slide in memory that counts the pixels it hands out, whoever asks."""
 
     def __init__(self, array: np.ndarray) -> None:
@@ -48,8 +48,8 @@ class Watched(MeteredSlide):
     """A metered slide that remembers which cells were asked for. Its id names a file that is not there."""
 
     def __init__(self, record: SlideRecord, pixels: np.ndarray, desk: Desk, strategy: type[Strategy]):
-        self.source, self.asked, self.label = Tallied(pixels), list[Tensor](), int(record.label)
-        evidence = half_of_the_cells if record.label == "0" else nothing_annotated
+        self.source, self.asked, self.label = CountingSlide(pixels), list[Tensor](), int(record.label)
+        evidence = mark_left_half if record.label == "0" else mark_nothing
         super().__init__(record.id, lambda: self.source, desk, None, evidence if strategy.uses_evidence else None)
 
     def asked_for(self, flat: np.ndarray) -> None:
@@ -63,20 +63,27 @@ class Watched(MeteredSlide):
         return torch.cat([*self.asked, torch.empty(0, dtype=torch.long)]).unique()
 
 
-def half_of_the_cells(grid: CellGrid) -> np.ndarray:
+def mark_left_half(grid: CellGrid) -> np.ndarray:
     """Evidence on the left half of a slide."""
     return (grid.centres0(np.arange(grid.n_cells))[:, 0] < grid.width0_px / 2).astype(float)
 
 
-def nothing_annotated(grid: CellGrid) -> None:
+def mark_nothing(grid: CellGrid) -> None:
     """A slide without annotation."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Slides of two classes that differ in the colour of their tissue, as arrays by id; encoder, scale and store.
+    """Slides of two classes that differ in the colour of their tissue.
 
-    train, test: evenly of both classes, all of one geometry; other: one slide of another geometry.
+    Attributes:
+        train: slides to train on, evenly of both classes, all of one geometry.
+        test: as many others of that kind.
+        other: one slide of another geometry.
+        pixels: the slides as arrays [height, width, 3], by id.
+        encoder: a small one with random weights.
+        scale: of its features.
+        store: keeps features once computed.
     """
 
     train: tuple[SlideRecord, ...]
@@ -96,7 +103,7 @@ class Scene:
 
 
 @lru_cache(maxsize=1)
-def scene() -> Scene:
+def make_scene() -> Scene:
     """The scene, made once a process."""
     rng = np.random.default_rng(0)
     pixels: dict[str, np.ndarray] = {}
@@ -114,6 +121,6 @@ def scene() -> Scene:
     return Scene(train, test, other, pixels, encoder, scale, FeatureStore(encoder.dim))
 
 
-def settings_with(n_patches: int) -> StrategySettings:
+def with_patches(n_patches: int) -> StrategySettings:
     """The settings of the checks with another number of patches."""
     return replace(SETTINGS, method=replace(SETTINGS.method, n_patches=n_patches))

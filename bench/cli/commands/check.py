@@ -16,7 +16,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Does a strategy keep the contract? One line a check; exit code 1 where one fails."""
-    from bench.checks.contract.checks import check_strategy
+    from bench.checks.contract import check_strategy
     from bench.runs.settings.strategies import strategy_class
 
     classes = [strategy_class(name, "check") for name in strategies]
