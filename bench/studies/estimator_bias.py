@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, permutations, product
 from pathlib import Path
-from typing import Annotated
 
 import torch
-import typer
 from torch import Tensor
 
 from bench.files import write_text
@@ -186,9 +184,6 @@ def page() -> str:
     )
 
 
-def main(to: Annotated[Path | None, typer.Argument(help="File to write; printed without one.")] = None) -> None:
-    """Bias and spread of every estimator, by exact enumeration."""
-    if to is None:
-        print(page(), end="")
-    else:
-        write_text(to, page())
+def write_page(path: Path) -> None:
+    """Write the page, whole or not at all."""
+    write_text(path, page())

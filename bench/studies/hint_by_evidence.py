@@ -1,16 +1,15 @@
-"""Where sampling wins: accuracy of JSMA minus exhaustive-all over hint x evidence share (`python -m
-bench.studies.hint_by_evidence`).
-"""
+"""Where sampling wins: accuracy of JSMA minus exhaustive-all, over hint and evidence share of the slides."""
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import typer
 
 from bench.analysis.columns.column import format_interval
 from bench.analysis.statistics.pairs import difference as paired
@@ -27,9 +26,10 @@ PAIR = ("jsma", "exhaustive-all")
 
 
 def difference(runs: list[FinishedRun]) -> dict[str, Any]:
-    """Accuracy of the first strategy of PAIR minus the second's, on the same slides and seeds, with its 95 % interval
-    (`bench.analysis.statistics.pairs.difference`: a slide keeps its seeds together). UsageError where they share no
-    slide.
+    """Accuracy of the first strategy of PAIR minus the second's, on the same slides and seeds, with its 95 % interval.
+
+    Raises:
+        UsageError: they share no slide.
     """
     rows = {name: pd.concat([r.predictions for r in runs if r.strategy == name]) for name in PAIR}
     found = paired(rows[PAIR[0]], rows[PAIR[1]])
@@ -44,27 +44,27 @@ def difference(runs: list[FinishedRun]) -> dict[str, Any]:
     }
 
 
-def main(
-    hints: Annotated[str, typer.Option()] = "0,0.4,0.8",
-    shares: Annotated[str, typer.Option()] = "0.15,0.3,0.5",
-    slides: Annotated[int, typer.Option()] = 160,
-    seeds: Annotated[int, typer.Option()] = 2,
-    config: Annotated[list[str] | None, typer.Option("--set", help="As in `jsma-bench run`.")] = None,
-    data: Annotated[Path, typer.Option()] = Path("data"),
-    out: Annotated[Path, typer.Option(help="Folder of the run directories.")] = Path("runs/dials"),
-    save: Annotated[Path, typer.Option(help="Stem of the table, its provenance and its picture.")] = Path("dials"),
-) -> None:
-    """Train JSMA and exhaustive-all for every pair of hint and evidence share."""
-    table = []
-    for hint in hints.split(","):
-        for share in shares.split(","):
-            chosen = (f"hint={hint}", f"evidence_share={share}", f"slides={slides}", *(config or ()))
-            folder = out / f"h{hint}-e{share}"
-            request = Request(strategies=PAIR, seeds=seeds, out=folder, data=data, assignments=chosen)
-            execute(request, Quiet())
-            table.append({"hint": float(hint), "evidence_share": float(share), **difference(load_runs(folder))})
-            typer.echo("  ".join(f"{k} {'-' if v is None else f'{v:.3g}'}" for k, v in table[-1].items()))
-    write(table, save, {"hints": hints, "shares": shares, "slides": slides, "seeds": seeds, "set": config or []})
+def compare(
+    hints: Sequence[str], shares: Sequence[str], assignments: Sequence[str], seeds: int, places: tuple[Path, Path]
+) -> Iterator[dict[str, Any]]:
+    """Train both strategies for every pair of hint and evidence share.
+
+    Args:
+        hints: hints of the slides in 0..1, as text.
+        shares: evidence shares of the slides in 0..1, as text.
+        assignments: KEY=VALUE for all runs.
+        seeds: training seeds of each pair.
+        places: folder of the run directories, folder of the slides.
+
+    Returns:
+        A row a pair: hint, evidence_share, and what `difference` says.
+    """
+    out, data = places
+    for hint, share in itertools.product(hints, shares):
+        chosen = (f"hint={hint}", f"evidence_share={share}", *assignments)
+        folder = out / f"h{hint}-e{share}"
+        execute(Request(strategies=PAIR, seeds=seeds, out=folder, data=data, assignments=chosen), Quiet())
+        yield {"hint": float(hint), "evidence_share": float(share), **difference(load_runs(folder))}
 
 
 def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> None:

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import typer
 from scipy.stats import norm
 
 from bench.analysis.statistics.intervals import difference_bounds, share_bounds
@@ -135,11 +133,3 @@ def coverage_table(trials: int) -> str:
         ]
         lines.append([str(clusters), str(size), str(seeds), *told])
     return write_markdown(headings, lines, range(len(headings)))
-
-
-def main(trials: Annotated[int, typer.Option(min=100, help="A cell.")] = 2000) -> None:
-    """Coverage of the intervals from 3 clusters on, then A/A and detection rates, each with its number of trials."""
-    typer.echo(coverage_table(trials))
-    few = max(trials // 5, 100)
-    typer.echo(f"\nA/A, winners after Holm, 4 strategies, 120 slides: {winners(few, 0.0):.3f} of {few}")
-    typer.echo(f"planted -.25, found after Holm: {winners(few, -0.25):.3f} of {few}")

@@ -11,21 +11,18 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-import typer
 from sklearn.linear_model import LogisticRegression
 
 from bench.analysis.metrics import accuracy_interval
 from bench.analysis.probe_record import FILE
 from bench.datasets import SlideRecord
-from bench.options import source
-from bench.progress import Bars
-from bench.report.tables.probe_table import markdown
+from bench.progress import Report
+from bench.report.tables.probe_table import markdown as markdown
 from bench.runs.feature_scale import some_cells
 from bench.runs.plan import Request, planned
 from bench.runs.runner import Plan, Runner
@@ -112,35 +109,8 @@ def _row(means: dict[str, list[Mean]], m: int, mpp: float) -> dict[str, Any]:
     return {**row, **dict(zip(("accuracy", "accuracy_low", "accuracy_high"), accuracy_interval(table), strict=True))}
 
 
-def main(
-    dataset: Annotated[str | None, typer.Option(help="As in `jsma-bench run`; default demo.")] = None,
-    slides: Annotated[Path | None, typer.Option(help="Your own: a CSV, as in `jsma-bench run`.")] = None,
-    preset: Annotated[str, typer.Option()] = "demo",
-    patches: Annotated[int, typer.Option(min=1, help="At most, a slide and magnification.")] = 32,
-    device: Annotated[str, typer.Option()] = "cpu",
-    out: Annotated[Path, typer.Option(help="Folder of the run directories; gets probe.json.")] = Path("runs"),
-    data: Annotated[Path, typer.Option()] = Path("data"),
-    limit: Annotated[int | None, typer.Option(min=1)] = None,
-    config: Annotated[list[str] | None, typer.Option("--set", help="As in `jsma-bench run`.")] = None,
-) -> None:
-    """Accuracy of a linear probe at each magnification, of the runs' encoder, scale and split."""
-    bars = Bars()
-    with bars.progress:
-        name, assignments = source(dataset, slides), tuple(config or ())
-        request = Request(
-            dataset=name,
-            slides=slides,
-            strategies=(),
-            preset=preset,
-            seeds=1,
-            device=device,
-            out=out,
-            data=data,
-            limit=limit,
-            assignments=assignments,
-        )
-        found = probe(*planned(request, bars), patches)
-    (out / FILE).write_text(json.dumps(found, indent=1) + "\n")
-    typer.echo(markdown(found))
-    cost = found["cost"]
-    typer.echo(f"cost: {cost['patches']} patches, {cost['decoded_px'] / 1e6:.1f} Mpx decoded, {cost['seconds']:.1f} s")
+def probe_and_save(request: Request, report: Report, patches: int) -> dict[str, Any]:
+    """What `probe` finds for the request, which is also written to its folder of runs."""
+    found = probe(*planned(request, report), patches)
+    (request.out / FILE).write_text(json.dumps(found, indent=1) + "\n")
+    return found

@@ -10,11 +10,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import typer
 
 from bench.runs.kept.directory import RunKey
 from bench.runs.observed.snapshots import FILE, Look, save
@@ -141,12 +140,3 @@ def _looks(strategy: str, rows: Sequence[dict[str, Any]], rng: np.random.Generat
         )
         for row in rows[:2]
     ]
-
-
-def main(
-    runs: Annotated[int, typer.Option(min=1, help="How many run directories.")],
-    to: Annotated[Path, typer.Option(help="Folder to write them to.")],
-) -> None:
-    """Write made-up runs, to time `jsma-bench compare DIR` and `jsma-bench report DIR --to FOLDER`."""
-    write(runs, to)
-    typer.echo(f"wrote {runs} made-up runs to {to}")

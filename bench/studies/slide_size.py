@@ -1,22 +1,21 @@
-"""Inference cost against the slide's size: `jsma-bench study slide-size --sides 2048,8192,32768`.
+"""Inference cost against the slide's size.
 
-One generated slide a size, strategies taking turns on it, from the file. Time and counters do not depend on
-what the networks have learnt, except where a trained attention draws, so untrained ones are timed.
+There is one generated slide a size, and strategies take turns on it, from the file. Time and counters do not depend on
+what the networks have learnt, except where a trained attention draws. So untrained ones are timed.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-import typer
 
 from baselines.contract import StrategySettings
 from bench.datasets import Dataset, SlideRecord
@@ -90,11 +89,11 @@ def summary(rows: pd.DataFrame, reference: str) -> list[dict[str, Any]]:
     return table
 
 
-def rounds_of(text: str, sides: int) -> list[int]:
+def split_rounds(text: str, sides: int) -> list[int]:
     """Rounds for each side."""
     parts = text.split(",")
     if not all(part.isdecimal() and int(part) for part in parts) or len(parts) not in (1, sides):
-        raise typer.BadParameter(f"--rounds {text}; one whole number above 0, or {sides}, one a side")
+        raise UsageError(f"--rounds {text}; one whole number above 0, or {sides}, one a side")
     return [int(part) for part in parts] * (sides if len(parts) == 1 else 1)
 
 
@@ -105,24 +104,29 @@ def save(table: list[dict[str, Any]], made: dict[str, Any], out: Path) -> None:
     out.with_suffix(".json").write_text(json.dumps(made, indent=1, default=str))
 
 
-def main(
-    sides: Annotated[str, typer.Option(help="Sides in level-0 pixels, comma-separated.")] = "2048,8192,16384",
-    strategies: Annotated[str, typer.Option(help="The last one is the reference.")] = "jsma,random,exhaustive",
-    rounds: Annotated[str, typer.Option(help="One number, or one a side, comma-separated.")] = "3",
-    data: Annotated[Path, typer.Option(help="Folder of the generated slides.")] = Path("data"),
-    out: Annotated[Path | None, typer.Option(help="Also write a CSV and its environment here.")] = None,
-) -> None:
-    """Time inference on one generated slide of each size, strategies interleaved."""
-    names, rows, load = strategies.split(","), [], {}
-    for side, number in zip(sides.split(","), rounds_of(rounds, len(sides.split(","))), strict=True):
+def compare(sides: str, names: Sequence[str], rounds: str, data: Path, out: Path | None) -> Iterator[dict[str, Any]]:
+    """Time inference on one generated slide of each size, strategies interleaved.
+
+    Args:
+        sides: sides in level-0 pixels, comma-separated.
+        names: strategies; the last one is the reference.
+        rounds: one number, or one a side, comma-separated.
+        data: folder of the generated slides.
+        out: CSV of the table, or None. It is written after every size, because the largest takes longest.
+
+    Returns:
+        Rows of `summary`, size by size.
+    """
+    rows, load = [], {}
+    for side, number in zip(sides.split(","), split_rounds(rounds, len(sides.split(","))), strict=True):
         before = os.getloadavg()[0]
         rows.append(measure(int(side), names, number, data, RunSettings()))
         load[side] = [before, os.getloadavg()[0]]
-        for row in summary(rows[-1], names[-1]):
-            typer.echo("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))
-        if out is not None:  # after every size: the largest takes longest
+        yield from summary(rows[-1], names[-1])
+        if out is not None:
+            command = f"study slide-size --sides {sides} --strategies {','.join(names)} --rounds {rounds}"
             made = {
-                "command": f"jsma-bench study slide-size --sides {sides} --strategies {strategies} --rounds {rounds}",
+                "command": f"jsma-bench {command}",
                 "load_average_before_and_after": load,
                 "settings": asdict(RunSettings()),
                 **environment(),

@@ -1,26 +1,24 @@
-"""Settings of every strategy, chosen on validation slides that no published table uses: `python -m
-bench.studies.tuning`.
+"""Settings of every strategy, chosen on validation slides that no published table uses.
 
-Every strategy is given the same slides and training seeds, and a grid of as many points.
-No test slide is looked at. `search` trains `fixed` at every magnification, and takes what is chosen for `fixed`.
+Every strategy is given the same slides and training seeds, and a grid of as many points. No test slide is looked at.
+`search` trains `fixed` at every magnification, and takes what is chosen for `fixed`.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 
 from bench.errors import UsageError
 from bench.files import named
 from bench.markup import write_markdown
-from bench.progress import Quiet
+from bench.progress import Report
 from bench.runs.kept.environment import environment
 from bench.runs.plan import Request, planned, preset_named
 from bench.runs.runner import Runner
@@ -40,8 +38,8 @@ OTHERS = (RATES, "weight_decay=0.0001,0.01")
 """Strategy -> its axes, OTHERS for one that is not in GRID: as many points for each."""
 
 
-def points(grid: Sequence[str]) -> list[dict[str, str]]:
-    """Every combination of the values of KEY=V1,V2,... items, as text: `tuned` reads and checks it."""
+def list_points(grid: Sequence[str]) -> list[dict[str, str]]:
+    """Every combination of the values of KEY=V1,V2,... items, as text: `set_point` reads and checks it."""
     axes = []
     for text in grid:
         key, equals, values = text.partition("=")
@@ -51,7 +49,7 @@ def points(grid: Sequence[str]) -> list[dict[str, str]]:
     return [dict(point) for point in itertools.product(*axes)]
 
 
-def tuned(settings: RunSettings, preset: Preset, name: str, point: dict[str, str]) -> RunSettings:
+def set_point(settings: RunSettings, preset: Preset, name: str, point: dict[str, str]) -> RunSettings:
     """`settings` with the point as what is tuned for the strategy `name`, and nothing else; UsageError as --set."""
     bare = replace(settings, tuned={})
     return assign(preset, bare, tuple(f"{name}:{key}={value}" for key, value in point.items()))[1]
@@ -62,7 +60,7 @@ def best_epoch(curve: list[dict[str, Any]]) -> dict[str, Any]:
     return min(curve, key=lambda row: row["val_loss"])
 
 
-def tried(runner: Runner, name: str, settings: RunSettings, seeds: int) -> dict[str, Any]:
+def train_point(runner: Runner, name: str, settings: RunSettings, seeds: int) -> dict[str, Any]:
     """Validation accuracy and loss of one strategy at what `settings` has tuned for it, mean over training seeds."""
     base, runner.settings = runner.settings, settings
     rows, mpps = [], []
@@ -78,7 +76,7 @@ def tried(runner: Runner, name: str, settings: RunSettings, seeds: int) -> dict[
     return {"strategy": name, "point": settings.tuned[name], **mean, "mpps": mpps}
 
 
-def chosen(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def choose_points(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Strategy -> the point of highest mean validation accuracy, of equals the one of lowest loss."""
     best: dict[str, dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: (-row["val_accuracy"], row["val_loss"])):
@@ -86,18 +84,18 @@ def chosen(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return best
 
 
-def plain(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as --set takes it: a number without trailing zeros, text as it is, null for None."""
     return f"{value:g}" if isinstance(value, float) else "null" if value is None else str(value)
 
 
 def write(rows: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """stem.md (every point tried, the chosen in bold) and stem.json (with what was asked, and the machine)."""
-    best = chosen(rows)
+    best = choose_points(rows)
     headings, lines = ["strategy", "point", "um/px", "validation accuracy", "validation loss", "best epoch"], []
     for row in rows:
         bold = "**" if row["point"] == best[row["strategy"]] else ""
-        point = ", ".join(f"{key} {plain(value)}" for key, value in row["point"].items())
+        point = ", ".join(f"{key} {format_value(value)}" for key, value in row["point"].items())
         mpps = ", ".join(f"{mpp:g}" for mpp in row["mpps"])
         values = [f"{row['val_accuracy']:.3f}", f"{row['val_loss']:.3f}", f"{row['epoch']:.0f}"]
         lines.append([f"{bold}{row['strategy']}{bold}", point, mpps, *values])
@@ -107,40 +105,37 @@ def write(rows: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> dict
     return best
 
 
-def main(
-    strategies: Annotated[str, typer.Option(help="Comma-separated.")] = "jsma,exhaustive-all,random,exhaustive,fixed",
-    grid: Annotated[list[str] | None, typer.Option(help="KEY=V1,V2,... in place of GRID; repeatable.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Training seeds a point.")] = 2,
-    preset: Annotated[str, typer.Option()] = "full",
-    data_seed: Annotated[int, typer.Option(help="Seed of the slides; not that of a published table.")] = 101,
-    config: Annotated[list[str] | None, typer.Option("--set", help="As in `jsma-bench run`.")] = None,
-    data: Annotated[Path, typer.Option()] = Path("data"),
-    save: Annotated[Path, typer.Option(help="Stem of the table and the record.")] = Path("tuning"),
-) -> None:
-    """Try every strategy on its grid, on training and validation slides of another seed; written after each point."""
-    names = tuple(name.strip() for name in strategies.split(","))
-    assignments = (f"seed={data_seed}", *(config or ()))
-    request = Request(strategies=names, preset=preset, seeds=seeds, out=save.parent, data=data, assignments=assignments)
-    runner = planned(request, Quiet())[0]
-    asked = {
-        "strategies": names,
-        "grid": grid,
-        "seeds": seeds,
-        "preset": preset,
-        "data_seed": data_seed,
-        "set": config or [],
-        "data_hash": runner.dataset.fingerprint,
-    }
+def tune(
+    request: Request, grid: Sequence[str] | None, asked: dict[str, Any], stem: Path, report: Report
+) -> Iterator[str]:
+    """Train every point of every strategy; the table is written after each.
+
+    Args:
+        request: strategies, preset, seeds, data and settings of all points.
+        grid: KEY=VALUE,VALUE,... in place of GRID, for every strategy.
+        asked: what the record says beside that.
+        stem: of the table and the record.
+        report: is told the progress.
+
+    Returns:
+        Lines: a line a point, then the options that choose the best point of each strategy.
+
+    Raises:
+        UsageError: a point names no setting, or a value that is not allowed. Nothing was trained then.
+    """
+    runner, seeds = planned(request, report)[0], request.seeds or 1
     todo = [
-        (name, tuned(runner.settings, preset_named(preset), name, point))
-        for name in names
-        for point in points(grid or GRID.get(name, OTHERS))
-    ]  # all are checked before the first is trained
+        (name, set_point(runner.settings, preset_named(request.preset), name, point))
+        for name in request.strategies
+        for point in list_points(grid or GRID.get(name, OTHERS))
+    ]
+    kept = {"strategies": request.strategies, "seeds": seeds, "preset": request.preset}
+    record = {**kept, **asked, "data_hash": runner.dataset.fingerprint}
     rows: list[dict[str, Any]] = []
     best: dict[str, dict[str, Any]] = {}
     for name, settings in todo:
-        rows.append(tried(runner, name, settings, seeds))
-        typer.echo("  ".join(f"{key} {value}" for key, value in rows[-1].items()))
-        best = write(rows, save, asked)
+        rows.append(train_point(runner, name, settings, seeds))
+        yield "  ".join(f"{key} {value}" for key, value in rows[-1].items())
+        best = write(rows, stem, record)
     for name, point in best.items():
-        typer.echo(" ".join(f"--set {name}:{key}={plain(value)}" for key, value in point.items()))
+        yield " ".join(f"--set {name}:{key}={format_value(value)}" for key, value in point.items())

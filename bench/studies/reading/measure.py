@@ -21,11 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import psutil
-import typer
 
 from bench.errors import UsageError
 from bench.studies.reading.arms import (
@@ -44,8 +43,6 @@ from jsma.slides.process.client import client
 
 CPU_TICK_S = 0.01
 PARTS, FLOOR = ("libjpeg-turbo", "copies alone"), "libjpeg-turbo + copies"
-
-CORES = len(os.sched_getaffinity(0))
 
 
 def cpu_s(work: Work) -> float:
@@ -88,8 +85,19 @@ def ratios(seconds: dict[str, list[tuple[float, float]]], ours: str, other: str,
     return {"median": statistics.median(found), "min": min(found), "max": max(found)}
 
 
-def one_process(path: str, patches: int, threads: int, rounds: int, seed: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Amount:
+    """How much is measured in a process."""
+
+    patches: int
+    rounds: int
+    threads: int
+    seed: int
+
+
+def one_process(path: str, amount: Amount) -> dict[str, Any]:
     """Everything measured on the slide at `path` in this process, as plain data."""
+    patches, threads, seed = amount.patches, amount.threads, amount.seed
     with ThreadPoolExecutor(threads) as pool:
         slide = open_slide(path, workers=threads)
         work = scattered(slide, patches, threads, seed)
@@ -99,7 +107,7 @@ def one_process(path: str, patches: int, threads: int, rounds: int, seed: int) -
         arms.append(openslide_arm(work, pool, out))
         same = same_pixels(arms, out)
         measure(arms, work, 1, seed)
-        seconds = measure(arms, work, rounds, seed + os.getpid())
+        seconds = measure(arms, work, amount.rounds, seed + os.getpid())
     info = slide.info
     return {
         "slide": {"side0_px": [info.width0_px, info.height0_px], "levels": list(work.downsamples)},
@@ -114,16 +122,6 @@ def one_process(path: str, patches: int, threads: int, rounds: int, seed: int) -
         "largest_difference": same,
         "seconds": seconds,
     }
-
-
-@dataclass(frozen=True)
-class Amount:
-    """How much is measured in a process."""
-
-    patches: int
-    rounds: int
-    threads: int
-    seed: int
 
 
 def many_processes(amount: Amount, slide: str, processes: int) -> dict[str, Any]:
@@ -198,25 +196,19 @@ def show(found: dict[str, Any]) -> None:
         )
 
 
-def main(
-    slide: Annotated[str | None, typer.Option(help="A tiled JPEG pyramid; without it one is generated.")] = None,
-    side: Annotated[int, typer.Option(help="Side of the generated slide in pixels.")] = 20480,
-    folder: Annotated[Path | None, typer.Option(help="Keep the generated slide here, and use it again.")] = None,
-    patches: Annotated[int, typer.Option(min=1)] = 2000,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds in each process.")] = 3,
-    processes: Annotated[int, typer.Option(min=1, help="Fresh processes, one after the other.")] = 5,
-    threads: Annotated[int, typer.Option(min=1)] = CORES,
-    seed: Annotated[int, typer.Option()] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON.")] = False,
-) -> None:
-    """Reading measured against its floor and its rivals."""
-    amount = Amount(patches, rounds, threads, seed)
+def compare(amount: Amount, slide: str | None, side0_px: int, folder: Path | None, processes: int) -> dict[str, Any]:
+    """Everything measured, with its ratios, as plain data.
+
+    Args:
+        amount: how much is measured in each process.
+        slide: a tiled JPEG pyramid; None: one is generated.
+        side0_px: side of the generated slide.
+        folder: where the generated slide is kept; None: it is removed afterwards.
+        processes: fresh processes, one after the other.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        path = os.path.abspath(slide or build(side, (folder or Path(scratch)).absolute()))
+        path = os.path.abspath(slide or build(side0_px, (folder or Path(scratch)).absolute()))
         if processes > 1:
-            found = many_processes(amount, path, processes)
-        else:
-            with contextlib.chdir(scratch):  # cuCIM leaves a log where it runs
-                found = one_process(path, patches, threads, rounds, seed)
-    found = with_ratios(found)
-    print(json.dumps(found, indent=1)) if as_json else show(found)
+            return with_ratios(many_processes(amount, path, processes))
+        with contextlib.chdir(scratch):  # cuCIM leaves a log where it runs
+            return with_ratios(one_process(path, amount))

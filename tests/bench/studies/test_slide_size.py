@@ -2,16 +2,16 @@
 
 import pandas as pd
 import pytest
-import typer
 
-from bench.studies.slide_size import rounds_of, summary
+from bench.errors import UsageError
+from bench.studies.slide_size import split_rounds, summary
 
 
 def test_rounds_are_one_number_or_one_a_side():
-    assert rounds_of("3", 2) == [3, 3] and rounds_of("2,1", 2) == [2, 1]
+    assert split_rounds("3", 2) == [3, 3] and split_rounds("2,1", 2) == [2, 1]
     for wrong in ("0", "2,1,1", "x", "", "1,0"):
-        with pytest.raises(typer.BadParameter, match="one a side"):
-            rounds_of(wrong, 2)
+        with pytest.raises(UsageError, match="one a side"):
+            split_rounds(wrong, 2)
 
 
 def test_speed_up_is_taken_within_each_round_of_a_size():

@@ -134,23 +134,23 @@ def test_a_wrong_setting_of_one_strategy_is_one_clear_line(text, message):
 
 
 def test_points_are_all_combinations():
-    found = tuning.points(["a=1,2", "b=0.5,1,4"])
+    found = tuning.list_points(["a=1,2", "b=0.5,1,4"])
     assert len(found) == 6 and {"a": "2", "b": "4"} in found
     for text in ("a", "a=", "a=1,,2"):
         with pytest.raises(UsageError, match=f"--grid {text}"):
-            tuning.points([text])
+            tuning.list_points([text])
 
 
 def test_values_of_any_type_are_written_as_they_were_set():
-    assert [tuning.plain(v) for v in (0.01, 1.0, 8, "top", None)] == ["0.01", "1", "8", "top", "null"]
+    assert [tuning.format_value(v) for v in (0.01, 1.0, 8, "top", None)] == ["0.01", "1", "8", "top", "null"]
 
 
 def test_a_point_is_checked_as_a_setting_and_keeps_its_type():
-    settings = tuning.tuned(RunSettings(tuned={"fixed": {"mpp": 1.0}}), PRESETS["tiny"], "jsma", {"n_patches": "8"})
+    settings = tuning.set_point(RunSettings(tuned={"fixed": {"mpp": 1.0}}), PRESETS["tiny"], "jsma", {"n_patches": "8"})
     assert settings.tuned == {"jsma": {"n_patches": 8}} and settings.of("jsma").strategy.method.n_patches == 8
     for point in ({"no_such": "1"}, {"n_patches": "8.5"}, {"n_patches": "0"}):
         with pytest.raises(UsageError, match=next(iter(point))):
-            tuning.tuned(RunSettings(), PRESETS["tiny"], "jsma", point)
+            tuning.set_point(RunSettings(), PRESETS["tiny"], "jsma", point)
 
 
 def test_the_chosen_point_is_the_best_on_validation_and_no_test_slide_is_opened(tmp_path, monkeypatch):
@@ -169,7 +169,7 @@ def test_the_chosen_point_is_the_best_on_validation_and_no_test_slide_is_opened(
     monkeypatch.setattr(runner, "open_record", lambda r: opened.add(r.id) or open_record(r))
     preset, base = PRESETS["tiny"], runner.settings
     rows = [
-        tuning.tried(runner, name, tuning.tuned(base, preset, name, {"learning_rate": rate}), 1)
+        tuning.train_point(runner, name, tuning.set_point(base, preset, name, {"learning_rate": rate}), 1)
         for name in ("jsma", "random")
         for rate in ("0.003", "0.01")
     ]
@@ -188,7 +188,7 @@ def test_accuracy_decides_and_loss_among_equals():
     def row(rate, accuracy, loss):
         return {"strategy": "jsma", "point": {"learning_rate": rate}, "val_accuracy": accuracy, "val_loss": loss}
 
-    assert tuning.chosen([row(1, 0.8, 0.1), row(2, 0.9, 0.5), row(3, 0.9, 0.4)])["jsma"] == {"learning_rate": 3}
+    assert tuning.choose_points([row(1, 0.8, 0.1), row(2, 0.9, 0.5), row(3, 0.9, 0.4)])["jsma"] == {"learning_rate": 3}
 
 
 def test_best_epoch_is_the_one_whose_weights_training_keeps():

@@ -122,9 +122,9 @@ def test_a_table_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatch):
     with monkeypatch.context() as full:
         full.setattr("os.replace", refused)
         with pytest.raises(OSError, match="No space left"):
-            estimator_bias.main(tmp_path / "t.md")
+            estimator_bias.write_page(tmp_path / "t.md")
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("t.md", "old")]
-    estimator_bias.main(tmp_path / "t.md")
+    estimator_bias.write_page(tmp_path / "t.md")
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("t.md", "new")]
 
 
