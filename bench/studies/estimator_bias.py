@@ -1,4 +1,4 @@
-"""Bias and spread of every estimator by exact enumeration: `jsma-bench study estimator-bias [FILE.md]`."""
+"""Bias and spread of every estimator, by exact enumeration of all samples."""
 
 from __future__ import annotations
 
@@ -25,9 +25,13 @@ ROUNDING = 1e-6  # float64 and the trapezoid over kappa; what is measured below 
 class Bias:
     """Errors of the mean over all samples, relative to the truth (norm of the difference / norm of the truth).
 
-    value: Phi. feature_gradient: of g . Phi with respect to the features. attention_gradient: with respect to the
-    attention LOGITS (a = softmax), and cosine with the true one. std: of g . Phi / |g| over samples. gradient_std: of
-    the gradient to the attention logits, root of its summed variances / norm of the truth.
+    Attributes:
+        value: of Phi.
+        feature_gradient: of the gradient of g . Phi to the features.
+        attention_gradient: of the gradient to the attention logits (a = softmax).
+        cosine: of that gradient with the true one.
+        std: of g . Phi / |g| over samples.
+        gradient_std: of the gradient to the attention logits: root of its summed variances / norm of the truth.
     """
 
     value: float
@@ -176,7 +180,7 @@ def _shown(error: float) -> str:
 
 
 def page() -> str:
-    """The table with what it is of."""
+    """The table, with a paragraph that says what it shows."""
     return (
         "Produced by `jsma-bench study estimator-bias`: K = 6 cells, N = 3 draws, float64, exact "
         "enumeration; kappa by "

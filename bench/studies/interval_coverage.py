@@ -1,10 +1,9 @@
-"""Do the intervals cover, and does A/A find winners? `jsma-bench study interval-coverage` prints the rates.
+"""Do the intervals cover the truth, and does a comparison of equals find winners?
 
-Every cell draws slides anew many times and asks the intervals of `bench.analysis.statistics.intervals`, the very code
-that
-`compare` runs, whether they hold the truth. Predictions are right where a normal variable lies below a threshold; it is
-a sum of a patient's, a slide's and a training's own part, of which two strategies share some: what is hard to one is
-hard to the other.
+Every cell draws slides anew many times. It asks the intervals of `bench.analysis.statistics.intervals`, which is the
+code that `compare` runs, whether they hold the truth. A prediction is right where a normal variable lies below a
+threshold. The variable is the sum of a patient's, a slide's and a training's own part. Two strategies share a part of
+it: what is hard to one is hard to the other.
 """
 
 from __future__ import annotations
@@ -31,7 +30,15 @@ SHARED = (0.0, 0.9)
 
 @dataclass(frozen=True)
 class Cell:
-    """clusters of `size` slides (1: slides alone), each predicted by `seeds` trainings."""
+    """One situation that is simulated.
+
+    Attributes:
+        clusters: number of patients.
+        size: slides of each; 1: slides alone.
+        seeds: trainings that predict each slide.
+        alike: shares of the variance of the patient and of the slide.
+        shared: share of these that two strategies have in common.
+    """
 
     clusters: int
     size: int = 1
@@ -42,14 +49,20 @@ class Cell:
 
 @dataclass(frozen=True)
 class Rate:
-    """coverage: share of `trials` intervals that hold the truth; width: their mean width."""
+    """What the intervals of a cell did.
+
+    Attributes:
+        coverage: share of the intervals that hold the truth, 0..1.
+        width: their mean width.
+        trials: their number.
+    """
 
     coverage: float
     width: float
     trials: int
 
 
-def right(cell: Cell, accuracies: tuple[float, ...], trials: int, rng: np.random.Generator) -> list[np.ndarray]:
+def draw_right(cell: Cell, accuracies: tuple[float, ...], trials: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Mean right over the seeds of each slide [trials, clusters, size], of strategies with these true accuracies."""
     patient, slide = cell.alike
     shape = (trials, cell.clusters, cell.size, cell.seeds)
@@ -67,14 +80,14 @@ def right(cell: Cell, accuracies: tuple[float, ...], trials: int, rng: np.random
 
 def accuracy_rate(cell: Cell, accuracy: float, trials: int, seed: int = 0) -> Rate:
     """Coverage of the interval of one strategy's accuracy."""
-    (values,) = right(cell, (accuracy,), trials, np.random.default_rng(seed))
+    (values,) = draw_right(cell, (accuracy,), trials, np.random.default_rng(seed))
     low, high = share_bounds(values.sum(2), np.full(values.shape[:2], float(cell.size)))
     return _rate(low, high, accuracy)
 
 
 def difference_rate(cell: Cell, accuracies: tuple[float, float], trials: int, seed: int = 0) -> Rate:
     """Coverage of the interval of the paired difference of two strategies' accuracies."""
-    own, other = right(cell, accuracies, trials, np.random.default_rng(seed))
+    own, other = draw_right(cell, accuracies, trials, np.random.default_rng(seed))
     gap, counts = own - other, np.full(own.shape[:2], float(cell.size))
     low, high = difference_bounds(gap.clip(min=0).sum(2), (-gap).clip(min=0).sum(2), counts)
     return _rate(low, high, accuracies[0] - accuracies[1])
@@ -86,7 +99,7 @@ def _rate(low: np.ndarray, high: np.ndarray, truth: float) -> Rate:
 
 
 def predictions(right: np.ndarray) -> pd.DataFrame:
-    """A table of predictions, one slide a row, right where told."""
+    """A table of predictions, one slide a row; `right` [slides] says which are right."""
     n = len(right)
     return pd.DataFrame(
         {"slide": [f"s{i}" for i in range(n)], "patient": None, "label": "a", "predicted": np.where(right, "a", "b")}
@@ -127,9 +140,9 @@ def coverage_table(trials: int) -> str:
             ]
             for pair in PAIRS
         ]
-        told = [
+        cells = [
             f"{min(rate.coverage for rate in rates):.3f} ({np.mean([rate.width for rate in rates]):.2f})"
             for rates in [*single, *paired]
         ]
-        lines.append([str(clusters), str(size), str(seeds), *told])
+        lines.append([str(clusters), str(size), str(seeds), *cells])
     return write_markdown(headings, lines, range(len(headings)))

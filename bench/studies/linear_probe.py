@@ -1,8 +1,8 @@
-"""What the encoder tells at each magnification by itself: `jsma-bench study linear-probe`.
+"""What the encoder tells at each magnification by itself.
 
-A logistic regression (scikit-learn) on the mean feature of random tissue patches of one magnification, fitted on the
-training part and asked on the test part of the same split, with the encoder and the scale of the runs. It stands beside
-p(magnification) by class: where the sampler looks, and where there is something to see.
+A logistic regression (scikit-learn) takes the mean feature of random tissue patches of one magnification. It is fitted
+on the training part and asked on the test part of the same split, with the encoder and the scale of the runs. Its table
+stands beside p(magnification) by class: one says where there is something to see, the other where the sampler looks.
 """
 
 from __future__ import annotations
@@ -33,10 +33,17 @@ from jsma.slides import SlideError
 
 
 def probe(runner: Runner, plan: Plan, patches: int) -> dict[str, Any]:
-    """{dataset, data_hash, rows, cost} of fold and seed 0 of the plan.
+    """Probe every magnification, with the first fold and seed of the plan.
 
-    rows: mpp, accuracy and its 95 % interval, n (test slides with tissue at this magnification), n_train. patches: at
-    most so many a slide and magnification. cost: exact counters and seconds of reading and encoding.
+    Args:
+        runner: has the dataset and the settings.
+        plan: has the folds and seeds.
+        patches: patches at most, a slide and magnification.
+
+    Returns:
+        {dataset, data_hash, fold, seed, patches, rows, cost}. A row has mpp, accuracy with its 95 % interval, n (test
+        slides with tissue at this magnification) and n_train. cost: exact counters, and seconds of reading and
+        encoding.
     """
     fold, seed = plan.folds[0], plan.seeds[0]
     parts = runner.dataset.split(fold, plan.n_folds)

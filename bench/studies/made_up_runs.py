@@ -1,7 +1,6 @@
-"""Made-up complete run directories in the real layout: `jsma-bench study made-up-runs --runs N --to DIR`.
-Never a result.
+"""Made-up complete run directories in the real layout. They are never a result.
 
-They are for timing and testing what reads runs (`compare`, `report`): nothing is trained, no slide is there.
+They are for timing and testing what reads runs (`compare`, `report`). Nothing is trained, and there is no slide.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The ways of reading that `bench.studies.reading.measure` compares. Never imports torch: cuCIM may hang in a process
-that did.
+"""The ways of reading that are compared.
+
+Nothing here imports torch, because cuCIM may hang in a process that did.
 """
 
 from __future__ import annotations
@@ -26,7 +27,15 @@ CHUNK = 32  # items a thread takes at a time, in the loops of the rivals
 
 @dataclass(frozen=True)
 class Arm:
-    """One way of reading: `run` reads everything once; `decoded` = tile decodings it asks for."""
+    """One way of reading.
+
+    Attributes:
+        name: in the table.
+        does: what it does, for people.
+        decoded: tile decodings that it asks for.
+        ours: whether it goes through our path.
+        run: reads everything once.
+    """
 
     name: str
     does: str
@@ -37,7 +46,15 @@ class Arm:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be read: patches as regions, their plan, and the threads every arm may use."""
+    """What is to be read.
+
+    Attributes:
+        path: the slide.
+        regions: the patches.
+        plan: how our path reads them.
+        downsamples: of the levels of the slide.
+        threads: threads that every arm may use.
+    """
 
     path: str
     regions: Regions

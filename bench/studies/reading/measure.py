@@ -1,9 +1,8 @@
-"""Reading against its floor and its rivals: `jsma-bench study reading`, all in one job, in turn, in
-random order.
+"""Reading measured against its floor and its rivals, all in one job, in turn, in random order.
 
-Scattered patches at mixed levels of one slide, through our whole path and through what a user might
-write instead. The file is in the page cache and every arm has run once before any is timed. Never
-imports torch: cuCIM may hang in a process that did.
+Scattered patches at mixed levels of one slide are read through our whole path, and through what a user might write
+instead. The file is in the page cache, and every arm has run once before any is timed. Nothing here imports torch,
+because cuCIM may hang in a process that did.
 """
 
 from __future__ import annotations
@@ -87,7 +86,14 @@ def ratios(seconds: dict[str, list[tuple[float, float]]], ours: str, other: str,
 
 @dataclass(frozen=True)
 class Amount:
-    """How much is measured in a process."""
+    """How much is measured in a process.
+
+    Attributes:
+        patches: patches of 256 px.
+        rounds: how often every arm reads them.
+        threads: threads that every arm may use.
+        seed: of the places of the patches.
+    """
 
     patches: int
     rounds: int
@@ -125,7 +131,7 @@ def one_process(path: str, amount: Amount) -> dict[str, Any]:
 
 
 def many_processes(amount: Amount, slide: str, processes: int) -> dict[str, Any]:
-    """The same in fresh processes, one after the other: where memory happens to lie moves a ratio by a tenth."""
+    """The same in fresh processes, one after the other, because where memory lies moves a ratio by a tenth."""
     found: dict[str, Any] = {}
     for _ in range(processes):
         command = [sys.executable, "-m", "bench.cli", "study", "reading", "--json", "--processes", "1"]
