@@ -20,7 +20,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
 def test_embedded_blocks_are_fresh(document):
     text = document.read_text()
-    assert fill_blocks(text, ROOT) == text, f"stale: run python -m bench.report.documents {document.name}"
+    assert fill_blocks(text, ROOT) == text, f"stale: run jsma-bench docs {document.name}"
 
 
 def test_a_stale_block_is_noticed(tmp_path):
@@ -51,7 +51,7 @@ def test_a_document_that_cannot_be_replaced_stays_as_it_was(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
 def test_pictures_show_the_tables_beside_them(document):
-    assert not stale_pictures(document), f"stale: run python -m bench.report.documents {document.name}"
+    assert not stale_pictures(document), f"stale: run jsma-bench docs {document.name}"
 
 
 def test_published_pictures_show_their_tables():
@@ -103,6 +103,7 @@ def test_every_strategy_is_described():
         ["data", "show"],
         ["data", "prepare"],
         ["data", "mosaic"],
+        ["docs"],
         ["speed"],
         ["speed", "check"],
     ),

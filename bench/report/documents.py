@@ -1,13 +1,12 @@
 """Files embedded in documents.
 
-`python -m bench.report.documents README.md` fills the `table:`, `file:` and `columns:` blocks of a document again, and
+`jsma-bench docs README.md` fills the `table:`, `file:` and `columns:` blocks of a document again, and
 draws the pictures that it shows from the tables beside them.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -100,7 +99,3 @@ def draw_again(png: Path) -> None:
     else:
         raise ValueError(f"{table}: neither a comparison nor a sweep; draw {png.name} with what wrote the table")
     picture(rows, png, make_stamp(table))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
