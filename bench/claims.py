@@ -1,4 +1,7 @@
-"""A run belongs to one process at a time: a file beside it, made by no two, touched while its owner works."""
+"""A run belongs to one process at a time.
+
+A file beside the run says which. Only one process can make it, and it is touched as long as its owner works.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,14 @@ SUFFIX = ".claim"
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a claim. host: see `bench.files.host`; node: its name for people; started: when the process began."""
+    """Who holds a claim.
+
+    Attributes:
+        pid: of the process.
+        host: of the machine, see `bench.files.host`.
+        node: name of the machine, for people.
+        started: when the process began, in seconds since 1970.
+    """
 
     pid: int
     host: str
@@ -51,10 +61,16 @@ class Claims:
         self._stop, self._touching = threading.Event(), None
 
     def take(self, name: str) -> Owner | None:
-        """Claim the run called `name`: None where it is ours now, else who has it.
+        """Claim a run.
 
-        A claim is stale, and taken over, where its process on this machine is no more, or where one of another machine
-        has not been touched for `STALE_S`.
+        A claim is stale, and taken over, where its process on this machine has ended, or where a claim of another
+        machine has not been touched for `STALE_S`.
+
+        Args:
+            name: of the run.
+
+        Returns:
+            None where the run is ours now, otherwise who has it.
         """
         path = self.out / f"{name}{SUFFIX}"
         self.out.mkdir(parents=True, exist_ok=True)
@@ -81,7 +97,7 @@ class Claims:
         return None
 
     def mine(self, name: str) -> bool:
-        """Whether the claim is still ours: a process that was stopped for long may have lost it."""
+        """Whether the claim is still ours. A process that was stopped for long may have lost it."""
         path = self.out / f"{name}{SUFFIX}"
         return path in self._held and _read(path) == Owner.this()
 
@@ -101,7 +117,7 @@ class Claims:
 
     @contextmanager
     def _alone(self) -> Iterator[float]:
-        """Nobody else decides about claims meanwhile; yields the time by the clock of the file system."""
+        """Let nobody else decide about claims in the body; yields the time by the clock of the file system."""
         lock = self.out / ".claims.lock"
         with lock.open("a") as handle:
             with suppress(OSError):  # a file system without locks: O_EXCL alone decides
@@ -117,7 +133,7 @@ class Claims:
 
 
 def holder(path: Path, now: float | None = None) -> Owner | None:
-    """Who holds the claim in the file `path`; None where nobody does, or nobody any more."""
+    """Who holds the claim in the file `path`; None where nobody does, or where the claim is stale."""
     owner = _read(path)
     if owner is None:
         with suppress(OSError):  # being written, or cut short by a kill

@@ -18,7 +18,7 @@ class DamagedRunError(UsageError):
 
 
 def listed(failed: Mapping[str, str], most: int = 3) -> str:
-    """How many slides failed and why, of the first `most`; failed: slide -> reason."""
+    """A line that says how many slides failed, and why the first `most` did; `failed`: slide -> reason."""
     first = [why if slide in why else f"{slide}: {why}" for slide, why in list(failed.items())[:most]]
     more = f"; {len(failed) - len(first)} more" if len(failed) > len(first) else ""
     return f"{len(failed)} failed: {'; '.join(first)}{more}"

@@ -1,4 +1,7 @@
-"""Files that are whole or not there: written aside, synced, renamed. What is left of killed processes is removed."""
+"""Files that are whole or not there.
+
+They are written under another name, synced and renamed. What killed processes left behind is removed.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ slow disk or is suspended leaves its file untouched for minutes; a left-over cos
 
 @cache
 def host() -> str:
-    """8 hexadecimal digits of the machine, and of the processes that it counts together: in a container its own."""
+    """8 hexadecimal digits that name the machine, or the container, whose processes see one another."""
     parts = [platform.node()]
     for place in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
         with suppress(OSError):
@@ -53,9 +56,12 @@ def aside(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """The name to write to; afterwards the file is synced and renamed to `path`, or removed where writing failed.
+    """Yield a name to write to, and rename the file to `path` afterwards.
 
-    OSError names `path`, so that whoever catches it can say where.
+    It is synced before, and removed where writing failed.
+
+    Raises:
+        OSError: writing failed; the error names `path`.
     """
     temporary = aside(path)
     try:
@@ -73,7 +79,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time in the body: what it reads, changes and writes back in `folder` is not lost to another."""
+    """Let one process at a time into the body, so that it can read, change and write back files of `folder`."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -83,7 +89,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Have the file system write `path`, a file or a folder, to the disk; where it knows how."""
+    """Have the file system write a file or a folder to the disk, where it knows how."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -95,7 +101,7 @@ def sync(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content`, whole or not at all; nothing where the file holds it already."""
+    """Write `content` whole or not at all. A file that holds it already is not touched."""
     with suppress(OSError):
         if path.stat().st_size == len(content) and path.read_bytes() == content:
             return
@@ -104,14 +110,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_bytes` of UTF-8 text."""
+    """Write UTF-8 text whole or not at all; see `write_bytes`."""
     write_bytes(path, text.encode())
 
 
 def write_with(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """What `write` writes to a binary file, whole or not at all.
+    """Write a file by a function, whole or not at all.
 
-    Libraries turn a full disk into errors of their own; the one of the file is raised in their place.
+    Args:
+        path: the file.
+        write: writes to the binary file that it is given. Libraries turn a full disk into errors of their own; the
+            error of the file is raised in their place.
     """
     with replacing(path) as temporary, temporary.open("wb") as handle:
         kept = _Noting(handle)
@@ -170,9 +179,13 @@ def disk_error(error: OSError) -> str | None:
 
 @contextmanager
 def writing(places: Mapping[str, Path | None]) -> Iterator[None]:
-    """Turn a full disk or a folder that cannot be written into one line with the option to blame.
+    """Turn a full disk, or a folder that cannot be written, into one line that names the option to blame.
 
-    places: option -> the folder, or file, that it names; None where it was not given.
+    Args:
+        places: option -> the folder or file that it names; None where it was not given.
+
+    Raises:
+        UsageError: the line.
     """
     try:
         yield
@@ -199,9 +212,17 @@ def _within(file: Path, place: Path) -> bool:
 
 
 def writable(out: Path, option: str) -> Path:
-    """`out`, made if need be, without what killed processes left there.
+    """Make a folder, and remove what killed processes left in it.
 
-    UsageError that names `option` where it cannot be written.
+    Args:
+        out: the folder.
+        option: the option that named it, for errors.
+
+    Returns:
+        `out`.
+
+    Raises:
+        UsageError: it cannot be written.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -215,7 +236,7 @@ def writable(out: Path, option: str) -> Path:
 
 
 def named(stem: Path, suffix: str) -> Path:
-    """`stem` with `suffix` behind its name, which may hold dots of its own (`results/v1.2`)."""
+    """`stem` with `suffix` behind its name. The name may hold dots of its own (`results/v1.2`)."""
     return stem.with_name(stem.name + suffix)
 
 

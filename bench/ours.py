@@ -1,4 +1,4 @@
-"""What a command is about to overwrite must be of its own making."""
+"""A command overwrites only what it made itself."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ PRODUCED = "Produced by `"  # how the Markdown that `--save` writes begins
 
 
 def check_saved(files: Sequence[Path], stem: Path) -> None:
-    """UsageError where one of `files` is there and an earlier `--save` did not write them.
+    """Refuse to overwrite files that an earlier `--save` did not write; its Markdown and its JSON tell.
 
-    Its Markdown, which is written first, and its JSON tell.
+    Args:
+        files: what is about to be written.
+        stem: the value of `--save`.
+
+    Raises:
+        UsageError: one of the files is there, and was not written by `--save`.
     """
     there = [path for path in files if path.exists()]
     if there and not any(_is_saved(path) for path in there):

@@ -21,9 +21,18 @@ Base = TypeVar("Base")
 
 
 def own_class(target: str, base: type[Base], option: str) -> type[Base]:
-    """The subclass of `base` that `target` names; UsageError that names `option` and what the file has."""
+    """Load a user's own class.
+
+    Args:
+        target: `file.py:Class` or `module:Class`.
+        base: what it must be a subclass of.
+        option: the option that named it, for errors.
+
+    Raises:
+        UsageError: there is no such class, or its file cannot be imported.
+    """
     where, _, cls = target.rpartition(":")
-    module = _loaded(where, f"{option} {target}")
+    module = _load(where, f"{option} {target}")
     found = getattr(module, cls, None)
     if not (inspect.isclass(found) and issubclass(found, base)):
         there = [n for n, v in vars(module).items() if inspect.isclass(v) and issubclass(v, base) and v is not base]
@@ -32,10 +41,10 @@ def own_class(target: str, base: type[Base], option: str) -> type[Base]:
 
 
 def source_of(cls: type) -> str:
-    """The text of the file that defines `cls`, then names and texts of those that it imports from beside it.
+    """The text of the file that defines `cls`, then names and texts of the files that it imports from beside it.
 
-    "" where there is none (a compiled module). This project's own code is left out: `bench.runs.kept.code_digest`
-    tells of that.
+    It is "" for a compiled module. This project's own code is left out, because `bench.runs.kept.code_digest` covers
+    that.
     """
     file = getattr(sys.modules[cls.__module__], "__file__", None)
     if file is None or not file.endswith(".py"):
@@ -46,7 +55,7 @@ def source_of(cls: type) -> str:
     )
 
 
-def _loaded(where: str, what: str) -> ModuleType:
+def _load(where: str, what: str) -> ModuleType:
     try:
         if not where.endswith(".py"):
             return importlib.import_module(where)
@@ -70,10 +79,15 @@ def _loaded(where: str, what: str) -> ModuleType:
 
 
 def files_of(start: Path, without: frozenset[str] = frozenset()) -> list[Path]:
-    """`start` and every file that it imports from its own package, directly or not; sorted, `start` first.
+    """A file, and every file that it imports from its own package, directly or not.
 
-    For a file that is in no package: from its folder. without: top-level names that are not followed. What is imported
-    by a name made at run time is not found.
+    Args:
+        start: the file. If it is in no package, files in its folder count.
+        without: top-level names that are not followed.
+
+    Returns:
+        `start`, then the others in order of their names. What is imported by a name that is made at run time is not
+        found.
     """
     start = start.resolve()
     top, todo, seen = _top(start), [start], set[Path]()
@@ -103,7 +117,7 @@ def _imports(file: Path, top: Path) -> Iterator[tuple[Path, str]]:
     """(folder, dotted name) of whatever the file may import; names of a `from` import may be modules."""
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, ValueError):  # no Python, no text: whoever imports it is told
+    except (SyntaxError, ValueError):  # no Python or no text; importing it says so
         return
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

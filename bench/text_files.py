@@ -10,10 +10,19 @@ from bench.errors import UsageError
 
 
 def text_of(path: Path, where: str) -> tuple[str, str]:
-    """Text of a table, and a line for the user where its encoding was guessed ("" where it was not).
+    """Read the text of a table.
 
-    UTF-8 and UTF-16 as they say themselves, Windows-1252 (Excel's "CSV") for what is neither. where: what messages
-    begin with. UsageError where it is no text.
+    UTF-8 and UTF-16 say themselves that they are. What is neither is read as Windows-1252, which Excel writes as CSV.
+
+    Args:
+        path: the file.
+        where: what messages begin with.
+
+    Returns:
+        The text, and a line for the user where the encoding was guessed ("" where it was not).
+
+    Raises:
+        UsageError: it is no text.
     """
     try:
         data = path.read_bytes()
@@ -37,7 +46,19 @@ def text_of(path: Path, where: str) -> tuple[str, str]:
 
 
 def read_rows(path: Path, delimiter: str = ",", columns: tuple[str, ...] | None = None) -> list[dict[str, str]]:
-    """Rows of a table as dicts; `columns` names them where the file has no header. UsageError names the file."""
+    """Read the rows of a table.
+
+    Args:
+        path: the file.
+        delimiter: between the values of a line.
+        columns: names of the columns, for a file without a header.
+
+    Returns:
+        A dict of column and value for each row that is not empty.
+
+    Raises:
+        UsageError: there is no such file, or it is no table.
+    """
     if not path.is_file():
         raise UsageError(f"{path}: no such file; it comes with the dataset, fetch or unpack it again")
     text, _ = text_of(path, f"{path}: ")
@@ -60,7 +81,7 @@ def read_rows(path: Path, delimiter: str = ",", columns: tuple[str, ...] | None 
 
 
 def require(path: Path, rows: list[dict[str, str]], columns: tuple[str, ...]) -> None:
-    """UsageError where a column is missing."""
+    """Raise UsageError where a column is missing from the rows of the file `path`."""
     have = list(rows[0]) if rows else []
     missing = [c for c in columns if c not in have]
     if missing:

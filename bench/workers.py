@@ -24,10 +24,15 @@ _OURS = re.compile(r"sem\.jsma-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-\w+")
 
 
 def pool(workers: int, begin: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
-    """Fresh processes (spawned, so that none inherits threads or locks) that do not outlive this one.
+    """Fresh processes that do not outlive this one.
 
-    Those of the standard library wait for work for ever where their parent was killed. begin: called with `arguments`
-    in each, first.
+    They are spawned, so that none inherits threads or locks. Those of the standard library would wait for work for
+    ever where their parent was killed.
+
+    Args:
+        workers: number of processes.
+        begin: is called first in each.
+        arguments: of `begin`.
     """
     _remove_semaphores()
     with _marked():
@@ -44,9 +49,9 @@ def _begin(parent: int, begin: Callable[..., None] | None, arguments: Sequence[A
 
 @contextmanager
 def _marked() -> Iterator[None]:
-    """Semaphores that are made meanwhile are named after machine and process.
+    """Name semaphores that are made in the body after machine and process.
 
-    The standard library has a process that removes them, but a kill of the whole group ends that one too.
+    The standard library has a process that removes them, but a kill of the whole group ends that process too.
     """
     names: Any = SemLock
     before = names.__dict__["_make_name"]
@@ -79,9 +84,20 @@ def leave_with(parent: int) -> None:
 
 
 def mapped(function: Callable[[Any], Any], items: Sequence[Any], workers: int, chunksize: int = 1) -> Iterator[Any]:
-    """`function` of each item, in order; UsageError where a process was ended from outside.
+    """Call a function on each item in worker processes.
 
-    What the function raises is raised here, and items that were not begun are not begun any more.
+    Args:
+        function: importable, and so are its items.
+        items: what it is called on.
+        workers: processes at most.
+        chunksize: items that a process takes at a time.
+
+    Returns:
+        The results, in order of the items.
+
+    Raises:
+        UsageError: a process was ended from outside. What the function raises is raised here too, and no further item
+            is begun then.
     """
     running = pool(max(1, min(workers, len(items))))
     try:
