@@ -280,12 +280,12 @@ def made(name):
 
 def test_fixed_reads_one_magnification_and_search_tries_them_all():
     trial, strategy, slides = made("fixed")
-    for slide, outcome in zip(slides, trial.said(strategy, slides, True), strict=True):
+    for slide, outcome in zip(slides, trial.answer(strategy, slides, True), strict=True):
         assert set(slide.view.grid.mpp_of(outcome.cells.numpy())) == {SETTINGS.mpp}
     assert [c.mpp for c in strategy_class("search").candidates(SETTINGS)] == list(SETTINGS.method.mpps)
 
 
 def test_exhaustive_reads_every_tissue_cell_once():
     trial, strategy, slides = made("exhaustive-all")
-    for slide, outcome in zip(slides, trial.said(strategy, slides, True), strict=True):
+    for slide, outcome in zip(slides, trial.answer(strategy, slides, True), strict=True):
         assert sorted(outcome.cells.tolist()) == slide.view.mask.nonzero()[:, 0].tolist()
