@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
-import os
-import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -14,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
+from baselines.parts.wording import advice, named, told
 from jsma import JSMASettings
 from jsma.checked import Count, Mpp, Share, Units, Weight, checked
 from jsma.errors import ContractError, EvidenceRefusedError
@@ -150,8 +149,9 @@ class Strategy(nn.Module, ABC):
     stops_early = False
     """Whether `look.confidence` decides how much of N is read at test."""
     purpose: Purpose = "test"
-    """What is asked for in evaluation. "test": predictions, which may stop early; "choose": those of validation slides
-    by which weights are chosen: without stopping, for that is luck; "calibrate": theirs too, after every round."""
+    """What the strategy is asked for just now, in evaluation; `ask` says it. "test": predictions, which may stop early.
+    "choose": predictions of the validation slides by which weights are chosen; no strategy stops early then, because
+    weights would be chosen by when they stop. "calibrate": the same, with the logits after every round."""
     tuned_as: str | None = None
     """Name of the strategy whose tuned settings it takes, key by key, where it has none of its own (`RunSettings.of`):
     of the one that it is compared with at equal settings. A subclass takes this over, too. None: of nobody."""
@@ -176,6 +176,16 @@ class Strategy(nn.Module, ABC):
         Returns:
             One outcome a slide, in the same order.
         """
+
+    @contextmanager
+    def answering(self, purpose: Purpose = "test", meter: Meter | None = None) -> Iterator[None]:
+        """Answer one question of `purpose` in the body; its own stages are timed by `meter` (None: by its own one)."""
+        before = self.purpose, self.meter
+        self.purpose, self.meter = purpose, before[1] if meter is None else meter
+        try:
+            yield
+        finally:
+            self.purpose, self.meter = before
 
     def set_progress(self, share: float) -> None:  # noqa: B027 - most strategies have nothing to anneal
         """Take note of how much of training is done, for whatever is annealed.
@@ -212,15 +222,19 @@ def at_each_magnification(settings: StrategySettings) -> list[StrategySettings]:
 
 
 # --- asking a strategy ------------------------------------------------------------------------------------
-def ask(strategy: Strategy, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
+def ask(
+    strategy: Strategy, slides: Sequence[MeteredSlide], generator: Generator, purpose: Purpose = "test"
+) -> list[Outcome]:
     """The outcomes of `slides`, one each in that order, checked against what `Outcome` says.
 
-    Training, inference and `jsma-bench check` ask through here. SlideError, OSError and EvidenceRefusedError pass.
+    Training, inference and `jsma-bench check` ask through here. The strategy's own stages are timed by the meter of the
+    slides; `purpose` is what it is asked for. SlideError, OSError and EvidenceRefusedError pass.
     Whatever else a strategy raises, `sys.exit` too, is a ContractError that names the strategy, the slides and what
     checks it; the error itself is its `__cause__`.
     """
     try:
-        outcomes = strategy(slides, generator)
+        with strategy.answering(purpose, _meter_of(slides)):
+            outcomes = strategy(slides, generator)
         problem = _problem(strategy, slides, outcomes)
     except (SlideError, OSError, EvidenceRefusedError, KeyboardInterrupt):
         raise
@@ -233,24 +247,9 @@ def ask(strategy: Strategy, slides: Sequence[MeteredSlide], generator: Generator
     return outcomes
 
 
-def named(strategy: Strategy, slides: Sequence[MeteredSlide]) -> str:
-    """Strategy and slides, for an error."""
-    more = f" and {len(slides) - 1} more" if len(slides) > 1 else ""
-    return f"strategy {strategy.name!r}, slide {slides[0].id}{more}" if slides else f"strategy {strategy.name!r}"
-
-
-def told(error: BaseException) -> str:
-    """Type, words and place of whatever was raised, in one line."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    words = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {words} ({frame.filename}:{frame.lineno})"
-
-
-def advice(cls: type[Strategy]) -> str:
-    """The command that tells what is wrong with a strategy."""
-    own = not cls.__module__.startswith("baselines.")
-    target = f"{os.path.relpath(inspect.getfile(cls))}:{cls.__name__}" if own else cls.name
-    return f"`jsma-bench check {target}` says more"
+def _meter_of(slides: Sequence[MeteredSlide]) -> Meter | None:
+    """The meter of the slides of one pass; None for stand-ins of tests, which have none."""
+    return slides[0].meter if slides and isinstance(slides[0], MeteredSlide) else None
 
 
 def _problem(strategy: Strategy, slides: Sequence[MeteredSlide], outcomes: object) -> str | None:

@@ -23,7 +23,6 @@ import torch
 from torch import Tensor
 
 from bench.files import remove_leftovers, replacing
-from jsma.meter import Meter
 from jsma.metered import Desk, MeteredSlide
 from jsma.metered.store import UnitCost
 from jsma.slides import SlideError
@@ -123,19 +122,16 @@ def shared_state(desk: Desk, slides: Sequence[MeteredSlide]) -> dict[str, Any]:
 def bring_back(desk: Desk, slides: Sequence[MeteredSlide], state: dict[str, Any]) -> float:
     """Set meter and paid features as `shared_state` told them; seconds that it took, which no meter counts."""
     start = time.monotonic()
-    meter, desk.meter = desk.meter, Meter()  # nothing is charged twice
-    try:
+    with desk.uncounted():  # nothing is charged twice
         for slide in slides:
             paid = state["paid"][slide.id].numpy()
             slide.view.paid[:] = np.unpackbits(paid, count=len(slide.view.paid)).astype(bool)
             if desk.store is not None:
                 _recompute(slide)
-    finally:
-        desk.meter = meter
     if desk.store is not None and state["unit"] is not None:
         desk.store.unit = UnitCost(**state["unit"])
     unique = {slide: cells.numpy() for slide, cells in state["meter"]["unique"].items()}
-    meter.restore({**state["meter"], "unique": unique})
+    desk.meter.restore({**state["meter"], "unique": unique})
     return time.monotonic() - start
 
 

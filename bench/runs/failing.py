@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Generator
 
-from baselines.contract import Outcome, Strategy, ask
+from baselines.contract import Outcome, Purpose, Strategy, ask
 from bench.errors import UsageError, listed
 from bench.runs.resume import Fit
 from bench.runs.settings.settings import TrainSettings
@@ -35,7 +35,11 @@ def of_a_slide(error: Exception) -> bool:
 
 
 def ask_without(
-    strategy: Strategy, slides: Sequence[MeteredSlide], generator: Generator, dropped: dict[str, str]
+    strategy: Strategy,
+    slides: Sequence[MeteredSlide],
+    generator: Generator,
+    dropped: dict[str, str],
+    purpose: Purpose = "test",
 ) -> list[Outcome]:
     """The outcomes of those of `slides` that do not fail, in order; the others go to `dropped` with the reason.
 
@@ -45,16 +49,16 @@ def ask_without(
     while slides := [slide for slide in slides if slide.id not in dropped]:
         generator.set_state(start)
         try:
-            return ask(strategy, slides, generator)
+            return ask(strategy, slides, generator, purpose)
         except Failure as error:
-            slide, reason = _failed(strategy, slides, start, error)
+            slide, reason = _failed(strategy, slides, start, error, purpose)
             dropped[slide] = reason
     return []
 
 
 @torch.no_grad()
 def _failed(
-    strategy: Strategy, slides: Sequence[MeteredSlide], start: torch.Tensor, error: Exception
+    strategy: Strategy, slides: Sequence[MeteredSlide], start: torch.Tensor, error: Exception, purpose: Purpose
 ) -> tuple[str, str]:
     """(slide, reason): the one that the error names, or the first that fails by itself; raises where it is none.
 
@@ -69,7 +73,7 @@ def _failed(
         generator = Generator(device=strategy_device(strategy))
         generator.set_state(start)
         try:
-            ask(strategy, [slide], generator)
+            ask(strategy, [slide], generator, purpose)
         except Failure as own:
             if not of_a_slide(own):
                 raise

@@ -193,7 +193,6 @@ def _predict(
     contestant.encoder.eval()
     device = next(contestant.strategy.parameters()).device
     meter = Meter()
-    contestant.strategy.meter = meter
     desk = Desk(meter, contestant.encoder, view, None, contestant.scale, device)
     desk.flops_per_patch(view.patch_px, view.patch_px)
     evidence_of = evidence_for(type(contestant.strategy), record)

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Generator
 
-from baselines.contract import Outcome, Strategy
+from baselines.contract import Outcome, Strategy, ask
 from bench.datasets import SlideRecord
 from bench.datasets.evidence.shares import evidence_for
 from bench.errors import DamagedRunError, UsageError
@@ -119,12 +119,11 @@ def predict(
     device = next(strategy.parameters()).device
     for _ in range(2):
         known, meter = store.unit.patches, Meter()
-        strategy.meter = meter
         desk = Desk(meter, contestant.encoder, view, store, contestant.scale, device)
         nothing_paid = replace(look.view, paid=np.zeros_like(look.view.paid))
         evidence_of = evidence_for(type(strategy), look.record)
         slide = MeteredSlide(look.record.id, lambda: look.slide, desk, nothing_paid, evidence_of)
-        outcome = strategy([slide], Generator(device=device).manual_seed(seed))[0]
+        outcome = ask(strategy, [slide], Generator(device=device).manual_seed(seed))[0]
         if store.unit.patches == known:
             break  # else something was read for the store: once more, with all of it planned and charged
     meter.count(look.record.id, look.counters)

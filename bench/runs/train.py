@@ -192,10 +192,14 @@ def _epoch(
 
 
 def _forward(
-    strategy: Strategy, batch: list[Labelled], generator: Generator, dropped: dict[str, str]
+    strategy: Strategy,
+    batch: list[Labelled],
+    generator: Generator,
+    dropped: dict[str, str],
+    purpose: Purpose = "test",
 ) -> tuple[list[Labelled], list[Outcome]]:
     """The batch without slides that cannot be read (they go to `dropped` with the reason), and its outcomes."""
-    outcomes = ask_without(strategy, [item.slide for item in batch], generator, dropped)
+    outcomes = ask_without(strategy, [item.slide for item in batch], generator, dropped, purpose)
     return [item for item in batch if item.slide.id not in dropped], outcomes
 
 
@@ -231,18 +235,17 @@ class Validation:
         strategy.eval()
         self.desk.encoder.eval()
         generator = Generator(device=self.desk.device).manual_seed(self.seed + 1_000_003)
-        strategy.purpose = purpose
-        try:
-            return [self._once(strategy, generator, dropped) for _ in range(self.draws if strategy.draws else 1)]
-        finally:
-            strategy.purpose = "test"
+        draws = range(self.draws if strategy.draws else 1)
+        return [self._once(strategy, generator, dropped, purpose) for _ in draws]
 
-    def _once(self, strategy: Strategy, generator: Generator, dropped: dict[str, str]) -> tuple[list[Outcome], Tensor]:
+    def _once(
+        self, strategy: Strategy, generator: Generator, dropped: dict[str, str], purpose: Purpose
+    ) -> tuple[list[Outcome], Tensor]:
         items = [item for item in self.items if item.slide.id not in dropped]
         rows: list[Outcome] = []
         kept: list[Labelled] = []
         for start in range(0, len(items), self.batch):
-            part, outcomes = _forward(strategy, items[start : start + self.batch], generator, dropped)
+            part, outcomes = _forward(strategy, items[start : start + self.batch], generator, dropped, purpose)
             rows += outcomes
             kept += part
         enough("validation", classes_of(self.items), dropped)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -40,6 +42,15 @@ class Desk:
     scale: FeatureScale | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     last_looked: str = ""
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """What the body reads and encodes is counted nowhere."""
+        meter, self.meter = self.meter, Meter()
+        try:
+            yield
+        finally:
+            self.meter = meter
 
     def flops_per_patch(self, height_px: int, width_px: int) -> int:
         """Count the floating-point operations of the encoder on one patch, with torch's counter."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from jsma.cells.grid import CellGrid
 from jsma.errors import ContractError, EvidenceRefusedError
-from jsma.meter import Counters
+from jsma.meter import Counters, Meter
 from jsma.metered.blame import blamed
 from jsma.metered.feature_map import FeatureMap
 from jsma.metered.map_service import MapSource, charged_map
@@ -47,7 +47,6 @@ class MeteredSlide:
         self._view = known
         self._stored_as = ""  # the key of its features in the store, once it is known
 
-    # --- looking -----------------------------------------------------------------------------------
     def _open(self) -> Slide:
         if self._slide is None:
             with self._desk.meter.stage("open"):
@@ -62,6 +61,11 @@ class MeteredSlide:
             with blamed(self.id):
                 self._view = self._look()
         return self._view
+
+    @property
+    def meter(self) -> Meter:
+        """The meter that counts what is asked of this slide; a strategy's own stages are timed by it too."""
+        return self._desk.meter
 
     @property
     def last_looked(self) -> str:
@@ -97,7 +101,6 @@ class MeteredSlide:
             self._evidence.append(None if found is None else torch.from_numpy(np.asarray(found, np.float32)))
         return self._evidence[0]
 
-    # --- reading and encoding ------------------------------------------------------------------------
     @property
     def trains_encoder(self) -> bool:
         """Whether features carry a gradient to the encoder here and now."""
@@ -241,8 +244,7 @@ class MeteredSlide:
 
     def _overview_encoded(self, count: bool = True) -> Tensor:
         if count:
-            flops = self._desk.flops_per_patch(*self.view.overview.shape[:2])
-            self._desk.meter.count(self.id, Counters(encoder_flops=flops))
+            self.meter.count(self.id, Counters(encoder_flops=self._desk.flops_per_patch(*self.view.overview.shape[:2])))
         return self._encode(self.view.overview[None])
 
     def close(self) -> None:

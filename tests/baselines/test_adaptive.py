@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from baselines.adaptive import Adaptive
-from baselines.contract import LookSettings, Outcome
+from baselines.contract import LookSettings, Outcome, ask
 from baselines.jsma import Joint
 from bench.studies.estimator_bias import ordered_samples
 from jsma import Draw
@@ -145,8 +145,8 @@ def test_where_it_read_it_reads_less_unless_that_told_much():
 @pytest.mark.parametrize(("purpose", "asked"), (("choose", [8]), ("calibrate", [3, 2, 2, 1]), ("test", [3])))
 def test_weights_are_chosen_by_one_look_and_certainty_by_every_round(purpose, asked):
     slide, strategy = scene(Adaptive, first_look=3, next_look=2, confidence=0.0)
-    strategy.purpose = purpose
-    (outcome,) = strategy.eval()([slide], torch.Generator().manual_seed(0))
+    (outcome,) = ask(strategy.eval(), [slide], torch.Generator().manual_seed(0), purpose)
+    assert strategy.purpose == "test"
     assert [len(call) for call in slide.asked] == asked and len(outcome.cells) == sum(asked)
     if purpose == "choose":
         assert outcome.rounds is None

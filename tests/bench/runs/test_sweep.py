@@ -9,7 +9,7 @@ import pytest
 import tifffile
 import torch
 
-from baselines.contract import StrategySettings
+from baselines.contract import StrategySettings, ask
 from bench.analysis.sweep_rows import compute_sweep_rows
 from bench.datasets import SlideRecord
 from bench.report.tables.sweep_tables import equal_markdown
@@ -66,10 +66,9 @@ def test_a_prediction_costs_what_it_costs_from_the_file(name, encoder, slide_pat
             strategy = at_budget(trained, budget, "sample")
             outcome, meter = predict(strategy, contestant, seen, VIEW, store, seed)
             plain = Meter()
-            strategy.meter = plain
             fresh = MeteredSlide(slide_path, lambda: slide, Desk(plain, encoder, VIEW))
             with torch.no_grad():
-                expected = strategy([fresh], torch.Generator().manual_seed(seed))[0]
+                expected = ask(strategy, [fresh], torch.Generator().manual_seed(seed))[0]
             torch.testing.assert_close(outcome.logits, expected.logits, rtol=1e-4, atol=1e-5)
             assert meter.total() == plain.total()
             if name == "jsma":
