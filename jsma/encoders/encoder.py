@@ -139,15 +139,17 @@ class Encoder(nn.Module):
         return out[-1].to(torch.promote_types(out[-1].dtype, torch.float32))
 
     def _filled(self, patches: Tensor) -> Tensor:
-        """Features of one chunk. On a GPU the chunk is filled up to a power of two, and what was added is dropped: many
-        different numbers of patches were slow there (docs/gpu.md), presumably because each is planned anew.
+        """Encode one chunk.
+
+        On a GPU the chunk is filled up to a power of two, and what was added is dropped. Many different numbers of
+        patches were slow there (docs/gpu.md), presumably because each of them is planned anew.
         """
         n = len(patches)
         size = min(self.chunk, 1 << (n - 1).bit_length()) if patches.device.type in FILLED else n
         return self._encode(_filled_up(patches, size))[:n]
 
     def forward(self, patches: Tensor, recompute: bool = False) -> Tensor:
-        """Features float32 [n, dim] of patches uint8 [n, P, P, 3] (RGB); [0, dim] for no patch.
+        """Encode patches, RGB uint8 [n, P, P, 3]: features float32 [n, dim].
 
         recompute: in the backward pass even where there is one chunk only (the caller has more of them).
         """
@@ -191,7 +193,7 @@ def _filled_up(patches: Tensor, size: int) -> Tensor:
 
 
 def build_encoder(settings: EncoderSettings, seed: int = 0) -> Encoder:
-    """Build an encoder; `seed` fixes random weights and leaves the global generator as it was.
+    """Build an encoder; `seed` fixes its random weights, and the global generator stays as it was.
 
     EncoderError for an unknown model or stage, missing weights or weights that do not fit.
     """

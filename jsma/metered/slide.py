@@ -22,15 +22,14 @@ from jsma.metered.view import SlideView, blocks_of, look_at
 from jsma.slides import ReadCost, Regions, Slide
 
 EvidenceOf = Callable[[CellGrid], "np.ndarray | None"]
-"""Of a slide's grid: the share of every patch that is evidence, 0..1 [K]; None where nothing is annotated."""
+"""Grid of a slide -> share of every patch that is evidence, [K] in 0..1; None where nothing is annotated."""
 
 
 class MeteredSlide:
-    """One slide as a strategy sees it. Every pixel and every feature is counted by the desk's meter.
+    """One slide as a strategy sees it. The meter counts every pixel and every feature that it asks for.
 
-    id: name in the meter; open_it: opens the file (called at the first need); known: the view kept
-    from an earlier pass of the same run, or None; evidence_of: where the label's evidence lies, given to strategies
-    that say that they use it, None to all others.
+    Attributes:
+        id: Name of the slide, in the meter and in messages.
     """
 
     def __init__(
@@ -41,6 +40,16 @@ class MeteredSlide:
         known: SlideView | None = None,
         evidence_of: EvidenceOf | None = None,
     ):
+        """Make a slide for one pass.
+
+        Args:
+            id: Name of the slide.
+            open_it: Opens the file. It is called once, when pixels are first needed.
+            desk: What the slides of the pass share.
+            known: The view from an earlier pass of the same run, None if there is none.
+            evidence_of: Where the evidence for the label lies. It is given to strategies that declare that they use
+                it, None to all others.
+        """
         self.id, self._open_it, self._desk, self._evidence_of = id, open_it, desk, evidence_of
         self._evidence: list[Tensor | None] = []  # what was found, once it was looked for
         self._slide: Slide | None = None
@@ -55,7 +64,11 @@ class MeteredSlide:
 
     @property
     def view(self) -> SlideView:
-        """Grid, overview, tissue mask and pools; read from the file at first use."""
+        """Grid, overview, tissue mask and pools. They are read from the file when they are first used.
+
+        Raises:
+            SlideError: The slide cannot be read, or has nothing to read (`look_at`).
+        """
         self._desk.last_looked = self.id
         if self._view is None:
             with blamed(self.id):
@@ -69,7 +82,7 @@ class MeteredSlide:
 
     @property
     def last_looked(self) -> str:
-        """Id of the slide of this desk that was looked at last."""
+        """Id of the slide of this pass that was looked at last."""
         return self._desk.last_looked
 
     def _look(self) -> SlideView:
@@ -80,16 +93,21 @@ class MeteredSlide:
         return view
 
     def overview(self) -> Tensor:
-        """The overview, float32 [3, h, w] in 0..1."""
+        """Hand out the overview: RGB, float32 [3, h, w] in 0..1."""
         pixels = torch.from_numpy(self.view.overview).to(self._desk.device)
         return pixels.permute(2, 0, 1).float() / 255
 
     def evidence(self) -> Tensor | None:
-        """Share of every patch that is annotated as evidence, float32 [K] in 0..1; None where nothing is annotated.
+        """Hand out where the evidence for the label lies, which no slide shows. It is for controls only.
 
-        It is what the label was given for (or, for a strategy whose `evidence_from` is "sites", where a generated slide
-        may hold that, whatever its label), not something that can be seen: for controls only. Not metered.
-        EvidenceRefusedError where the strategy does not declare `uses_evidence = True`.
+        For a strategy whose `evidence_from` is "sites", it is where a generated slide may hold evidence, whatever its
+        label. It is not metered.
+
+        Returns:
+            Share of every patch that is evidence, float32 [K] in 0..1; None where nothing is annotated.
+
+        Raises:
+            EvidenceRefusedError: The strategy does not declare `uses_evidence = True`.
         """
         if self._evidence_of is None:
             raise EvidenceRefusedError(
@@ -107,7 +125,7 @@ class MeteredSlide:
         return torch.is_grad_enabled() and not self._desk.encoder.settings.frozen
 
     def regions(self, cells: np.ndarray) -> Regions:
-        """The regions (centre in level-0 pixels, mpp, side) of flat cell indices."""
+        """Find the regions (centre in level-0 pixels, mpp, side) of flat cell indices [n]."""
         grid, side = self.view.grid, self._desk.view.patch_px
         return Regions(np.asarray(grid.centres0(cells)), np.asarray(grid.mpp_of(cells)), side, side)
 
@@ -138,7 +156,11 @@ class MeteredSlide:
         self._desk.meter.count(self.id, Counters.of_read(cost, output_px, flops))
 
     def _encode(self, pixels: np.ndarray, recompute: bool = False, kept: bool = False) -> Tensor:
-        """kept: for the store, so that the bits of a feature do not depend on what is encoded beside it."""
+        """Encode pixels uint8 [n, P, P, 3]: features [n, dim].
+
+        recompute: in the backward pass; kept: for the store, so that the bits of a feature do not depend on what is
+        encoded beside it.
+        """
         meter, desk = self._desk.meter, self._desk
         with meter.stage("transfer"):
             batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(desk.device)
@@ -149,11 +171,20 @@ class MeteredSlide:
         return features
 
     def features(self, cells: Tensor) -> Tensor:
-        """Encoder features [n, dim] of flat cell indices [n], in that order.
+        """Read patches and encode them.
 
-        With a store, only cells whose features it lacks are read; a cell that this run uses for the first time is
-        charged in full, one it has paid for is a counted hit. SlideError where the slide cannot be read, ContractError
-        where there are no such cells.
+        With a store, only cells whose features it lacks are read. A cell that this run uses for the first time is
+        charged in full; one that it has paid for is counted as a hit.
+
+        Args:
+            cells: Flat cell indices, long [n]. The same cell may come more than once.
+
+        Returns:
+            Features [n, dim], in the order of the cells.
+
+        Raises:
+            SlideError: The slide cannot be read.
+            ContractError: There are no such cells.
         """
         return features_of([self], [cells])[0]
 
@@ -162,7 +193,7 @@ class MeteredSlide:
         return features if scale is None else scale(features, torch.from_numpy(group).to(features.device))
 
     def asked_for(self, flat: np.ndarray) -> None:
-        """Count the cells [n] that are asked for now; ContractError where there are no such cells."""
+        """Count the flat cell indices [n] that are asked for now; ContractError where there are no such cells."""
         n_cells = self.view.grid.n_cells
         if flat.ndim != 1 or flat.dtype.kind not in "iu":
             raise ContractError(f"it asks for cells {flat.dtype} {flat.shape}; allowed: flat indices, long [n]")
@@ -214,7 +245,7 @@ class MeteredSlide:
         self._count(len(new) * side * side, cost, len(new))
 
     def overview_feature(self) -> Tensor:
-        """Encoder feature [dim] of the whole overview, encoded once a run where the encoder is frozen."""
+        """Encode the whole overview, once a run where the encoder is frozen: a feature [dim]."""
         with blamed(self.id):
             view, store = self.view, self._desk.store
             last = np.array([len(view.grid.mpps)])

@@ -1,4 +1,4 @@
-"""What several slides are asked for at once: what a store lacks of all of them is encoded in full passes."""
+"""Features of several slides at once: what a store lacks of all of them is encoded together, in full passes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ TOGETHER = 512  # patches read before they are encoded and kept: bounded memory,
 
 @dataclass
 class Ask:
-    """What one slide is asked for, on its way through the store. rows [n, dim] of wanted: filled in as they come."""
+    """What one slide is asked for, on its way through the store.
+
+    Attributes:
+        slide: The slide.
+        flat: Flat cell indices as they were asked for, [n].
+        wanted: The different ones, ascending, [u].
+        rows: Their features [u, dim], filled in as they come.
+        computed: Those that the store lacked.
+        tiles: Number of tiles that were decoded for them.
+    """
 
     slide: MeteredSlide
     flat: np.ndarray
@@ -34,10 +43,20 @@ class Ask:
 
 
 def features_of(slides: Sequence[MeteredSlide], cells: Sequence[Tensor]) -> list[Tensor]:
-    """As `slide.features(own)` for each slide with its own cells; slides of one desk.
+    """Read patches of several slides and encode them together.
 
-    What a store lacks of all of them is encoded together, in full passes: a batch of slides with a few new cells each
-    would otherwise be many small ones. SlideError names the slide that cannot be read; nothing is charged then.
+    A batch of slides with a few new cells each would otherwise be many small passes of the encoder.
+
+    Args:
+        slides: Slides of one pass.
+        cells: Flat cell indices of each slide, long [n].
+
+    Returns:
+        Features [n, dim] of each slide, in the order of its cells.
+
+    Raises:
+        SlideError: A slide cannot be read; the error names it, and nothing is charged.
+        ContractError: There are no such cells.
     """
     if not all(hasattr(slide, "_desk") for slide in slides):  # stand-ins of tests know no desk
         return [slide.features(own) for slide, own in zip(slides, cells, strict=True)]

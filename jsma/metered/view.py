@@ -21,19 +21,31 @@ BLOCK_CELLS = 32
 
 @dataclass
 class SlideView:
-    """What a run remembers of a slide once it has been looked at: nothing that was not paid for."""
+    """What a run remembers of a slide that it has looked at. All of it was paid for.
+
+    Attributes:
+        grid: The K cells where a patch may be read.
+        overview: The whole slide, small: RGB, uint8 [h, w, 3].
+        mask: Which cells hold enough tissue, bool [K].
+        pools: Per magnification, the area weights (Wy [rows, h], Wx [columns, w]) from overview to cells.
+        paid: Which features this run has paid for, bool [K + 2]: those of the cells, of the overview and its map.
+    """
 
     grid: CellGrid
-    overview: np.ndarray  # uint8 [h, w, 3]
-    mask: Tensor  # bool [K], cells with tissue
-    pools: list[tuple[Tensor, Tensor]]  # per magnification: (rows x h, columns x w) area weights
-    paid: np.ndarray  # bool [K + 2]: cells, overview and feature map that this run has paid for
+    overview: np.ndarray
+    mask: Tensor
+    pools: list[tuple[Tensor, Tensor]]
+    paid: np.ndarray
 
 
 def look_at(slide: Slide, view: ViewSettings) -> tuple[SlideView, ReadCost]:
-    """Read the overview of `slide` and lay the grid of patches over it; what reading cost.
+    """Read the overview of `slide` and lay the grid of patches over it.
 
-    SlideError where the overview would be a line, every magnification is finer than the slide, or no tissue is seen.
+    Returns:
+        The view, and what reading cost.
+
+    Raises:
+        SlideError: The overview would be a line, every magnification is finer than the slide, or no tissue is seen.
     """
     info = slide.info
     size0, sizes = (info.width0_px, info.height0_px), (view.overview_mpp, view.overview_max_px, view.overview_min_px)
@@ -60,10 +72,17 @@ def look_at(slide: Slide, view: ViewSettings) -> tuple[SlideView, ReadCost]:
 
 
 def blocks_of(grid: CellGrid, cells: np.ndarray) -> list[np.ndarray]:
-    """Distinct `cells` [n] in blocks that are read in one call each: whole file tiles in bounded memory.
+    """Split cells into blocks that are read in one call each, so that memory is bounded and few tiles are cut.
 
-    A block is a square of `BLOCK_CELLS` of the smallest cells, all magnifications of a place together. Cutting a large
-    bag row by row, or by magnification, would decode the same tiles again for every part.
+    A block is a square of `BLOCK_CELLS` of the smallest cells, with all its magnifications. Cutting a large bag row by
+    row, or by magnification, would decode the same tiles again for every part.
+
+    Args:
+        grid: The cells of the slide.
+        cells: Distinct flat indices [n]; `BLOCK_CELLS` or fewer stay together.
+
+    Returns:
+        The blocks, arrays of flat indices; none is empty.
     """
     if len(cells) <= BLOCK_CELLS:
         return [cells] if len(cells) else []
@@ -77,14 +96,19 @@ def blocks_of(grid: CellGrid, cells: np.ndarray) -> list[np.ndarray]:
 class ViewSettings:
     """How a slide is looked at.
 
-    mpps: magnifications in um/px, fine to coarse; patch_px: side of a patch; overlap_from_mpp:
-    from this magnification on (coarser or equal), patches lie half a side apart, so that what is nearly as large
-    as a patch lies whole in one of them; such patches are few; overview_mpp: um/px of
-    the overview, made coarser where its longer side would pass overview_max_px, so that its cost does
-    not grow with the slide, and finer where its shorter side would fall under overview_min_px (small
-    photos; overview_max_px goes before it); map_mpp: um/px at which the encoder's feature map is read, for strategies
-    that ask for one, made coarser where the longer side would pass map_max_px; min_tissue: share of a cell that must
-    be tissue for it to be allowed.
+    Attributes:
+        mpps: Magnifications in um per patch pixel, fine to coarse.
+        patch_px: Side of a patch in pixels, 1 to 4096.
+        overlap_from_mpp: At this magnification and coarser ones, patches lie half a side apart. What is nearly as
+            large as a patch then lies whole in one of them. Such patches are few.
+        overview_mpp: um per pixel of the overview.
+        overview_max_px: Longest side of the overview in pixels, 64 to 8192. The overview is made coarser to keep to
+            it, so that its cost does not grow with the slide.
+        overview_min_px: Shortest side of the overview in pixels, 5 to 1024. The overview is made finer to keep to it
+            (small photos), unless overview_max_px stands against that.
+        min_tissue: Share of a patch that must be tissue for the patch to be read, 0 to 1.
+        map_mpp: um per pixel at which the encoder's feature map is read, for strategies that ask for one.
+        map_max_px: Longest side of what that map is read from, 64 to 65536. It is made coarser to keep to it.
     """
 
     mpps: Mpps = (0.5, 1.0, 2.0, 4.0)
@@ -101,11 +125,11 @@ class ViewSettings:
         in_order(self.mpps)
 
     def read_at(self, mpp0: float) -> tuple[float, ...]:
-        """Those of mpps at which a slide of `mpp0` um per level-0 pixel is read: none finer than itself."""
+        """List the magnifications at which a slide of `mpp0` um per level-0 pixel is read: none finer than itself."""
         return tuple(m for m in self.mpps if m * 1.02 >= mpp0)
 
     def why_too_fine(self, mpp0: float) -> str:
-        """Why a slide of `mpp0` um per level-0 pixel is read at none of mpps, and what to do."""
+        """Say why a slide of `mpp0` um per level-0 pixel is read at none of mpps, and what to do."""
         asked = ", ".join(f"{mpp:g}" for mpp in self.mpps)
         return (
             f"all of mpps, {asked} um/px, are finer than the slide's {mpp0:.3g}; set mpps to {mpp0:.3g} or coarser, "
@@ -113,7 +137,7 @@ class ViewSettings:
         )
 
     def why_empty(self, tissue: np.ndarray) -> str:
-        """Why no patch of a slide may be drawn, and what to do; tissue: the mask of its overview, bool [h, w]."""
+        """Say why no patch of a slide may be drawn, and what to do; tissue: the mask of its overview, bool [h, w]."""
         height_px, width_px = tissue.shape
         if not tissue.any():
             return f"no tissue found on the overview ({width_px} x {height_px} px); leave the slide out"
@@ -124,5 +148,5 @@ class ViewSettings:
 
     @property
     def strides(self) -> tuple[float, ...]:
-        """Per magnification, distance of neighbouring patches as a share of their side."""
+        """Distance of neighbouring patches as a share of their side, per magnification."""
         return tuple(0.5 if mpp >= self.overlap_from_mpp else 1.0 for mpp in self.mpps)
