@@ -90,8 +90,8 @@ def strategy_device(strategy: Strategy) -> torch.device:
     return next((p.device for p in strategy.parameters()), torch.device("cpu"))
 
 
-def unseen(slide: MeteredSlide) -> str | None:
-    """Read the overview; why that cannot be done (no tissue, damage), or None where it can."""
+def overview_failure(slide: MeteredSlide) -> str | None:
+    """Read the overview. Returns why that cannot be done (no tissue, damage), or None where it can."""
     try:
         _ = slide.view
     except (OSError, ValueError) as error:
@@ -101,7 +101,7 @@ def unseen(slide: MeteredSlide) -> str | None:
     return None
 
 
-def enough(part: str, labels: Mapping[str, int], failed: Mapping[str, str]) -> None:
+def require_classes(part: str, labels: Mapping[str, int], failed: Mapping[str, str]) -> None:
     """UsageError where no slide of a part is left, or of the training slides one class only; labels: slide -> class."""
     gone = {slide: why for slide, why in failed.items() if slide in labels}
     left = {label for slide, label in labels.items() if slide not in gone}
@@ -112,7 +112,7 @@ def enough(part: str, labels: Mapping[str, int], failed: Mapping[str, str]) -> N
 
 
 @contextmanager
-def watched(fit: Fit, settings: TrainSettings, dropped: Mapping[str, str]) -> Iterator[None]:
+def watch_divergence(fit: Fit, settings: TrainSettings, dropped: Mapping[str, str]) -> Iterator[None]:
     """The body is one epoch; UsageError with epoch, loss and setting where training diverges in it.
 
     Then logits are not finite, or no cell can be drawn: what looks like a broken strategy, or a broken slide, is none.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from bench.datasets import SlideRecord
+from bench.runs.context import Context
 from bench.runs.failing import of_a_slide
 from jsma.encoders.encoder import Encoder
 from jsma.meter import Counters, Meter
@@ -31,6 +32,23 @@ class Calibration:
         for stage, seconds in self.seconds.items():
             meter.charge(stage, seconds)
         meter.count("(calibration)", self.counters)
+
+
+class Calibrations:
+    """Scales of features, each measured once for an encoder and a set of training slides, for all strategies."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Calibration] = {}
+
+    def of(self, encoder: Encoder, records: list[SlideRecord], context: Context) -> Calibration | None:
+        """The scale for these training slides; None where features are taken as the encoder gives them."""
+        if not context.settings.train.standardise:
+            return None
+        key = (encoder.fingerprint, "|".join(record.id for record in records))
+        if key not in self._found:
+            found = calibrate(encoder, records, context.open_record, context.settings.view, context.device)
+            self._found[key] = found
+        return self._found[key]
 
 
 @torch.no_grad()

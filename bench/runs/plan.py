@@ -15,7 +15,9 @@ from bench.datasets.loading import limited_to
 from bench.datasets.splitting import folds_to_run
 from bench.errors import UsageError
 from bench.files import writable
-from bench.runs.runner import Plan, Result, Runner
+from bench.runs.context import Context
+from bench.runs.result import Result
+from bench.runs.runner import Plan, Runner
 from bench.runs.settings.overrides import assign
 from bench.runs.settings.request import ALL, Request, preset_named
 from bench.runs.settings.settings import REGIMES, RunSettings, in_regime
@@ -61,7 +63,7 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     names = [name for name in FILL_FIRST if name in asked] + [name for name in asked if name not in FILL_FIRST]
     seeds = tuple(range(request.seeds or preset.seeds))
     plan = Plan(tuple(names), seeds, folds_to_run(dataset.records, request.folds), wait_s=request.wait_s)
-    return Runner(dataset, settings, out, report, request.accept_findings), plan
+    return Runner(Context(dataset, settings, out, report, accept_findings=request.accept_findings)), plan
 
 
 def expand_all(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:

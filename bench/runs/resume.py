@@ -122,7 +122,7 @@ class Search:
             self.best = Best(number, strategy, on_device(encoder, self.desk.device), val_loss, best_s)
         self._kept = kept
 
-    def at_work(self, fit: Fit) -> Fit:
+    def take_up(self, fit: Fit) -> Fit:
         """`fit`, which is new, or where the checkpoint left it."""
         if self._kept is not None and self._kept["fit"] is not None:
             fit.load(self._kept["fit"], self.desk.device)

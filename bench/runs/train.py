@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,8 +13,9 @@ from torch.nn.functional import cross_entropy
 
 from baselines.contract import Outcome, Purpose, Strategy, StrategySettings
 from baselines.parts.loss import training_loss
+from bench.progress import Quiet, Steps
 from bench.runs.checkpoint import NOTHING, Checkpoint
-from bench.runs.failing import ask_without, enough, watched
+from bench.runs.failing import ask_without, require_classes, watch_divergence
 from bench.runs.layout import ENTROPY_P_M, RSS_BYTES, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, magnification_column
 from bench.runs.resume import Fit, Search
 from bench.runs.settings.settings import TrainSettings
@@ -52,7 +53,32 @@ class Trained:
 
 
 Build = Callable[[StrategySettings, Meter], Strategy]
-Report = Callable[[int, int], None]
+"""Makes a strategy of settings and a meter."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a strategy is trained: the same for all.
+
+    Attributes:
+        settings: Epochs, rates and the rest.
+        seed: Seed of the weights and of the draws.
+        report: Told how many epochs of how many are done.
+        checkpoint: What a training that was broken off goes on from.
+    """
+
+    settings: TrainSettings
+    seed: int = 0
+    report: Steps = field(default_factory=lambda: Quiet().named("training"))
+    checkpoint: Checkpoint = NOTHING
+
+    def for_candidate(self, number: int, candidates: int) -> Schedule:
+        """The schedule of one candidate; what it reports is a part of the whole."""
+
+        def report(done: int, total: int) -> None:
+            self.report(number * total + done, candidates * total)
+
+        return replace(self, report=report)
 
 
 def train(
@@ -60,36 +86,36 @@ def train(
     candidates: list[StrategySettings],
     parts: dict[str, list[Labelled]],
     desk: Desk,
-    settings: TrainSettings,
-    seed: int,
-    report: Report | None = None,
-    checkpoint: Checkpoint = NOTHING,
+    schedule: Schedule,
 ) -> Trained:
-    """Train each candidate, keep the best on validation, charge for all. One meter (the desk's) for all.
+    """Train each candidate, keep the best on validation, and charge for all. All share the meter of the desk.
 
-    It goes on from what `checkpoint` holds, if that is of this training, and ends as if it had never been broken off.
-    UsageError where a training diverges, or where slides of fewer than two classes are left.
+    A training goes on from what the checkpoint of `schedule` holds, if that is of this training, and ends as if it had
+    never been broken off.
+
+    Args:
+        build: Makes a strategy.
+        candidates: Settings, one for each candidate.
+        parts: The slides of "train" and "val".
+        desk: What all slides share; its encoder is trained too where it is not frozen.
+        schedule: How it is trained.
+
+    Raises:
+        UsageError: Training diverges, or slides of fewer than two classes are left.
     """
-    trained = any(p.requires_grad for p in desk.encoder.parameters())
-    fresh = copy.deepcopy(desk.encoder.state_dict()) if trained else None
-    search = Search(desk, [item.slide for part in ("train", "val") for item in parts[part]], checkpoint)
+    trains_encoder = any(p.requires_grad for p in desk.encoder.parameters())
+    fresh = copy.deepcopy(desk.encoder.state_dict()) if trains_encoder else None
+    slides = [item.slide for part in ("train", "val") for item in parts[part]]
+    search = Search(desk, slides, schedule.checkpoint)
     search.resume(lambda number: build(candidates[number], desk.meter).to(desk.device))
     for number in range(search.candidate, len(candidates)):
-        torch.manual_seed(seed)
+        torch.manual_seed(schedule.seed)
         if fresh is not None:  # no candidate starts from what another made of the encoder
             desk.encoder.load_state_dict(fresh)
         strategy = build(candidates[number], desk.meter).to(desk.device)
-        fit = search.at_work(begin(strategy, desk, settings, seed))
-        _fit(
-            fit,
-            parts,
-            desk,
-            settings,
-            seed,
-            lambda done, total, n=number: report(n * total + done, len(candidates) * total) if report else None,
-            search,
-        )
-        encoder = copy.deepcopy(desk.encoder.state_dict()) if trained else None
+        fit = search.take_up(begin_fit(strategy, desk, schedule))
+        _train_candidate(fit, parts, desk, schedule.for_candidate(number, len(candidates)), search)
+        encoder = copy.deepcopy(desk.encoder.state_dict()) if trains_encoder else None
         search.finish(fit, encoder, more=number + 1 < len(candidates))
     best = search.best
     assert best is not None
@@ -106,48 +132,46 @@ def train(
         stages=desk.meter.seconds(),
         peak_rss_bytes=max(row[RSS_BYTES] for row in search.curve),
         dropped=search.dropped,
-        resumed_s=checkpoint.resumed_s,
+        resumed_s=schedule.checkpoint.resumed_s,
     )
 
 
-def begin(strategy: Strategy, desk: Desk, settings: TrainSettings, seed: int) -> Fit:
+def begin_fit(strategy: Strategy, desk: Desk, schedule: Schedule) -> Fit:
     """A candidate before its first epoch."""
-    optimiser = torch.optim.Adam(groups(strategy, desk.encoder, settings), weight_decay=settings.weight_decay)
-    generator = Generator(device=desk.device).manual_seed(seed)
+    settings = schedule.settings
+    groups = parameter_groups(strategy, desk.encoder, settings)
+    optimiser = torch.optim.Adam(groups, weight_decay=settings.weight_decay)
+    generator = Generator(device=desk.device).manual_seed(schedule.seed)
     encoder = None if desk.store is not None else desk.encoder
     return Fit(strategy, encoder, optimiser, generator, copy.deepcopy(strategy.state_dict()))
 
 
-def _fit(
-    fit: Fit,
-    parts: dict[str, list[Labelled]],
-    desk: Desk,
-    settings: TrainSettings,
-    seed: int,
-    report: Report,
-    search: Search,
+def _train_candidate(
+    fit: Fit, parts: dict[str, list[Labelled]], desk: Desk, schedule: Schedule, search: Search
 ) -> None:
-    strategy, dropped = fit.strategy, search.dropped
-    validation = Validation(parts["val"], desk, settings, seed)
+    """Train until the epochs or the patience are used up; the strategy has its best weights at the end."""
+    strategy, dropped, settings = fit.strategy, search.dropped, schedule.settings
+    validation = Validation(parts["val"], desk, settings, schedule.seed)
     while fit.epoch < settings.epochs and fit.epoch - 1 - fit.best_epoch < settings.patience:
         strategy.set_progress(fit.epoch / settings.epochs)
-        with watched(fit, settings, dropped):
-            row = _epoch(fit, parts["train"], desk, settings, dropped)
+        with watch_divergence(fit, settings, dropped):
+            row = _train_epoch(fit, parts["train"], desk, settings, dropped)
             row.update(validation(strategy, dropped))
         fit.note(row, desk)
         search.keep(fit)
-        report(fit.epoch, settings.epochs)
-    report(settings.epochs, settings.epochs)
+        schedule.report(fit.epoch, settings.epochs)
+    schedule.report(settings.epochs, settings.epochs)
     strategy.set_progress(1.0)
     strategy.load_state_dict(fit.best_state)
     if fit.best_encoder is not None:
         desk.encoder.load_state_dict(fit.best_encoder)
     if strategy.stops_early:
-        draws = validation.said(strategy, dropped, "calibrate")
-        strategy.calibrate([o for outcomes, _ in draws for o in outcomes], torch.cat([labels for _, labels in draws]))
+        draws = validation.ask_draws(strategy, dropped, "calibrate")
+        outcomes = [outcome for own, _ in draws for outcome in own]
+        strategy.calibrate(outcomes, torch.cat([labels for _, labels in draws]))
 
 
-def groups(strategy: nn.Module, encoder: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
+def parameter_groups(strategy: nn.Module, encoder: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
     """All that is trained, with its learning rate: the strategy, and the encoder where it is not frozen."""
     own = settings.learning_rate if settings.encoder_learning_rate is None else settings.encoder_learning_rate
     pairs = ((strategy, settings.learning_rate), (encoder, own))
@@ -155,7 +179,7 @@ def groups(strategy: nn.Module, encoder: nn.Module, settings: TrainSettings) -> 
     return [group for group in found if group["params"]]
 
 
-def _epoch(
+def _train_epoch(
     fit: Fit, items: list[Labelled], desk: Desk, settings: TrainSettings, dropped: dict[str, str]
 ) -> dict[str, float]:
     strategy, optimiser, generator = fit.strategy.train(), fit.optimiser, fit.generator
@@ -182,7 +206,7 @@ def _epoch(
         if drawn:
             step = torch.stack(drawn).sum(0)
             p_sum, p_count = (step if p_sum is None else p_sum + step), p_count + len(drawn)
-    enough("training", labels_of_all, dropped)
+    require_classes("training", labels_of_all, dropped)
     row = {TRAIN_LOSS: total / n}
     if p_sum is not None:
         share = p_sum / p_count
@@ -223,22 +247,24 @@ class Validation:
     def __call__(self, strategy: Strategy, dropped: dict[str, str]) -> dict[str, float]:
         """`val_loss` and `val_accuracy`; slides that cannot be read to the end go to `dropped` with the reason."""
         losses, shares = [], []
-        for outcomes, labels in self.said(strategy, dropped, "choose"):
+        for outcomes, labels in self.ask_draws(strategy, dropped, "choose"):
             logits = torch.stack([o.logits for o in outcomes])
             losses.append(float(cross_entropy(logits, labels)))
             shares.append(float((logits.argmax(1) == labels).float().mean()))
         return {VAL_LOSS: sum(losses) / len(losses), VAL_ACCURACY: sum(shares) / len(shares)}
 
     @torch.no_grad()
-    def said(self, strategy: Strategy, dropped: dict[str, str], purpose: Purpose) -> list[tuple[list[Outcome], Tensor]]:
-        """What it says of the slides, and their labels [n], a draw; purpose: see `Strategy`."""
+    def ask_draws(
+        self, strategy: Strategy, dropped: dict[str, str], purpose: Purpose
+    ) -> list[tuple[list[Outcome], Tensor]]:
+        """For each draw, what the strategy says of the slides, and their labels [n]."""
         strategy.eval()
         self.desk.encoder.eval()
         generator = Generator(device=self.desk.device).manual_seed(self.seed + 1_000_003)
         draws = range(self.draws if strategy.draws else 1)
-        return [self._once(strategy, generator, dropped, purpose) for _ in draws]
+        return [self._ask_once(strategy, generator, dropped, purpose) for _ in draws]
 
-    def _once(
+    def _ask_once(
         self, strategy: Strategy, generator: Generator, dropped: dict[str, str], purpose: Purpose
     ) -> tuple[list[Outcome], Tensor]:
         items = [item for item in self.items if item.slide.id not in dropped]
@@ -248,7 +274,7 @@ class Validation:
             part, outcomes = _forward(strategy, items[start : start + self.batch], generator, dropped, purpose)
             rows += outcomes
             kept += part
-        enough("validation", classes_of(self.items), dropped)
+        require_classes("validation", classes_of(self.items), dropped)
         return rows, torch.tensor([item.label for item in kept], device=rows[0].logits.device)
 
 

@@ -46,18 +46,18 @@ def probe(runner: Runner, plan: Plan, patches: int) -> dict[str, Any]:
         encoding.
     """
     fold, seed = plan.folds[0], plan.seeds[0]
-    parts = runner.dataset.split(fold, plan.n_folds)
-    device, view = torch.device(runner.settings.device), runner.settings.view
-    encoder = build_encoder(runner.settings.encoder, seed).to(device)
-    calibration = runner.calibration(encoder, parts["train"])
+    parts = runner.context.dataset.split(fold, plan.n_folds)
+    device, view = torch.device(runner.context.settings.device), runner.context.settings.view
+    encoder = build_encoder(runner.context.settings.encoder, seed).to(device)
+    calibration = runner.trainer.calibrations.of(encoder, parts["train"], runner.context)
     meter = Meter()
     desk = Desk(meter, encoder, view, None, None if calibration is None else calibration.scale, device)
     started = time.perf_counter()
     means = {part: _means(runner, desk, parts[part], patches) for part in ("train", "test")}
     spent = Counters() if calibration is None else calibration.counters
     return {
-        "dataset": runner.dataset.name,
-        "data_hash": runner.dataset.fingerprint,
+        "dataset": runner.context.dataset.name,
+        "data_hash": runner.context.dataset.fingerprint,
         "fold": fold,
         "seed": seed,
         "patches": patches,
@@ -75,16 +75,16 @@ def _means(runner: Runner, desk: Desk, records: Sequence[SlideRecord], patches: 
     generator = torch.Generator().manual_seed(0)
     found: list[Mean] = []
     for number, record in enumerate(records):
-        slide = MeteredSlide(record.id, lambda r=record: runner.open_record(r), desk)
+        slide = MeteredSlide(record.id, lambda r=record: runner.context.open_record(r), desk)
         try:
             cells = [some_cells(slide, part, generator, patches) for part in slide.view.grid.slices]
             features = slide.features(torch.cat(cells)).split([len(own) for own in cells])
             found.append((record, [f.mean(0).cpu().numpy() if len(f) else None for f in features]))
         except (SlideError, OSError) as error:
-            runner.failed[record.id] = str(error)
+            runner.context.say(f"failed: {record.id}: {error}")
         finally:
             slide.close()
-        runner.report("probe: reading", number + 1, len(records))
+        runner.context.report("probe: reading", number + 1, len(records))
     return found
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from bench.runs.kept.directory import RunKey
-from bench.runs.observed.snapshots import FILE, Look, save
+from bench.runs.layout import SNAPSHOTS
+from bench.runs.observed.snapshots import Snapshot, write_snapshots
 
 STRATEGIES = ("exhaustive", "jsma", "random", "search")
 CLASSES = ("benign", "tumour")
@@ -73,7 +74,7 @@ def _write_one(key: RunKey, out: Path, rng: np.random.Generator) -> None:
     for name, value in files.items():
         (folder / f"{name}.json").write_text(json.dumps(value, indent=1, sort_keys=True))
     if key.seed == 0:
-        save(_looks(key.strategy, rows, rng), folder / FILE)
+        write_snapshots(_snapshots(key.strategy, rows, rng), folder / SNAPSHOTS)
 
 
 def _predictions(strategy: str, rng: np.random.Generator, factor: float) -> list[dict[str, Any]]:
@@ -111,7 +112,7 @@ def _predictions(strategy: str, rng: np.random.Generator, factor: float) -> list
     return rows
 
 
-def _looks(strategy: str, rows: Sequence[dict[str, Any]], rng: np.random.Generator) -> list[Look]:
+def _snapshots(strategy: str, rows: Sequence[dict[str, Any]], rng: np.random.Generator) -> list[Snapshot]:
     """Two slides of noise, 512 x 384 level-0 pixels at 0.5 um/px, patches of 32 px."""
     overview = rng.integers(120, 255, (12, 16, 3)).astype(np.uint8)
     thumbnail = overview.repeat(16, 0).repeat(16, 1)
@@ -121,7 +122,7 @@ def _looks(strategy: str, rows: Sequence[dict[str, Any]], rng: np.random.Generat
     maps = [rng.random((12 // k, 16 // k)) for k in (1, 2, 4)]
     total = sum(float(m.sum()) for m in maps)
     return [
-        Look(
+        Snapshot(
             row["slide"],
             row["label"],
             row["predicted"],

@@ -22,13 +22,13 @@ from bench.datasets import Dataset, SlideRecord
 from bench.datasets.generated.demo import CLASSES, DemoSettings, generate
 from bench.datasets.generated.demo.write import slide_name
 from bench.errors import UsageError
+from bench.runs.context import Context
 from bench.runs.infer import Contestant, infer
 from bench.runs.kept.environment import environment
 from bench.runs.settings.settings import RunSettings
 from bench.runs.settings.strategies import strategy_class
 from jsma.encoders.encoder import build_encoder
 from jsma.meter import Meter
-from jsma.slides import open_slide
 
 WARM_UP0_PX = 2048
 MEDIANS = ("patches", "tissue_cells", "decoded_px", "compressed_bytes", "seconds")
@@ -52,12 +52,16 @@ def measure(side0_px: int, names: Sequence[str], rounds: int, data: Path, settin
     for name in names:
         torch.manual_seed(0)
         strategy = strategy_class(name, "scaling")(StrategySettings(), encoder.dim, len(dataset.classes), Meter())
-        contestants[name] = Contestant(strategy, encoder, [])
+        contestants[name] = Contestant(strategy, encoder)
     records = [small, *[record] * rounds]
-    found = infer(contestants, records, dataset, settings.view, lambda r: open_slide(r.path), 0, lambda *_: None)
-    for reason in [*(f"{slide}: {why}" for slide, why in found.failed.items()), *map(str, found.ended.values())]:
+    found = infer(contestants, records, Context(dataset, settings, data), 0)
+    incidents = found.incidents
+    for reason in [
+        *(f"{slide}: {why}" for slide, why in incidents.failed.items()),
+        *map(str, incidents.ended.values()),
+    ]:
         raise UsageError(reason)
-    rows = [{"strategy": name, **row} for name, c in contestants.items() for row in c.rows[1:]]
+    rows = [{"strategy": name, **row} for name, own in found.rows.items() for row in own[1:]]
     return pd.DataFrame(rows).assign(side0_px=side0_px)
 
 

@@ -21,10 +21,10 @@ from bench.markup import write_markdown
 from bench.progress import Report
 from bench.runs.kept.environment import environment
 from bench.runs.plan import Request, planned, preset_named
-from bench.runs.runner import Runner
 from bench.runs.settings.overrides import assign
 from bench.runs.settings.presets import Preset
 from bench.runs.settings.settings import RunSettings
+from bench.runs.trainer import Trainer
 from jsma.encoders.encoder import build_encoder
 
 RATES = "learning_rate=0.001,0.003,0.01"
@@ -60,18 +60,14 @@ def best_epoch(curve: list[dict[str, Any]]) -> dict[str, Any]:
     return min(curve, key=lambda row: row["val_loss"])
 
 
-def train_point(runner: Runner, name: str, settings: RunSettings, seeds: int) -> dict[str, Any]:
+def train_point(trainer: Trainer, name: str, settings: RunSettings, seeds: int) -> dict[str, Any]:
     """Validation accuracy and loss of one strategy at what `settings` has tuned for it, mean over training seeds."""
-    base, runner.settings = runner.settings, settings
     rows, mpps = [], []
-    try:
-        for seed in range(seeds):
-            parts = runner.dataset.split(0, 5)
-            trained = runner.train(name, build_encoder(base.encoder, seed), parts, seed)[0]
-            rows.append(best_epoch(trained.curve))
-            mpps.append(trained.settings.mpp)
-    finally:
-        runner.settings = base
+    for seed in range(seeds):
+        parts, encoder = trainer.context.dataset.split(0, 5), build_encoder(settings.encoder, seed)
+        trained = trainer.with_settings(settings).train(name, encoder, parts, seed).trained
+        rows.append(best_epoch(trained.curve))
+        mpps.append(trained.settings.mpp)
     mean = {key: float(np.mean([row[key] for row in rows])) for key in ("val_accuracy", "val_loss", "epoch")}
     return {"strategy": name, "point": settings.tuned[name], **mean, "mpps": mpps}
 
@@ -123,18 +119,19 @@ def tune(
     Raises:
         UsageError: a point names no setting, or a value that is not allowed. Nothing was trained then.
     """
-    runner, seeds = planned(request, report)[0], request.seeds or 1
+    trainer, seeds = planned(request, report)[0].trainer, request.seeds or 1
+    context = trainer.context
     todo = [
-        (name, set_point(runner.settings, preset_named(request.preset), name, point))
+        (name, set_point(context.settings, preset_named(request.preset), name, point))
         for name in request.strategies
         for point in list_points(grid or GRID.get(name, OTHERS))
     ]
     kept = {"strategies": request.strategies, "seeds": seeds, "preset": request.preset}
-    record = {**kept, **asked, "data_hash": runner.dataset.fingerprint}
+    record = {**kept, **asked, "data_hash": context.dataset.fingerprint}
     rows: list[dict[str, Any]] = []
     best: dict[str, dict[str, Any]] = {}
     for name, settings in todo:
-        rows.append(train_point(runner, name, settings, seeds))
+        rows.append(train_point(trainer, name, settings, seeds))
         yield "  ".join(f"{key} {value}" for key, value in rows[-1].items())
         best = write(rows, stem, record)
     for name, point in best.items():

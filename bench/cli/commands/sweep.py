@@ -76,7 +76,7 @@ def sweep(
     settings = SweepSettings(numbers, draws, tops, thresholds)
     with bars.progress, writing({"--out": out, "--data": data}):
         runner, plan = planned(request, bars)
-        job = Sweep(runner, plan, settings, bars)
+        job = Sweep(runner, plan, settings)
         table = compute_sweep_rows(job.rows())
     print(json.dumps(table, indent=1, allow_nan=False) if as_json else markdown(table))
     if not as_json and (equal := equal_markdown(table)):
@@ -85,15 +85,15 @@ def sweep(
         record = Provenance(
             kind="sweep",
             command=shlex.join(["jsma-bench", *sys.argv[1:]]),
-            data_hashes=[runner.dataset.fingerprint],
-            settings=[asdict(runner.settings)],
+            data_hashes=[runner.context.dataset.fingerprint],
+            settings=[asdict(runner.context.settings)],
             details={"sweep": asdict(settings)},
         )
         with writing({"--save": save}):
             files = publish(table, record, save)
         for path in files:
             print(f"wrote {path}", file=sys.stderr)
-    for finding in runner.findings:
+    for finding in job.findings:
         print(f"found: {finding}", file=sys.stderr)
     for slide, reason in job.failed.items():
         print(f"failed: {slide}: {reason}", file=sys.stderr)

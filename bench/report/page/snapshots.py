@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bench.report.figures.style import SAFE_COLOURS
 from bench.report.material import Material
-from bench.runs.observed.snapshots import FILE, SEED, Look, load
+from bench.runs.layout import SNAPSHOTS
+from bench.runs.observed.snapshots import SEED, Snapshot, read_snapshots
 
 MOST = 36  # looks in one page
 NUMBERED = 64  # more boxes than this are drawn without numbers
@@ -74,15 +75,15 @@ def gather_looks(material: Material) -> tuple[list[SlideLooks], str]:
     return list(found.values()), "" if shown == there else f"{shown} of {there} looks are shown"
 
 
-def _stored(material: Material) -> Iterator[tuple[str, str, Look]]:
+def _stored(material: Material) -> Iterator[tuple[str, str, Snapshot]]:
     for part in material.parts:
         for entry in part.entries:
             for run in (run for run in entry.runs if run.seed == SEED):
-                for look in load(run.path / FILE):
+                for look in read_snapshots(run.path / SNAPSHOTS):
                     yield part.dataset, entry.name, look
 
 
-def _slide(dataset: str, look: Look) -> SlideLooks:
+def _slide(dataset: str, look: Snapshot) -> SlideLooks:
     height, width = look.overview.shape[:2]
     said = f"what attention sees: {width} x {height} px"
     overview = Picture(_encode_uri(_enlarge(look.overview, MAP_PX)), f"Overview of {look.slide}", said)
@@ -90,7 +91,7 @@ def _slide(dataset: str, look: Look) -> SlideLooks:
     return SlideLooks(look.slide, look.label, dataset, overview, legend, [])
 
 
-def _seen(strategy: str, look: Look) -> Seen:
+def _seen(strategy: str, look: Snapshot) -> Seen:
     sure = look.probabilities.get(look.predicted)
     words = f"says {look.predicted}" + ("" if sure is None else f" ({sure:.2f})") + f", {look.n_patches} patches"
     if look.n_patches > len(look.patches):
@@ -103,7 +104,7 @@ def _seen(strategy: str, look: Look) -> Seen:
     return Seen(strategy, words, look.predicted == look.label, boxes, attention_maps(strategy, look), patches)
 
 
-def attention_maps(strategy: str, look: Look) -> list[Picture]:
+def attention_maps(strategy: str, look: Snapshot) -> list[Picture]:
     """One picture a magnification: the thumbnail in grey under the map, which is scaled to its own maximum."""
     if not look.attention:
         return []
@@ -121,7 +122,7 @@ def attention_maps(strategy: str, look: Look) -> list[Picture]:
     return found
 
 
-def _on_slide(values: np.ndarray, size0: tuple[float, float], look: Look, shape: tuple[int, ...]) -> np.ndarray:
+def _on_slide(values: np.ndarray, size0: tuple[float, float], look: Snapshot, shape: tuple[int, ...]) -> np.ndarray:
     """The map at the pixels of a picture of the slide: cells are squares, what overhangs the slide is cut off."""
     rows, columns = values.shape
     y0, x0 = ((np.arange(n) + 0.5) * side / n for n, side in zip(shape, look.size0_px[::-1], strict=True))
@@ -130,7 +131,7 @@ def _on_slide(values: np.ndarray, size0: tuple[float, float], look: Look, shape:
     return values[np.ix_(row, column)].astype(np.float32)
 
 
-def draw_boxes(look: Look) -> Image.Image:
+def draw_boxes(look: Snapshot) -> Image.Image:
     """The thumbnail with a box a patch, coloured by magnification, numbered in draw order from 1 where few."""
     image = _enlarge(look.thumbnail, SIDE_PX)
     scale = image.width / look.size0_px[0]
@@ -144,7 +145,7 @@ def draw_boxes(look: Look) -> Image.Image:
     return image
 
 
-def draw_patches(look: Look) -> Image.Image:
+def draw_patches(look: Snapshot) -> Image.Image:
     """The patches as read, eight a row in draw order, framed in the colour of their magnification."""
     n, gap = len(look.patches), 4
     columns = min(n, PATCH_COLUMNS)
@@ -161,7 +162,7 @@ def draw_patches(look: Look) -> Image.Image:
     return image
 
 
-def _colour(look: Look, mpp: float) -> str:
+def _colour(look: Snapshot, mpp: float) -> str:
     return COLOURS[int(np.argmin(np.abs(np.array(look.mpps) - mpp))) % len(COLOURS)]
 
 

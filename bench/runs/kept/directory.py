@@ -40,6 +40,14 @@ class RunDirectory:
         """Whether the run has finished, be it sound or not."""
         return self.final.exists()
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the run has finished and can be read back."""
+        try:
+            return self.complete and self.check() is None
+        except DamagedRunError:
+            return False
+
     def check(self) -> None:
         """DamagedRunError where the complete run cannot be read back, or holds other settings than its name says."""
         found = readable(self.final, swept=False)  # a sweep is made anew without training again

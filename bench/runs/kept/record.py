@@ -35,7 +35,7 @@ from bench.runs.layout import (
     is_stage_column,
     probability_column,
 )
-from bench.runs.observed.snapshots import loaded
+from bench.runs.observed.snapshots import parse_snapshots
 
 KEY = {"dataset": str, "data_hash": str, "strategy": str, "fold": int, "seed": int, "settings": dict}
 SECONDS = {"train_s": int | float, "charged_s": int | float}
@@ -156,7 +156,7 @@ def made(stored: Stored) -> float:
     return float(stored.status.get("finished") or (stored.path / STATUS).stat().st_mtime)
 
 
-def checked(file: Path) -> bytes:
+def read_checked(file: Path) -> bytes:
     """A file of a run, checked against the record beside it; DamagedRunError where it is not what was written."""
     return Record.of(file.parent).content(file.name)
 
@@ -208,7 +208,7 @@ def _unreadable(name: str, content: bytes) -> str | None:
     """Why a file of a run cannot be used, or None."""
     if name == SNAPSHOTS:
         try:
-            loaded(content)
+            parse_snapshots(content)
         except Exception as error:  # of zip, zlib, NumPy and JSON, each of its own kind
             return f"{type(error).__name__}: {error}"
         return None

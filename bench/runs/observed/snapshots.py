@@ -10,14 +10,14 @@ import io
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.files import write_with
-from bench.runs.layout import LABEL, PREDICTED, SLIDE, SNAPSHOTS, class_of_column
+from bench.runs.layout import LABEL, PREDICTED, SLIDE, class_of_column
 from jsma.slides import Regions, Slide
 
 if TYPE_CHECKING:  # whoever draws a report from what was kept needs neither
@@ -27,11 +27,10 @@ if TYPE_CHECKING:  # whoever draws a report from what was kept needs neither
 
 SLIDES, SEED = 3, 0  # how many slides of a run, and of which training seed
 MOST_PATCHES, MOST_CELLS, MAP_SIDE, THUMBNAIL_PX = 32, 1024, 256, 384
-FILE = SNAPSHOTS
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """One slide as one strategy saw it.
 
     probabilities: class -> 0..1; n_patches: how many patches it used; cells0: [min(n_patches, 1024), 4] their x, y,
@@ -59,43 +58,50 @@ class Look:
 
 @dataclass
 class Album:
-    """Looks of one run. slides: ids to keep; pending: what the last inference saw, until the patches are read."""
+    """Snapshots of one run.
+
+    Attributes:
+        slides: Ids of the slides that are pictured.
+        snapshots: Those that were taken.
+        pending: What the last inference saw, until the patches are read.
+    """
 
     slides: frozenset[str]
-    looks: list[Look]
+    snapshots: list[Snapshot] = field(default_factory=list)
     pending: tuple[SlideView, Outcome, dict[str, Any]] | None = None
 
     def note(self, view: SlideView, outcome: Outcome, row: dict[str, Any]) -> None:
-        """Remember an inference; row: its prediction. Nothing is read."""
+        """Remember an inference, if its slide is pictured. Nothing is read.
+
+        Args:
+            view: What the strategy saw.
+            outcome: What it said.
+            row: Its prediction, as it is kept.
+        """
         self.pending = (view, outcome, row) if row[SLIDE] in self.slides else None
 
 
-def album(records: Sequence[SlideRecord], seed: int) -> Album:
-    """An album for the first test slides, of each class in turn; an empty one for other seeds than the first."""
+def pictured_slides(records: Sequence[SlideRecord], seed: int) -> frozenset[str]:
+    """Ids of the first test slides, of each class in turn; none for other seeds than the first."""
     by_class: dict[str, list[str]] = {}
     for record in records:
         by_class.setdefault(record.label, []).append(record.id)
     rounds = max((len(ids) for ids in by_class.values()), default=0)
     in_turn = [ids[k] for k in range(rounds) for ids in by_class.values() if k < len(ids)]
-    return Album(frozenset(in_turn[:SLIDES] if seed == SEED else ()), [])
+    return frozenset(in_turn[:SLIDES] if seed == SEED else ())
 
 
-def keep(albums: Iterable[Album | None], slide: Slide) -> None:
-    """Turn what is pending into looks: patches and thumbnail are read from `slide`, unmetered."""
+def fill_albums(albums: Iterable[Album], slide: Slide) -> None:
+    """Turn what is pending into snapshots: patches and thumbnail are read from `slide`, unmetered."""
     thumbnail: np.ndarray | None = None
-    for one in albums:
-        if one is not None and one.pending is not None:
+    for album in albums:
+        if album.pending is not None:
             thumbnail = slide.thumbnail(THUMBNAIL_PX)[0] if thumbnail is None else thumbnail
-            one.looks.append(_look(*one.pending, thumbnail, slide))
-            one.pending = None
+            album.snapshots.append(_snapshot(*album.pending, thumbnail, slide))
+            album.pending = None
 
 
-def wanted(albums: Iterable[Album | None]) -> bool:
-    """Whether any has something pending."""
-    return any(one is not None and one.pending is not None for one in albums)
-
-
-def _look(view: SlideView, outcome: Outcome, row: dict[str, Any], thumbnail: np.ndarray, slide: Slide) -> Look:
+def _snapshot(view: SlideView, outcome: Outcome, row: dict[str, Any], thumbnail: np.ndarray, slide: Slide) -> Snapshot:
     grid = view.grid
     cells = np.zeros(0, np.int64) if outcome.cells is None else outcome.cells.cpu().numpy()
     shown, first = cells[:MOST_CELLS], cells[:MOST_PATCHES]
@@ -106,7 +112,7 @@ def _look(view: SlideView, outcome: Outcome, row: dict[str, Any], thumbnail: np.
         regions = Regions(grid.centres0(first), grid.mpp_of(first), grid.patch_px, grid.patch_px)
         patches = np.array(slide.read(regions)[0])
     maps = [] if outcome.attention is None else _maps(outcome.attention.cpu().numpy(), view)
-    return Look(
+    return Snapshot(
         row[SLIDE],
         row[LABEL],
         row[PREDICTED],
@@ -135,16 +141,16 @@ def _maps(attention: np.ndarray, view: SlideView) -> list[tuple[np.ndarray, tupl
     return found
 
 
-def save(looks: Sequence[Look], path: Path) -> None:
+def write_snapshots(snapshots: Sequence[Snapshot], path: Path) -> None:
     """`dump` to a file, whole or not at all."""
-    write_with(path, lambda handle: dump(looks, handle))
+    write_with(path, lambda handle: dump(snapshots, handle))
 
 
-def dump(looks: Sequence[Look], handle: IO[bytes]) -> None:
-    """Write looks as one compressed .npz: arrays by number, the rest as JSON."""
+def dump(snapshots: Sequence[Snapshot], handle: IO[bytes]) -> None:
+    """Write snapshots as one compressed .npz: arrays by number, the rest as JSON."""
     arrays: dict[str, Any] = {}
     plain = []
-    for k, one in enumerate(looks):
+    for k, one in enumerate(snapshots):
         rest = {**vars(one)}
         for name in ("overview", "thumbnail", "cells0", "cell_mpps", "patches"):
             arrays[f"{k}_{name}"] = rest.pop(name)
@@ -154,13 +160,17 @@ def dump(looks: Sequence[Look], handle: IO[bytes]) -> None:
     np.savez_compressed(handle, about=np.array(json.dumps(plain)), **arrays)
 
 
-def load(path: Path) -> list[Look]:
-    """The looks in `path`; empty where there is no such file. OSError, ValueError or KeyError where it is damaged."""
-    return loaded(path.read_bytes()) if path.is_file() else []
+def read_snapshots(path: Path) -> list[Snapshot]:
+    """The snapshots in the file `path`; none where there is no such file.
+
+    Raises:
+        OSError, ValueError, KeyError: The file is damaged.
+    """
+    return parse_snapshots(path.read_bytes()) if path.is_file() else []
 
 
-def loaded(content: bytes) -> list[Look]:
-    """The looks that `dump` wrote as `content`."""
+def parse_snapshots(content: bytes) -> list[Snapshot]:
+    """The snapshots that `dump` wrote as `content`."""
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         found = []
         for k, rest in enumerate(json.loads(str(file["about"]))):
@@ -169,5 +179,5 @@ def loaded(content: bytes) -> list[Look]:
             maps = tuple(file[f"{k}_attention_{m}"] for m in range(len(rest["map0"])))
             rest["mpps"], rest["size0_px"] = tuple(rest["mpps"]), tuple(rest["size0_px"])
             rest["map0"] = tuple(tuple(size) for size in rest["map0"])
-            found.append(Look(**rest, **arrays, attention=maps))
+            found.append(Snapshot(**rest, **arrays, attention=maps))
         return found

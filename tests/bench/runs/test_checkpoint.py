@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from bench import files
 from bench.runs.checkpoint import Checkpoint
 from bench.runs.layout import CHECKPOINT
 from bench.runs.plan import Request, planned
-from bench.runs.runner import Plan
+from bench.runs.runner import Plan, Runner
 from jsma.encoders.encoder import build_encoder
 from jsma.meter import Counters, Meter
 from jsma.slides import open_slide
@@ -79,9 +80,8 @@ def runner_of(folder, out, report, regime="frozen", *more):
         assignments=(*SMALL, *more),
         regime=regime,
     )
-    runner = planned(request, report)[0]
-    runner.open_record = lambda record: open_slide(record.path, mpp=record.mpp, in_process=True)
-    return runner
+    context = planned(request, report)[0].context
+    return Runner(replace(context, open_record=lambda record: open_slide(record.path, mpp=record.mpp, in_process=True)))
 
 
 def plan(*names):
@@ -127,9 +127,9 @@ def test_counters_do_not_depend_on_the_order_of_the_strategies(folder):
     found = []
     for order in itertools.permutations(("jsma", "mean", "zoom-in")):
         runner = runner_of(folder, "order", Report(), "frozen", "epochs=2")
-        parts = runner.dataset.split(0, 5)
-        encoder = build_encoder(runner.settings.encoder, 0)
-        found.append({name: runner.train(name, encoder, parts, 0)[1] for name in order})
+        parts = runner.context.dataset.split(0, 5)
+        encoder = build_encoder(runner.context.settings.encoder, 0)
+        found.append({name: asdict(runner.trainer.train(name, encoder, parts, 0).counters) for name in order})
     assert found[0]["jsma"]["store_hits"] > 0
     assert all(counters == found[0] for counters in found)
 

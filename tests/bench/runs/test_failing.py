@@ -1,6 +1,7 @@
 """A failure while a strategy looks at slides: of one slide, which is dropped, or of the strategy, which is named."""
 
 import types
+from typing import Any
 
 import pytest
 import torch
@@ -8,24 +9,20 @@ from torch import nn
 
 from baselines.contract import Outcome, Strategy, StrategySettings, ask
 from bench.errors import UsageError, listed
-from bench.runs.failing import ask_without, enough
+from bench.runs.failing import ask_without, require_classes
 from bench.runs.settings.settings import TrainSettings
 from bench.runs.settings.strategies import one_of_each, strategy_class
-from bench.runs.train import Labelled, train
+from bench.runs.train import Labelled, Schedule, train
 from jsma import JSMASettings
 from jsma.errors import ContractError
 from jsma.meter import Meter
 from jsma.slides import SlideError
 
 
-class Slide:
+def stand_in(id) -> Any:
     """What the contract asks of a slide."""
-
-    last_looked = ""
-
-    def __init__(self, id):
-        self.id = id
-        self.view = types.SimpleNamespace(grid=types.SimpleNamespace(n_cells=100))
+    grid = types.SimpleNamespace(n_cells=100)
+    return types.SimpleNamespace(id=id, last_looked="", view=types.SimpleNamespace(grid=grid))
 
 
 class Says(Strategy):
@@ -36,7 +33,8 @@ class Says(Strategy):
     def __init__(self, say, **flags):
         super().__init__(StrategySettings(JSMASettings(n_patches=4)), 4, 2, Meter())
         self.weight, self.say, self.asked = nn.Parameter(torch.zeros(2)), say, []
-        self.__dict__.update(flags)
+        for name, value in flags.items():
+            setattr(self, name, value)
 
     def forward(self, slides, generator):
         self.asked.append([slide.id for slide in slides])
@@ -63,7 +61,7 @@ BAD = {
     r"logits are \[inf, 0.0\]": each(lambda: Outcome(torch.tensor([torch.inf, 0.0]))),
     r"logits are \[3\]": each(lambda: Outcome(torch.zeros(3))),
     r"logits are \[1, 2\]": each(lambda: Outcome(torch.zeros(1, 2))),
-    "logits are list": each(lambda: Outcome([0.0, 1.0])),
+    "logits are list": each(lambda: Outcome([0.0, 1.0])),  # pyright: ignore[reportArgumentType]
     r"outcome.cells are 0..100; allowed: 0..99": each(lambda: Outcome(torch.zeros(2), cells=torch.tensor([0, 100]))),
     r"outcome.cells are -1..3": each(lambda: Outcome(torch.zeros(2), cells=torch.tensor([3, -1]))),
     "outcome.cells is no list": each(lambda: Outcome(torch.zeros(2), cells=torch.ones(100) > 0)),
@@ -76,24 +74,24 @@ BAD = {
 @pytest.mark.parametrize("words", BAD)
 def test_a_broken_contract_names_strategy_slide_and_what_checks_it(words):
     with pytest.raises(ContractError, match=words) as found:
-        ask(Says(BAD[words]), [Slide("a.tif")], torch.Generator())
+        ask(Says(BAD[words]), [stand_in("a.tif")], torch.Generator())
     said = str(found.value)
     assert said.startswith("strategy 'says', slide a.tif: ") and "\n" not in said
     assert said.endswith("test_failing.py:Says` says more") and "`jsma-bench check " in said
     dropped = {}
     with pytest.raises(ContractError, match=words):  # nor is a slide dropped for it
-        ask_without(Says(BAD[words]), [Slide("a.tif"), Slide("b.tif")], torch.Generator(), dropped)
+        ask_without(Says(BAD[words]), [stand_in("a.tif"), stand_in("b.tif")], torch.Generator(), dropped)
     assert dropped == {}
 
 
 def test_what_is_declared_and_what_is_proper_passes():
     many = each(lambda: Outcome(torch.zeros(2), cells=torch.zeros(5).long()))
-    assert len(ask(Says(many, bounded=False), [Slide("a")] * 3, torch.Generator())) == 3
-    assert ask(Says(many, trains_within_budget=False), [Slide("a")], torch.Generator())
+    assert len(ask(Says(many, bounded=False), [stand_in("a")] * 3, torch.Generator())) == 3
+    assert ask(Says(many, trains_within_budget=False), [stand_in("a")], torch.Generator())
     with pytest.raises(ContractError, match="at most|in test"):
-        ask(Says(many, trains_within_budget=False).eval(), [Slide("a")], torch.Generator())
+        ask(Says(many, trains_within_budget=False).eval(), [stand_in("a")], torch.Generator())
     with pytest.raises(KeyboardInterrupt):
-        ask(Says(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)), [Slide("a")], torch.Generator())
+        ask(Says(lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)), [stand_in("a")], torch.Generator())
 
 
 def breaking(kind, *broken):
@@ -108,7 +106,7 @@ def breaking(kind, *broken):
 
 @pytest.mark.parametrize("kind", (SlideError, OSError, ValueError))
 def test_a_failure_that_names_no_slide_is_that_of_the_one_that_fails_alone(kind):
-    slides, dropped = [Slide(name) for name in "abcd"], {}
+    slides, dropped = [stand_in(name) for name in "abcd"], {}
     generator = torch.Generator().manual_seed(1)
     outcomes = ask_without(Says(breaking(kind, "b", "d")), slides, generator, dropped)
     assert set(dropped) == {"b", "d"} and all("h >= 5" in why for why in dropped.values())
@@ -119,7 +117,7 @@ def test_a_failure_that_names_no_slide_is_that_of_the_one_that_fails_alone(kind)
 
 
 def test_the_slide_that_was_looked_at_last_is_tried_first_and_one_that_is_named_not_at_all():
-    slides = [Slide(name) for name in "abcd"]
+    slides = [stand_in(name) for name in "abcd"]
     strategy = Says(breaking(SlideError, "c"))
     slides[0].last_looked = "c"
     assert len(ask_without(strategy, slides, torch.Generator(), {})) == 3
@@ -140,10 +138,10 @@ def test_the_slide_that_was_looked_at_last_is_tried_first_and_one_that_is_named_
 def test_a_value_error_of_every_slide_is_the_strategys():
     dropped = {}
     with pytest.raises(ContractError, match="slide a and 2 more: ValueError: overview"):
-        ask_without(Says(breaking(ValueError, *"abc")), [Slide(name) for name in "abc"], torch.Generator(), dropped)
+        ask_without(Says(breaking(ValueError, *"abc")), [stand_in(name) for name in "abc"], torch.Generator(), dropped)
     assert dropped == {}
     assert (
-        ask_without(Says(breaking(SlideError, *"abc")), [Slide(name) for name in "abc"], torch.Generator(), dropped)
+        ask_without(Says(breaking(SlideError, *"abc")), [stand_in(name) for name in "abc"], torch.Generator(), dropped)
         == []
         and len(dropped) == 3
     )
@@ -151,13 +149,13 @@ def test_a_value_error_of_every_slide_is_the_strategys():
 
 def test_training_needs_slides_of_two_classes():
     labels, why = {"a": 0, "b": 0, "c": 1}, "no tissue; lower min_tissue"
-    enough("training", labels, {"a": why, "elsewhere": why})
-    enough("training", {"a": 0, "b": 0}, {})
+    require_classes("training", labels, {"a": why, "elsewhere": why})
+    require_classes("training", {"a": 0, "b": 0}, {})
     with pytest.raises(UsageError, match="one class only are left: 1 failed: c: no tissue; lower min_tissue"):
-        enough("training", labels, {"c": why})
+        require_classes("training", labels, {"c": why})
     with pytest.raises(UsageError, match="no slide of the training part .*: 3 failed: a: no tissue"):
-        enough("training", labels, dict.fromkeys(labels, why))
-    enough("validation", labels, {"c": why})
+        require_classes("training", labels, dict.fromkeys(labels, why))
+    require_classes("validation", labels, {"c": why})
     assert listed({"/x/a.tif": "/x/a.tif: broken"}) == "1 failed: /x/a.tif: broken"
 
 
@@ -212,12 +210,18 @@ class Wild(Says):
 @pytest.mark.parametrize("root", (True, False))
 @pytest.mark.parametrize("batch", (1, 4))
 def test_a_training_that_diverges_says_where_and_what_to_lower(root, batch):
-    desk = types.SimpleNamespace(device=torch.device("cpu"), encoder=nn.Identity(), meter=Meter(), store=None)
-    items = [Labelled(Slide(str(i)), int(i == 3)) for i in range(4)]
+    desk: Any = types.SimpleNamespace(device=torch.device("cpu"), encoder=nn.Identity(), meter=Meter(), store=None)
+    items = [Labelled(stand_in(str(i)), int(i == 3)) for i in range(4)]
     settings = TrainSettings(epochs=5, batch=batch, learning_rate=10.0)
     words = (
         r"training of says diverged in epoch [12] of 5: loss [0-9.e+]+, weights up to [0-9.e+na]+; "
         r"lower learning_rate \(now 10\)$"
     )
     with pytest.raises(UsageError, match=words):
-        train(lambda chosen, meter: Wild(root), [StrategySettings()], {"train": items, "val": items}, desk, settings, 0)
+        train(
+            lambda chosen, meter: Wild(root),
+            [StrategySettings()],
+            {"train": items, "val": items},
+            desk,
+            Schedule(settings),
+        )

@@ -1,6 +1,7 @@
 """Inference: every slide has draws of its own."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ import torch
 
 from baselines.contract import Outcome, Strategy, StrategySettings
 from bench.datasets import Dataset, SlideRecord
+from bench.runs.context import Context
 from bench.runs.infer import Contestant, infer, sampling_seed
+from bench.runs.result import Incidents
+from bench.runs.settings.settings import RunSettings
 from jsma.encoders.encoder import EncoderSettings, build_encoder
 from jsma.meter import Meter
 from jsma.metered import ViewSettings
@@ -46,13 +50,12 @@ def records(tmp_path_factory):
 
 def said(records, seed):
     encoder = build_encoder(EncoderSettings("test_resnet", pretrained=None), seed=0)
-    dice = Contestant(Dice(StrategySettings(), encoder.dim, 2, Meter()), encoder, [])
+    dice = Contestant(Dice(StrategySettings(), encoder.dim, 2, Meter()), encoder)
     data = Dataset("d", ("a", "b"), tuple(records))
-    found = infer(
-        {"dice": dice}, records, data, VIEW, lambda r: open_slide(r.path, in_process=True), seed, lambda *_: None
-    )
-    assert not found.failed and not found.ended
-    return {row["slide"]: row["prob_a"] for row in dice.rows}
+    context = Context(data, RunSettings(view=VIEW), Path(), open_record=lambda r: open_slide(r.path, in_process=True))
+    found = infer({"dice": dice}, records, context, seed)
+    assert found.incidents == Incidents()
+    return {row["slide"]: row["prob_a"] for row in found.rows["dice"]}
 
 
 def test_equal_slides_are_drawn_apart_and_a_slide_the_same_whatever_is_beside_it(records):

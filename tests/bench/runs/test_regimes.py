@@ -18,8 +18,9 @@ from bench.progress import Quiet
 from bench.runs.infer import infer
 from bench.runs.kept.finished import load_runs
 from bench.runs.plan import Request, execute, planned
+from bench.runs.saved import restore
 from bench.runs.settings.settings import RunSettings, TrainSettings, in_regime
-from bench.runs.train import Labelled, groups, train
+from bench.runs.train import Labelled, Schedule, parameter_groups, train
 from jsma import JSMASettings
 from jsma.encoders.encoder import EncoderSettings, build_encoder
 from jsma.meter import Meter
@@ -107,7 +108,7 @@ def test_frozen_keeps_the_encoder_and_charges_whoever_reads_as_much(frozen):
 def test_clam_learns_from_the_loss_of_the_slides_own_label(folder, frozen):
     runner, _ = planned(asked(folder, "frozen", ("clam",), "runs"), Quiet())
     torch.manual_seed(0)
-    start = CLAM(runner.settings.strategy, initial_encoder().dim, 2, Meter()).state_dict()
+    start = CLAM(runner.context.settings.strategy, initial_encoder().dim, 2, Meter()).state_dict()
     state = torch.load(frozen[2] / "weights.pt", weights_only=True)["strategy"]
     moved = [key for key in state if not torch.equal(state[key], start[key])]
     assert all(key in moved for key in state if key.startswith("instances"))
@@ -128,16 +129,17 @@ def test_finetuned_trains_the_encoder_and_saves_and_restores_it(folder, finetune
         assert counters(path)["store_hits"] == 0
         moved = [not torch.equal(a, b) for a, b in zip(weights(path).values(), initial(False).values(), strict=True)]
         assert any(moved)
-        restored = runner.restored(name, path / "weights.pt", 0)
+        restored = restore(runner.context, name, path / "weights.pt", 0)
         assert all(
             torch.equal(a, b)
             for a, b in zip(weights(path).values(), restored.encoder.state_dict().values(), strict=True)
         )
-        records = runner.dataset.split(0, plan.n_folds)["test"][:1]
-        infer({name: restored}, records, runner.dataset, runner.settings.view, runner.open_record, 0, lambda *_: None)
+        dataset = runner.context.dataset
+        records = dataset.split(0, plan.n_folds)["test"][:1]
+        (row,) = infer({name: restored}, records, runner.context, 0).rows[name]
         then = pd.read_parquet(path / "predictions.parquet").set_index("slide").loc[records[0].id]
-        for key in (f"prob_{c}" for c in runner.dataset.classes):
-            assert restored.rows[0][key] == pytest.approx(then[key], rel=1e-5)
+        for key in (f"prob_{c}" for c in dataset.classes):
+            assert row[key] == pytest.approx(then[key], rel=1e-5)
 
 
 def test_each_regime_has_its_row(frozen, finetuned, folder):
@@ -160,7 +162,7 @@ def test_no_candidate_starts_from_the_encoder_that_another_trained(folder, froze
         items = [Labelled(slide, i % 2) for i, slide in enumerate(slides)]
         parts = {"train": items[:2], "val": items[2:]}
         build = lambda chosen, meter: Mean(chosen, encoder.dim, 2, meter)  # noqa: B023, E731
-        losses[name] = train(build, candidates, parts, desk, TrainSettings(epochs=2), seed=0).val_loss
+        losses[name] = train(build, candidates, parts, desk, Schedule(TrainSettings(epochs=2))).val_loss
         found[name] = encoder.state_dict()
         for item in items:
             item.slide.close()
@@ -179,13 +181,13 @@ def test_the_flag_sets_all_that_a_regime_is(folder):
     settings = in_regime(RunSettings(encoder=dataclasses.replace(encoder, pretrained="hub")), "finetuned")
     assert settings.train.encoder_learning_rate == 1e-4
     body = torch.nn.Linear(2, 2)
-    rates = [g["lr"] for g in groups(torch.nn.Linear(1, 1), body, settings.train)]
+    rates = [g["lr"] for g in parameter_groups(torch.nn.Linear(1, 1), body, settings.train)]
     assert rates == [settings.train.learning_rate, 1e-4]
     back = in_regime(settings, "frozen")
     assert back.train.encoder_learning_rate is None and back.encoder.frozen and back.train.features == "store"
-    assert len(groups(torch.nn.Linear(1, 1), body.requires_grad_(False), settings.train)) == 1
+    assert len(parameter_groups(torch.nn.Linear(1, 1), body.requires_grad_(False), settings.train)) == 1
     wrong = (("thawed", (), "allowed: frozen, finetuned"), ("frozen", ("frozen=false",), "leave one out"))
     for regime, more, words in wrong:
         with pytest.raises(UsageError, match=words):
             planned(asked(folder, regime, ("mean",), "none", *more), Quiet())
-    assert planned(asked(folder, None, ("mean",), "none"), Quiet())[0].settings.regime == "frozen"
+    assert planned(asked(folder, None, ("mean",), "none"), Quiet())[0].context.settings.regime == "frozen"

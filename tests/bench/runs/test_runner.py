@@ -15,7 +15,7 @@ from bench.runs.feature_scale import calibrate
 from bench.runs.kept.directory import RunKey
 from bench.runs.settings.settings import TrainSettings
 from bench.runs.settings.strategies import strategy_class
-from bench.runs.train import Labelled, train
+from bench.runs.train import Labelled, Schedule, train
 from jsma import JSMASettings
 from jsma.encoders.encoder import EncoderSettings, build_encoder
 from jsma.meter import Meter
@@ -84,7 +84,7 @@ def test_a_slide_that_breaks_while_training_is_dropped_and_named(encoder, record
     def build(chosen, its_meter):
         return Random(chosen, encoder.dim, 2, its_meter)
 
-    trained = train(build, [settings], {"train": items[1:], "val": items[:1]}, desk, TrainSettings(epochs=2), seed=0)
+    trained = train(build, [settings], {"train": items[1:], "val": items[:1]}, desk, Schedule(TrainSettings(epochs=2)))
     assert list(trained.dropped) == [records[3].id] and "all black" in trained.dropped[records[3].id]
     assert len(trained.curve) == 2 and all(np.isfinite(row["train_loss"]) for row in trained.curve)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from bench.datasets import SlideRecord
 from bench.report.tables.sweep_tables import equal_markdown
 from bench.runs.infer import Contestant
 from bench.runs.settings.strategies import strategy_class
-from bench.runs.sweep import at_budget, look, predict
+from bench.runs.sweep_point import Point, at_budget, predict, view_slide
 from jsma import JSMASettings
 from jsma.encoders.encoder import EncoderSettings, build_encoder
 from jsma.meter import Meter
@@ -59,12 +60,13 @@ def test_a_prediction_costs_what_it_costs_from_the_file(name, encoder, slide_pat
     settings = StrategySettings(method=JSMASettings(n_patches=2, mpps=VIEW.mpps, patch_px=32), mpp=1.0)
     trained = strategy_class(name)(settings, encoder.dim, 2, Meter()).eval()
     store = FeatureStore(encoder.dim)
-    contestant = Contestant(trained, encoder, [])
+    contestant = Contestant(trained, encoder)
     with open_slide(slide_path, in_process=True) as slide:
-        seen = look(SlideRecord(slide_path, "a"), slide, VIEW, contestant)
+        seen = view_slide(SlideRecord(slide_path, "a"), slide, VIEW, encoder)
         for budget, seed in ((2, 0), (5, 0), (8, 0), (5, 0)):  # nested draws: part of each is in the store already
             strategy = at_budget(trained, budget, "sample")
-            outcome, meter = predict(strategy, contestant, seen, VIEW, store, seed)
+            point = Point("sample", budget, 1, strategy, contestant, store)
+            outcome, meter = predict(point, seen, VIEW, seed)
             plain = Meter()
             fresh = MeteredSlide(slide_path, lambda: slide, Desk(plain, encoder, VIEW))
             with torch.no_grad():
@@ -77,7 +79,7 @@ def test_a_prediction_costs_what_it_costs_from_the_file(name, encoder, slide_pat
 
 def test_another_budget_keeps_the_weights(encoder):
     trained = strategy_class("jsma")(StrategySettings(), encoder.dim, 2, Meter())
-    other = at_budget(trained, 3, "top")
+    other: Any = at_budget(trained, 3, "top")
     assert other.settings.method.n_patches == 3 and other.model.settings.sampling == "top" and not other.training
     for a, b in zip(trained.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b) and a is not b

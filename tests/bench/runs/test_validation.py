@@ -1,5 +1,8 @@
 """Validation: the mean over draws, asked once of a strategy that draws nothing."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -10,25 +13,18 @@ from bench.errors import UsageError
 from bench.runs.settings.overrides import assign
 from bench.runs.settings.presets import PRESETS
 from bench.runs.settings.settings import RunSettings, TrainSettings, in_regime
-from bench.runs.train import Validation, train
+from bench.runs.train import Schedule, Validation, train
 from jsma.meter import Meter
 
 
-class Slide:
-    def __init__(self, number):
-        self.id = f"s{number}"
+def item(number) -> Any:
+    """A labelled slide, as far as training looks at it."""
+    return SimpleNamespace(slide=SimpleNamespace(id=f"s{number}"), label=number % 3)
 
 
-class Item:
-    def __init__(self, number):
-        self.slide, self.label = Slide(number), number % 3
-
-
-class Desk:
-    device = torch.device("cpu")
-
-    def __init__(self):
-        self.encoder = torch.nn.Identity()
+def desk() -> Any:
+    """A desk, as far as training looks at it."""
+    return SimpleNamespace(device=torch.device("cpu"), encoder=nn.Identity(), meter=Meter(), store=None)
 
 
 class Noisy(Strategy):
@@ -45,7 +41,7 @@ def noisy():
 
 
 def validation(n, draws):
-    return Validation([Item(i) for i in range(n)], Desk(), TrainSettings(batch=4, val_draws=draws), seed=5)
+    return Validation([item(i) for i in range(n)], desk(), TrainSettings(batch=4, val_draws=draws), seed=5)
 
 
 def test_loss_and_accuracy_are_means_over_the_draws_and_the_same_in_every_epoch():
@@ -77,21 +73,19 @@ class Hasty(Strategy):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.bias, self.told, self.asked = nn.Parameter(torch.zeros(3)), [], []
+        self.bias, self.heard, self.asked = nn.Parameter(torch.zeros(3)), [], []
 
     def forward(self, slides, generator):
         self.asked.append("train" if self.training else self.purpose)
         return [Outcome(self.bias * 1, rounds=self.bias.detach()[None].clone()) for _ in slides]
 
     def calibrate(self, outcomes, labels):
-        self.told.append((outcomes, labels))
+        self.heard.append((outcomes, labels))
 
 
 @pytest.mark.parametrize("stops", (True, False))
 def test_weights_are_chosen_without_stopping_and_certainty_is_fit_to_them(stops):
-    desk = Desk()
-    desk.meter, desk.store = Meter(), None
-    parts = {"train": [Item(0)] * 8, "val": [Item(i) for i in (1, 2, 3)]}  # ever worse on val: the first epoch is kept
+    parts = {"train": [item(0)] * 8, "val": [item(i) for i in (1, 2, 3)]}  # ever worse on val: the first epoch is kept
     settings = TrainSettings(batch=8, epochs=4, val_draws=2, learning_rate=0.1)
 
     def build(chosen, meter):
@@ -99,14 +93,14 @@ def test_weights_are_chosen_without_stopping_and_certainty_is_fit_to_them(stops)
         strategy.stops_early = stops
         return strategy
 
-    strategy = train(build, [StrategySettings()], parts, desk, settings, 0, lambda done, total: None).strategy
+    strategy: Any = train(build, [StrategySettings()], parts, desk(), Schedule(settings)).strategy
     assert strategy.purpose == "test" and set(strategy.asked[:-2]) == {"train", "choose"}
     assert strategy.asked[-2:] == ["calibrate" if stops else "choose"] * 2  # two draws
     torch.testing.assert_close(strategy.bias.detach(), torch.tensor([0.1, -0.1, -0.1]))  # one step of Adam
     if not stops:
-        assert strategy.told == []
+        assert strategy.heard == []
         return
-    ((outcomes, labels),) = strategy.told
+    ((outcomes, labels),) = strategy.heard
     assert labels.tolist() == [1, 2, 0] * 2 and len(outcomes) == 6
     for outcome in outcomes:
         assert torch.equal(outcome.rounds[0], strategy.bias.detach())

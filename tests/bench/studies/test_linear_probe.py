@@ -12,6 +12,7 @@ from bench.report.tables.probe_table import markdown
 from bench.runs.plan import Request, planned
 from bench.studies import linear_probe as module
 from bench.studies.linear_probe import probe
+from jsma.encoders.encoder import build_encoder
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +50,12 @@ def found(tmp_path_factory):
 def test_what_is_there_is_found_and_what_is_not_is_chance(found, monkeypatch):
     runner, plan, table = found
     assert [row["mpp"] for row in table["rows"]] == [1, 2]
-    parts = runner.dataset.split(0, plan.n_folds)
+    parts = runner.context.dataset.split(0, plan.n_folds)
     for row in table["rows"]:
         assert (row["n"], row["n_train"]) == (len(parts["test"]), len(parts["train"]))
         assert row["accuracy"] == 1.0 and row["accuracy_low"] < 1.0
     rng = np.random.default_rng(0)
-    blind = [(r, [rng.normal(size=4), None]) for r in runner.dataset.records]
+    blind = [(r, [rng.normal(size=4), None]) for r in runner.context.dataset.records]
     rows = [module._row({"train": blind[:10], "test": blind[10:]}, m, 1.0) for m in (0, 1)]
     assert 0.0 < rows[0]["accuracy"] < 1.0 and rows[1]["accuracy"] is None and rows[1]["n"] == 0
     assert markdown({"rows": rows[1:]}).split()[-9:] == ["|", "1", "|", "-", "|", "-", "|", "0", "|"]
@@ -62,8 +63,9 @@ def test_what_is_there_is_found_and_what_is_not_is_chance(found, monkeypatch):
 
 def test_its_cost_is_counted(found):
     runner, plan, table = found
-    parts = runner.dataset.split(0, plan.n_folds)
-    calibrated = next(iter(runner.calibrations.values())).counters.patches
+    parts = runner.context.dataset.split(0, plan.n_folds)
+    encoder = build_encoder(runner.context.settings.encoder, 0)
+    calibrated = runner.trainer.calibrations.of(encoder, parts["train"], runner.context).counters.patches
     assert table["cost"]["patches"] == calibrated + (len(parts["train"]) + len(parts["test"])) * 2 * 3
     assert table["cost"]["decoded_px"] > 0 and table["cost"]["seconds"] > 0
 

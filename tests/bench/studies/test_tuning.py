@@ -16,6 +16,7 @@ from bench.runs.settings.overrides import assign
 from bench.runs.settings.presets import PRESETS
 from bench.runs.settings.settings import RunSettings
 from bench.runs.settings.strategies import lineage
+from bench.runs.trainer import Trainer
 from bench.studies import tuning
 
 FAST = ("slides=16", "side0_px=1024", "name=test_resnet", "pretrained=null", "stage=null", "epochs=2", "n_patches=3")
@@ -96,7 +97,7 @@ def test_a_regime_keeps_both(tmp_path):
         assignments=config,
         regime="finetuned",
     )
-    settings = planned(request, Quiet())[0].settings
+    settings = planned(request, Quiet())[0].context.settings
     assert [settings.of(name).strategy.method.estimator for name in ("jsma", "top", "fixed")] == [
         "des-raj",
         "des-raj",
@@ -153,7 +154,7 @@ def test_a_point_is_checked_as_a_setting_and_keeps_its_type():
             tuning.set_point(RunSettings(), PRESETS["tiny"], "jsma", point)
 
 
-def test_the_chosen_point_is_the_best_on_validation_and_no_test_slide_is_opened(tmp_path, monkeypatch):
+def test_the_chosen_point_is_the_best_on_validation_and_no_test_slide_is_opened(tmp_path):
     request = Request(
         strategies=("jsma", "random"),
         preset="tiny",
@@ -162,19 +163,16 @@ def test_the_chosen_point_is_the_best_on_validation_and_no_test_slide_is_opened(
         data=tmp_path / "data",
         assignments=FAST,
     )
-    runner, _ = planned(request, Quiet())
-    parts = runner.dataset.split(0, 5)
-    opened = set()
-    open_record = runner.open_record
-    monkeypatch.setattr(runner, "open_record", lambda r: opened.add(r.id) or open_record(r))
-    preset, base = PRESETS["tiny"], runner.settings
+    context, opened = planned(request, Quiet())[0].context, set()
+    parts = context.dataset.split(0, 5)
+    trainer = Trainer(replace(context, open_record=lambda r: opened.add(r.id) or context.open_record(r)))
+    preset, base = PRESETS["tiny"], context.settings
     rows = [
-        tuning.train_point(runner, name, tuning.set_point(base, preset, name, {"learning_rate": rate}), 1)
+        tuning.train_point(trainer, name, tuning.set_point(base, preset, name, {"learning_rate": rate}), 1)
         for name in ("jsma", "random")
         for rate in ("0.003", "0.01")
     ]
     assert opened == {r.id for part in ("train", "val") for r in parts[part]}
-    assert runner.settings is base
     best = tuning.write(rows, tmp_path / "tuning", {"seeds": 1})
     for name in ("jsma", "random"):
         own = [row for row in rows if row["strategy"] == name]

@@ -19,8 +19,10 @@ from bench.datasets.evidence import load_evidence
 from bench.datasets.evidence.shares import evidence_for, need_annotation, offers, patch_shares
 from bench.errors import UsageError
 from bench.report.tables.tables import markdown
+from bench.runs.context import Context
 from bench.runs.kept.finished import load_runs
-from bench.runs.observed.snapshots import FILE, load
+from bench.runs.layout import SNAPSHOTS
+from bench.runs.observed.snapshots import read_snapshots
 from bench.runs.runner import Plan, Runner
 from bench.runs.settings.settings import RunSettings, TrainSettings
 from jsma import JSMASettings
@@ -60,13 +62,15 @@ def test_evidence_goes_to_those_that_declare_its_use(tmp_path):
     annotated = SlideRecord("s.tif", "a", mask=outline(tmp_path / "a.geojson", RINGS))
     assert evidence_for(Joint, annotated) is None
     find = evidence_for(Oracle, annotated)
-    assert find is not None and find(GRID).shape == (GRID.n_cells,)
+    shares = None if find is None else find(GRID)
+    assert shares is not None and shares.shape == (GRID.n_cells,)
     for record in (
         SlideRecord("s.tif", "a"),
         SlideRecord("s.tif", "a", mask=str(tmp_path / "gone.geojson")),
         SlideRecord("s.tif", "a", mask=outline(tmp_path / "empty.geojson")),
     ):
-        assert evidence_for(Oracle, record)(GRID) is None
+        find = evidence_for(Oracle, record)
+        assert find is not None and find(GRID) is None
     need_annotation([Joint, Oracle], "d", [annotated, SlideRecord("s.tif", "a")])
     need_annotation([Joint], "d", [SlideRecord("s.tif", "a")])
 
@@ -90,7 +94,7 @@ def runner(dataset, out):
     view = ViewSettings(mpps=(1.0, 2.0), patch_px=32, overlap_from_mpp=9.0, overview_mpp=4.0)
     method = JSMASettings(n_patches=3, mpps=view.mpps, patch_px=32)
     settings = RunSettings(StrategySettings(method, 1.0), EncoderSettings("test_resnet", None), view, TrainSettings(3))
-    return Runner(dataset, settings, out, lambda what, done, total: None, accept_findings=True)  # two of each content
+    return Runner(Context(dataset, settings, out, accept_findings=True))  # two of each content
 
 
 def test_oracle_without_any_annotation_is_one_clear_line(dataset, tmp_path):
@@ -106,9 +110,11 @@ def test_sites_go_to_candidates_and_evidence_does_not(dataset, tmp_path):
     handed = evidence_for(Candidates, record)
     assert handed is not None and evidence_for(Joint, record) is None
     sites = load_evidence(record.sites, W, H)
-    assert np.array_equal(handed(GRID), patch_shares(sites, GRID)) and handed(GRID).sum() > 0
+    shares = handed(GRID)
+    assert shares is not None and np.array_equal(shares, patch_shares(sites, GRID)) and shares.sum() > 0
     without = SlideRecord("s.tif", "a", mask=record.mask)
-    assert evidence_for(Candidates, without)(GRID) is None
+    find = evidence_for(Candidates, without)
+    assert find is not None and find(GRID) is None
     need_annotation([Candidates, Oracle], "d", [record])
     assert offers(Candidates, [record]) and not offers(Candidates, [record, without]) and offers(Joint, [without])
     with pytest.raises(UsageError, match="candidates draws from the sites of generated slides, which d does not have"):
@@ -128,7 +134,7 @@ def test_a_run_of_the_controls(dataset, tmp_path):
     # the oracle: every patch of an annotated slide on evidence, and it says that it was told
     rows = pd.read_parquet(oracle / "predictions.parquet").set_index("label")
     assert rows.loc["b", "patches"] == 3
-    (seen,) = [look for look in load(oracle / FILE) if look.label == "b"]
+    (seen,) = [one for one in read_snapshots(oracle / SNAPSHOTS) if one.label == "b"]
     assert (seen.cells0[:, 0] < W / 2).all()  # each touches it; its centre may lie outside, which in_evidence counts by
     table = {row["strategy"]: row for row in compare(load_runs(tmp_path))}
     assert [table[n]["uses_evidence"] for n in ("jsma", "shuffled", "oracle")] == [False, False, True]

@@ -2,23 +2,24 @@
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
 from bench.analysis.entries import find_beside, group_runs
 from bench.datasets import Dataset, SlideRecord
+from bench.runs import run_key
+from bench.runs.context import Context
 from bench.runs.kept.finished import load_all
 from bench.runs.kept.identity import RunKey, defaults_of, flat, plain
-from bench.runs.runner import Plan, Runner
 from bench.runs.settings.settings import RunSettings, TrainSettings
 from tests.bench.runs.kept.test_finished import write
 
-PLAN = Plan(("jsma", "clam"), (0,))
 RECORDS = tuple(SlideRecord(f"{i}.tif", "ab"[i % 2], split=("train", "val", "test")[i // 4]) for i in range(12))
 
 
 def key_of(settings, name="jsma"):
-    return Runner(Dataset("x", ("a", "b"), RECORDS), settings, None, lambda *_: None)._key(name, 0, 0, PLAN)
+    return run_key.key_of(Context(Dataset("x", ("a", "b"), RECORDS), settings, Path()), name, 0, 0)
 
 
 def named(settings, name="jsma"):

@@ -10,10 +10,10 @@ import pytest
 from bench.cli import main
 from bench.errors import DamagedRunError
 from bench.runs.kept.finished import load_all
-from bench.runs.kept.record import Record, checked, digest, sealed, write_sweep
+from bench.runs.kept.record import Record, digest, read_checked, sealed, write_sweep
 from bench.runs.layout import CURVE, READ_AGAIN, SNAPSHOTS, SWEEP, SWEPT
 from bench.runs.observed import snapshots
-from bench.studies.made_up_runs import _looks
+from bench.studies.made_up_runs import _snapshots
 from tests.bench.runs.kept.test_finished import write
 
 
@@ -31,8 +31,8 @@ def out(tmp_path):
         folder = next(tmp_path.glob(f"x-{strategy}-*"))
         (folder / "weights.pt").write_bytes(b"weights" * 100)
         pd.DataFrame({"seconds": np.arange(1.0, 41), "val_accuracy": np.linspace(0, 1, 40)}).to_parquet(folder / CURVE)
-        snapshots.save(
-            _looks(
+        snapshots.write_snapshots(
+            _snapshots(
                 strategy,
                 [{"slide": "s0", "label": "a", "predicted": "a", "prob_benign": 0.5, "prob_tumour": 0.5, "patches": 8}],
                 np.random.default_rng(0),
@@ -153,11 +153,11 @@ def test_a_sweep_that_was_killed_between_its_two_files_is_sound(out):
 
 def test_content_is_checked_when_it_is_read(out):
     file = next(out.glob("x-jsma-*")) / "weights.pt"
-    assert checked(file) == b"weights" * 100
+    assert read_checked(file) == b"weights" * 100
     overwritten(file)
     assert Record.of(file.parent)  # of equal size: only reading it tells
     with pytest.raises(DamagedRunError, match="checksum"):
-        checked(file)
+        read_checked(file)
 
 
 @pytest.mark.parametrize("file", ("train.json", CURVE, SNAPSHOTS, SWEEP))

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from bench.datasets.labelled import load
 from bench.datasets.splitting import FOLDS
 from bench.errors import FindingsError
 from bench.progress import Bars
+from bench.runs.data_check import DataCheck, check_data
 from bench.runs.plan import Request, planned
 from bench.runs.settings.settings import RunSettings
 from tests.bench.datasets import layouts
@@ -169,7 +171,7 @@ STOP = {
 }
 
 
-def runner_of(csv, folder, accept=False):
+def context_of(csv, folder, accept=False):
     request = Request(
         slides=csv,
         strategies=("overview",),
@@ -180,7 +182,7 @@ def runner_of(csv, folder, accept=False):
         assignments=COMMON,
         accept_findings=accept,
     )
-    return planned(request, Bars())[0]
+    return planned(request, Bars())[0].context
 
 
 def verified(dataset):
@@ -194,7 +196,7 @@ def test_run_stops_with_what_verify_finds(broken, tmp_path):
     broken(rows, tmp_path)
     csv = layouts.labelled(tmp_path, rows)
     with pytest.raises(FindingsError) as error:
-        runner_of(csv, tmp_path).check()
+        check_data(context_of(csv, tmp_path), (0,))
     first, *lines = str(error.value).splitlines()
     words = STOP[broken].format(name=tmp_path.name)
     assert any(line.startswith(words) for line in lines), lines
@@ -202,10 +204,9 @@ def test_run_stops_with_what_verify_finds(broken, tmp_path):
     of_verify = verified(load(csv))
     stopping = [line for line in of_verify if CHECKS[line.split(":")[0]].stops]
     assert sorted(lines) == sorted(stopping)
-    accepted = runner_of(csv, tmp_path, accept=True)
-    accepted.check()
+    accepted = check_data(context_of(csv, tmp_path, accept=True), (0,))
     unread = {
-        f"{check}: {slide}: {text}" for check in ("unreadable", "no mpp") for slide, text in accepted.failed.items()
+        f"{check}: {slide}: {text}" for check in ("unreadable", "no mpp") for slide, text in accepted.unreadable.items()
     }
     assert {*accepted.findings, *unread} >= set(of_verify)
 
@@ -215,19 +216,16 @@ def test_a_slide_that_cannot_be_read_stops_no_run_and_is_told_alike(broken, tmp_
     rows = clean(tmp_path)
     broken(rows, tmp_path)
     csv = layouts.labelled(tmp_path, rows)
-    runner = runner_of(csv, tmp_path)
-    runner.check()
-    assert [f"unreadable: {slide}: {text}" for slide, text in runner.failed.items()] == verified(load(csv))
+    found = check_data(context_of(csv, tmp_path), (0,))
+    assert [f"unreadable: {slide}: {text}" for slide, text in found.unreadable.items()] == verified(load(csv))
 
 
-def test_clean_data_have_no_findings_and_slides_are_opened_once(tmp_path, monkeypatch):
+def test_clean_data_have_no_findings_and_slides_are_opened_once(tmp_path):
     csv = layouts.labelled(tmp_path, clean(tmp_path))
-    runner, opened = runner_of(csv, tmp_path), []
-    original = runner.open_record
-    monkeypatch.setattr(runner, "open_record", lambda record: opened.append(record.id) or original(record))
-    runner.check()
-    assert not runner.findings and not runner.failed
-    assert sorted(opened) == sorted(r.id for r in runner.dataset.records)
+    context, opened = context_of(csv, tmp_path), []
+    noting = replace(context, open_record=lambda record: opened.append(record.id) or context.open_record(record))
+    assert check_data(noting, (0,)) == DataCheck()
+    assert sorted(opened) == sorted(r.id for r in context.dataset.records)
 
 
 def test_a_copy_that_is_not_complete_is_used_and_told(tmp_path):
@@ -242,9 +240,8 @@ def test_a_copy_that_is_not_complete_is_used_and_told(tmp_path):
         data=tmp_path,
         assignments=COMMON,
     )
-    runner = planned(request, Bars())[0]
-    runner.check()
-    assert sorted(runner.findings) == sorted(found) and any(line.startswith("incomplete: b098") for line in found)
+    accepted = check_data(planned(request, Bars())[0].context, (0,))
+    assert sorted(accepted.findings) == sorted(found) and any(line.startswith("incomplete: b098") for line in found)
 
 
 def test_findings_stop_the_command_and_what_is_accepted_is_recorded(command, tmp_path):

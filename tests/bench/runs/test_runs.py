@@ -14,12 +14,15 @@ from baselines.contract import ask
 from bench.claims import Claims
 from bench.datasets import Card, Dataset, SlideRecord
 from bench.errors import UsageError
-from bench.runs import infer, work
+from bench.runs import infer, queue, runner
 from bench.runs.checkpoint import Checkpoint
+from bench.runs.context import Context
 from bench.runs.kept import directory
 from bench.runs.kept.finished import load_all
 from bench.runs.runner import Plan, Runner
+from bench.runs.saved import train_or_restore
 from bench.runs.settings.settings import RunSettings, TrainSettings
+from bench.runs.trainer import Trainer
 from jsma import JSMASettings
 from jsma.encoders.encoder import EncoderSettings
 from jsma.errors import ContractError
@@ -59,15 +62,13 @@ def settings():
 
 
 class Quiet(Runner):
-    """Opens slides in this process; notes what is said."""
+    """Opens slides in this process, of which those in `broken` cannot be read; notes what is said."""
 
-    broken: frozenset = frozenset()
-
-    def __init__(self, dataset, out):
-        super().__init__(dataset, settings(), out, lambda *_: None)
+    def __init__(self, dataset, out, broken=()):
         self.said: list[str] = []
-        self.say = self.said.append
         self.opened = 0
+        self.broken = frozenset(broken)
+        super().__init__(Context(dataset, settings(), out, say=self.said.append, open_record=self.open_record))
 
     def open_record(self, record):
         self.opened += 1
@@ -111,16 +112,15 @@ def test_settings_that_are_not_those_of_the_name_are_damage(dataset, tmp_path):
     key["settings"]["train"]["batch"] = 3
     (run / "settings.json").write_text(json.dumps(key))
     recorded(run)
-    runner = Quiet(dataset, tmp_path)
-    runner.run(plan)
-    assert "train.batch is 3" in runner.said[0]
+    quiet = Quiet(dataset, tmp_path)
+    quiet.run(plan)
+    assert "train.batch is 3" in quiet.said[0]
 
 
 def test_a_run_without_a_prediction_is_not_kept_and_is_tried_again(dataset, tmp_path):
     plan = Plan(("random",), (0,))
-    runner = Quiet(dataset, tmp_path)
-    runner.broken = frozenset({"s6", "s7"})
-    made = runner.run(plan)
+    quiet = Quiet(dataset, tmp_path, broken={"s6", "s7"})
+    made = quiet.run(plan)
     assert not made.whole and not made.runs and set(made.failed) == {"s6", "s7"}
     assert "none of its 2 test slides could be read" in next(iter(made.empty.values()))
     assert not list(tmp_path.glob("*/status.json"))
@@ -138,9 +138,8 @@ def test_a_run_records_whether_its_classes_are_ordered(ordered, dataset, tmp_pat
 
 def test_what_failed_is_told_by_every_later_run(dataset, tmp_path):
     plan = Plan(("random",), (0,))
-    runner = Quiet(dataset, tmp_path)
-    runner.broken = frozenset({"s6"})
-    assert runner.run(plan).whole
+    quiet = Quiet(dataset, tmp_path, broken={"s6"})
+    assert quiet.run(plan).whole
     again = Quiet(dataset, tmp_path).run(plan)
     assert again.whole and "all black" in again.failed["s6"] and "recorded" in again.failed["s6"]
     (run,) = load_all(again.runs).runs
@@ -148,14 +147,12 @@ def test_what_failed_is_told_by_every_later_run(dataset, tmp_path):
 
 
 def test_one_strategy_that_cannot_work_does_not_end_the_others(dataset, tmp_path, monkeypatch):
-    trained = Runner.trained
-
-    def sometimes(self, name, *rest):
+    def sometimes(trainer, name, *rest):
         if name == "mean":
             raise UsageError("mean: width must be a multiple of heads")
-        return trained(self, name, *rest)
+        return train_or_restore(trainer, name, *rest)
 
-    monkeypatch.setattr(Runner, "trained", sometimes)
+    monkeypatch.setattr(runner, "train_or_restore", sometimes)
     made = Quiet(dataset, tmp_path).run(Plan(("random", "mean"), (0, 1)))
     assert list(made.ended) == ["mean"] and len(made.runs) == 2 and not made.whole
     with pytest.raises(UsageError, match="multiple of heads"):
@@ -197,7 +194,7 @@ def test_a_strategy_that_breaks_at_inference_ends_alone(case, dataset, tmp_path,
 
 
 def test_what_another_process_makes_is_awaited_and_taken_over(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "POLL_S", 0.05)
+    monkeypatch.setattr(queue, "POLL_S", 0.05)
     (tmp_path / "there").mkdir()
     (done,) = Quiet(dataset, tmp_path / "there").run(Plan(("overview",), (0,))).runs
     other = Claims(tmp_path)
@@ -212,22 +209,22 @@ def test_what_another_process_makes_is_awaited_and_taken_over(dataset, tmp_path,
 
     thread = threading.Thread(target=finish)
     thread.start()
-    runner = Quiet(dataset, tmp_path)
-    made = runner.run(Plan(("random", "overview"), (0,)))
+    quiet = Quiet(dataset, tmp_path)
+    made = quiet.run(Plan(("random", "overview"), (0,)))
     thread.join()
-    assert made.whole and len(made.runs) == 2 and "waiting for 1 runs" in runner.said[0]
+    assert made.whole and len(made.runs) == 2 and "waiting for 1 runs" in quiet.said[0]
     assert list((tmp_path / "there").glob("x-*")) == []
 
 
 def test_what_another_process_gives_up_is_made(dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "POLL_S", 0.05)
-    runner = Quiet(dataset, tmp_path)
-    name = runner.directory("overview", 0, 0, Plan(("overview",), (0,))).key.name
+    monkeypatch.setattr(queue, "POLL_S", 0.05)
+    quiet = Quiet(dataset, tmp_path)
+    name = quiet.directory("overview", 0, 0, Plan(("overview",), (0,))).key.name
     other = Claims(tmp_path)
     other.take(name)
     thread = threading.Timer(0.4, other.close)
     thread.start()
-    assert runner.run(Plan(("overview",), (0,))).whole
+    assert quiet.run(Plan(("overview",), (0,))).whole
     thread.join()
 
 
@@ -241,9 +238,9 @@ def test_what_was_trained_before_a_kill_is_not_trained_again(moment, dataset, tm
     plan = Plan(("random",), (0,))
     with monkeypatch.context() as patched:
         patched.setattr(Checkpoint, "remove", lambda self: self.path.write_text("left"))
-        patched.setattr(*((work, "infer") if moment == "infer" else (directory.os, "rename")), interrupted)
+        patched.setattr(*((runner, "infer") if moment == "infer" else (directory.os, "rename")), interrupted)
         with pytest.raises(KeyboardInterrupt):
             Quiet(dataset, tmp_path).run(plan)
-    monkeypatch.setattr(Runner, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(Trainer, "train", lambda *_: pytest.fail("trained again"))
     (run,) = Quiet(dataset, tmp_path).run(plan).runs
     assert not list(run.glob("*.checkpoint")) and len(load_all([run]).runs[0].predictions) == 2
