@@ -15,7 +15,7 @@ from bench.analysis.leaders import Leader, leaders
 from bench.analysis.opponents import describe_everything, describe_search
 from bench.analysis.rows import compute_rows
 from bench.errors import NotComparableError
-from bench.runs.kept.choice import EVERY, Choice, several, split_of
+from bench.runs.kept.choice import EVERY, Choice, describe_groups, split_of
 from bench.runs.kept.finished import FinishedRun, load_all
 
 MACHINE = ("cpu", "cores", "platform")
@@ -32,13 +32,13 @@ def check_comparable(runs: list[FinishedRun]) -> str | None:
         by_dataset.setdefault(run.dataset, []).append(run)
     for name, own in sorted(by_dataset.items()):
         if len({run.data_hash for run in own}) > 1:
-            raise NotComparableError(several(name, own, "data hash", lambda run: run.data_hash))
+            raise NotComparableError(describe_groups(name, own, "data hash", lambda run: run.data_hash))
         by_fold: dict[int, list[FinishedRun]] = {}
         for run in own:
             by_fold.setdefault(run.fold, []).append(run)
         for _, of_fold in sorted(by_fold.items()):
             if len({split_of(run) for run in of_fold}) > 1:
-                raise NotComparableError(several(name, of_fold, "split", split_of))
+                raise NotComparableError(describe_groups(name, of_fold, "split", split_of))
     machines = {_machine(run) for run in runs}
     if len(machines) > 1:
         return f"runs of {len(machines)} machines or devices: accuracy is compared, seconds and speed-ups are not"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.runs.kept.finished import FinishedRun, stacked
+from bench.runs.kept.finished import FinishedRun, stack_predictions
 from bench.runs.kept.identity import flat
 
 ONE_MAGNIFICATION = (
@@ -70,7 +70,7 @@ class Entry:
     @cached_property
     def rows(self) -> pd.DataFrame:
         """All predictions, with `run`: the index in `runs`."""
-        return stacked(self.runs)
+        return stack_predictions(self.runs)
 
 
 def _one_mpp(run: FinishedRun) -> float | None:

@@ -33,15 +33,18 @@ _LOG = logging.getLogger(__name__)
 
 
 class Checkpoint:
-    """The checkpoint of one training. path: None where none is kept.
+    """The checkpoint of one training.
 
-    made_by: what must be the same for a training to be gone on with (run, code, version of torch); every_s: at most
-    how often it is written.
+    Attributes:
+        path: Its file; None where no checkpoint is kept.
+        made_by: What must be the same for a training to be gone on with: run, code, version of torch, device.
+        every_s: It is written at most once in so many seconds.
+        resumed_s: Seconds that were spent on bringing back what it held.
     """
 
     def __init__(self, path: Path | None, made_by: Mapping[str, str] | None = None, every_s: float = EVERY_S) -> None:
         self.path, self.made_by, self.every_s = path, dict(made_by or {}), every_s
-        self.resumed_s = 0.0  # spent on bringing back what was there
+        self.resumed_s = 0.0
         self._last, self._took_s = time.monotonic(), 0.0
 
     @property
@@ -92,7 +95,7 @@ class Checkpoint:
             return self.ignore("damaged")
 
     def remove(self) -> None:
-        """It has done its service."""
+        """Remove the file; the training is over."""
         if self.path is not None:
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
@@ -120,7 +123,7 @@ def shared_state(desk: Desk, slides: Sequence[MeteredSlide]) -> dict[str, Any]:
 
 
 def bring_back(desk: Desk, slides: Sequence[MeteredSlide], state: dict[str, Any]) -> float:
-    """Set meter and paid features as `shared_state` told them; seconds that it took, which no meter counts."""
+    """Set meter and paid features as they are in `state`; returns the seconds it took, which no meter counts."""
     start = time.monotonic()
     with desk.uncounted():  # nothing is charged twice
         for slide in slides:

@@ -1,4 +1,4 @@
-"""Slides that fail while a strategy looks at them: whose failure it is, and what is left without them."""
+"""Slides that fail while a strategy is asked about them: whose fault it is, and what is left without them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jsma.metered.blame import NOT_THE_SLIDE
 from jsma.slides import SlideError
 
 LARGEST = 1e6  # nothing that learns has such a loss, or such a weight
-Failure = (SlideError, OSError, ContractError)  # what `ask` lets out
+Failure = (SlideError, OSError, ContractError)  # what `ask` raises
 
 
 def of_a_slide(error: Exception) -> bool:
@@ -60,9 +60,10 @@ def ask_without(
 def _failed(
     strategy: Strategy, slides: Sequence[MeteredSlide], start: torch.Tensor, error: Exception, purpose: Purpose
 ) -> tuple[str, str]:
-    """(slide, reason): the one that the error names, or the first that fails by itself; raises where it is none.
+    """The slide that failed, and why: the one that the error names, or the first that fails by itself.
 
-    What every slide of several does is the strategy's failure, unless it says that it is the slide's.
+    The error is raised again where no slide is at fault. An error that each of several slides causes is the fault of
+    the strategy, unless it is one of reading.
     """
     if not of_a_slide(error):
         raise error
@@ -102,7 +103,16 @@ def overview_failure(slide: MeteredSlide) -> str | None:
 
 
 def require_classes(part: str, labels: Mapping[str, int], failed: Mapping[str, str]) -> None:
-    """UsageError where no slide of a part is left, or of the training slides one class only; labels: slide -> class."""
+    """Check that a part has slides left, and the training slides two classes.
+
+    Args:
+        part: Name of the part, for the error.
+        labels: Slide -> class.
+        failed: Slide -> why it failed.
+
+    Raises:
+        UsageError: No slide is left, or training slides of one class only.
+    """
     gone = {slide: why for slide, why in failed.items() if slide in labels}
     left = {label for slide, label in labels.items() if slide not in gone}
     if not left:
@@ -113,9 +123,13 @@ def require_classes(part: str, labels: Mapping[str, int], failed: Mapping[str, s
 
 @contextmanager
 def watch_divergence(fit: Fit, settings: TrainSettings, dropped: Mapping[str, str]) -> Iterator[None]:
-    """The body is one epoch; UsageError with epoch, loss and setting where training diverges in it.
+    """Watch over one epoch, the body.
 
-    Then logits are not finite, or no cell can be drawn: what looks like a broken strategy, or a broken slide, is none.
+    Where training diverges, logits are not finite or no cell can be drawn. That looks like a broken strategy or a
+    broken slide, and is neither.
+
+    Raises:
+        UsageError: Training diverges; it names the epoch, the loss and the setting to lower.
     """
     before = len(dropped)
     try:
@@ -131,7 +145,7 @@ def watch_divergence(fit: Fit, settings: TrainSettings, dropped: Mapping[str, st
 
 @torch.no_grad()
 def _largest_weight(fit: Fit) -> float:
-    """Of all that is trained; nan or inf where one is."""
+    """The largest of all trained weights; nan or inf where one is."""
     trained = [p for group in fit.optimiser.param_groups for p in group["params"]]
     return float(torch.stack([p.abs().max() for p in trained if p.numel()]).max())
 

@@ -59,8 +59,9 @@ def calibrate(
     view: ViewSettings,
     device: torch.device,
 ) -> Calibration:
-    """Fit a `FeatureScale` on random tissue patches of up to SLIDES of `records`; unreadable slides are passed over
-    (training lists them).
+    """Fit a `FeatureScale` on random tissue patches of up to SLIDES of `records`.
+
+    Slides that cannot be read are left out; training lists them.
     """
     generator = torch.Generator().manual_seed(0)
     meter = Meter()

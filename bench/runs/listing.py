@@ -14,8 +14,19 @@ HOME = Path(baselines.__file__).parent
 WHAT = ("strategies", "datasets", "readers", "runs")
 
 
-def listing(what: str, out: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """What there is of one of WHAT, and a line for each damaged run; out: folder of the runs."""
+def list_rows(what: str, out: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of one list.
+
+    Args:
+        what: One of WHAT.
+        out: The folder of the runs.
+
+    Returns:
+        The rows, and a line for each damaged run.
+
+    Raises:
+        UsageError: There is no such list.
+    """
     if what == "runs":
         from bench.runs.kept.finished import load_all
 
@@ -24,12 +35,12 @@ def listing(what: str, out: Path) -> tuple[list[dict[str, Any]], list[str]]:
             {"run": r.path.name, "dataset": r.dataset, "strategy": r.strategy, "fold": r.fold, "seed": r.seed}
             for r in found.runs
         ], found.damaged
-    return _known(what), []
+    return _list_known(what), []
 
 
-def _known(what: str) -> list[dict[str, Any]]:
+def _list_known(what: str) -> list[dict[str, Any]]:
     if what == "strategies":
-        return [_strategy(name) for name in STRATEGIES]
+        return [_describe_strategy(name) for name in STRATEGIES]
     if what == "datasets":
         from bench.datasets import DATASETS, source_named
 
@@ -41,15 +52,15 @@ def _known(what: str) -> list[dict[str, Any]]:
     raise UsageError(f"list {what!r}; allowed: {', '.join(WHAT)}")
 
 
-def _strategy(name: str) -> dict[str, Any]:
+def _describe_strategy(name: str) -> dict[str, Any]:
     module, cls = STRATEGIES[name].split(":")
-    found = _constants(module, cls)
+    found = _read_constants(module, cls)
     evidence = {None: "", "annotation": "uses evidence", "sites": "knows the sites"}  # as `Strategy.told`
     kind = found.get("evidence_from", "annotation") if found.get("uses_evidence") else None
     return {"name": name, "source": found["source"], "evidence": evidence[kind]}
 
 
-def _constants(module: str, cls: str) -> dict[str, Any]:
+def _read_constants(module: str, cls: str) -> dict[str, Any]:
     """Attributes of a class of `baselines` that are written as constants, with those of its bases."""
     tree = ast.parse((HOME / f"{'/'.join(module.split('.')[1:])}.py").read_text(encoding="utf-8"))
     home = {
@@ -61,10 +72,10 @@ def _constants(module: str, cls: str) -> dict[str, Any]:
     }
     own = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     if cls not in own:
-        return _constants(home[cls], cls) if cls in home else {}
+        return _read_constants(home[cls], cls) if cls in home else {}
     found: dict[str, Any] = {}
     for base in reversed(own[cls].bases):
-        found |= _constants(module, base.id) if isinstance(base, ast.Name) else {}
+        found |= _read_constants(module, base.id) if isinstance(base, ast.Name) else {}
     for node in own[cls].body:
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]

@@ -1,4 +1,4 @@
-"""A training while it runs: the candidate at work, what the others have come to, and how it goes on after a kill."""
+"""A training while it runs: the candidate at work, the best of the others, and how it goes on after a kill."""
 
 from __future__ import annotations
 
@@ -23,9 +23,19 @@ _PLAIN = ("epoch", "best_loss", "best_epoch", "best_s", "curve")
 class Fit:
     """One candidate in training: all that changes from epoch to epoch.
 
-    encoder: where it is trained, else None; best_state, best_encoder: state dicts of the best epoch; epoch: the next
-    one, from 0; best_s: measured and charged seconds until the best epoch; curve: one row an epoch; losses: of the
-    batches of the epoch at work.
+    Attributes:
+        strategy: What is trained.
+        encoder: The encoder where it is trained too, else None.
+        optimiser: With its own state.
+        generator: All randomness of the training.
+        best_state: State dict of the strategy in the best epoch.
+        best_encoder: State dict of the encoder in the best epoch, where it is trained.
+        epoch: The next epoch, from 0.
+        best_loss: Lowest validation loss.
+        best_epoch: Its epoch, -1 before the first.
+        best_s: Measured and charged seconds until the best epoch.
+        curve: One row an epoch.
+        losses: Of the batches of the epoch at work.
     """
 
     strategy: Strategy
@@ -42,7 +52,7 @@ class Fit:
     losses: list[float] = field(default_factory=list)
 
     def note(self, row: dict[str, float], desk: Desk) -> None:
-        """One epoch is over; row: losses and the rest."""
+        """Note that one epoch is over; `row` holds its losses and the rest."""
         now_s = desk.meter.wall_s + desk.meter.charged_s
         rss = psutil.Process().memory_info().rss
         self.curve.append({EPOCH: self.epoch, SECONDS: now_s, RSS_BYTES: rss, **row})
@@ -79,7 +89,15 @@ class Fit:
 
 @dataclass
 class Best:
-    """The best candidate so far. number: from 0; encoder: its state dict where it is trained, else None."""
+    """The best candidate so far.
+
+    Attributes:
+        number: Its number, from 0.
+        strategy: With its best weights.
+        encoder: State dict of the encoder where it is trained, else None.
+        val_loss: Its lowest validation loss.
+        best_s: Measured and charged seconds until its best epoch.
+    """
 
     number: int
     strategy: Strategy
@@ -90,9 +108,16 @@ class Best:
 
 @dataclass
 class Search:
-    """The candidates of one training, one after the other; what they have come to is kept in `checkpoint`.
+    """The candidates of one training, one after the other; how far they are is kept in `checkpoint`.
 
-    candidate: the number of the one at work; dropped: slides that could not be read to the end, and why.
+    Attributes:
+        desk: What the slides share.
+        slides: All slides of the training.
+        checkpoint: Where the state is kept.
+        candidate: Number of the candidate at work, from 0.
+        best: The best candidate so far, None before the first is trained.
+        curve: The rows of all candidates that are trained.
+        dropped: Slide -> why it could not be read to the end.
     """
 
     desk: Desk
@@ -105,7 +130,7 @@ class Search:
     _kept: dict[str, Any] | None = None
 
     def resume(self, build: Callable[[int], Strategy]) -> None:
-        """Take over what the checkpoint holds, if there is one; build: a candidate by its number."""
+        """Take over what the checkpoint holds, if there is one; `build` makes a candidate by its number."""
         kept = self.checkpoint.read()
         if kept is None:
             return
@@ -123,7 +148,7 @@ class Search:
         self._kept = kept
 
     def take_up(self, fit: Fit) -> Fit:
-        """`fit`, which is new, or where the checkpoint left it."""
+        """`fit`, which is new, or as the checkpoint holds it."""
         if self._kept is not None and self._kept["fit"] is not None:
             fit.load(self._kept["fit"], self.desk.device)
             bring_back_randomness(self.desk, self._kept["shared"])
@@ -131,7 +156,7 @@ class Search:
         return fit
 
     def keep(self, fit: Fit | None, now: bool = False) -> None:
-        """Write the checkpoint if it is time, or `now`; fit: the candidate at work, None between two."""
+        """Write the checkpoint if it is time, or `now`; `fit` is the candidate at work, None between two."""
         if self.checkpoint.path is None or not (now or self.checkpoint.due):
             return
         with self.desk.meter.paused():
@@ -150,7 +175,13 @@ class Search:
             )
 
     def finish(self, fit: Fit, encoder: dict[str, Any] | None, more: bool) -> None:
-        """The candidate at work is trained; encoder: its state dict where it is trained; more: whether one follows."""
+        """Note that the candidate at work is trained.
+
+        Args:
+            fit: The candidate.
+            encoder: State dict of the encoder where it is trained, else None.
+            more: Whether another candidate follows.
+        """
         self.curve += [{CANDIDATE: self.candidate, **row} for row in fit.curve]
         if self.best is None or fit.best_loss < self.best.val_loss:
             self.best = Best(self.candidate, fit.strategy, encoder, fit.best_loss, fit.best_s)

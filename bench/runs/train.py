@@ -35,8 +35,18 @@ class Labelled:
 class Trained:
     """The best weights on validation, and what it took to find them.
 
-    train_s: measured + charged seconds of all candidates; best_s: the same, until the best epoch; resumed_s: beside
-    train_s, seconds spent on bringing back what a training that was broken off had read.
+    Attributes:
+        strategy: With its best weights.
+        settings: Of the best candidate.
+        val_loss: Its lowest validation loss.
+        train_s: Measured and charged seconds of all candidates.
+        best_s: The same, until the best epoch of the best candidate.
+        charged_s: Those of `train_s` that were charged for features from a store.
+        curve: One row for each candidate and epoch.
+        stages: Seconds by stage.
+        peak_rss_bytes: Most memory of the process at the end of an epoch.
+        dropped: Slide -> why it could not be read to the end.
+        resumed_s: Seconds, not in `train_s`, spent on reading again what a training that was broken off had read.
     """
 
     strategy: Strategy
@@ -48,7 +58,7 @@ class Trained:
     curve: list[dict[str, Any]]
     stages: dict[str, float]
     peak_rss_bytes: int
-    dropped: dict[str, str] = field(default_factory=dict)  # slides that could not be read to the end, and why
+    dropped: dict[str, str] = field(default_factory=dict)
     resumed_s: float = 0.0
 
 
@@ -233,10 +243,10 @@ def classes_of(items: list[Labelled]) -> dict[str, int]:
 
 
 class Validation:
-    """Validation loss and accuracy of a strategy, means over draws; the draws depend on `seed` only, so that epochs are
-    comparable.
+    """Validation loss and accuracy of a strategy, means over several draws.
 
-    One draw would choose the epoch that was lucky with it. A strategy that draws nothing is asked once.
+    With one draw the epoch would be chosen that this draw happens to favour. The draws depend on `seed` only, so that
+    epochs are comparable. A strategy that draws nothing is asked once.
     """
 
     def __init__(self, items: list[Labelled], desk: Desk, settings: TrainSettings, seed: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.runs.kept.directory import RunKey
+from bench.runs.kept.identity import RunKey
 from bench.runs.layout import SNAPSHOTS
 from bench.runs.observed.snapshots import Snapshot, write_snapshots
 

@@ -17,9 +17,9 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """What there is."""
-    from bench.runs.listing import listing
+    from bench.runs.listing import list_rows
 
-    rows, damaged = listing(what, out)
+    rows, damaged = list_rows(what, out)
     if as_json:
         print(json.dumps(rows, indent=1))
     for row in () if as_json else rows:

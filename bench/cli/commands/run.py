@@ -72,7 +72,7 @@ def run(
         session = execute(request, bars)
     from bench.analysis.rows import compare as rows_of
     from bench.report.tables.tables import terminal
-    from bench.runs.kept.code_digest import of_other_code
+    from bench.runs.kept.code_digest import find_runs_of_other_code
     from bench.runs.kept.finished import load_all
 
     if session.runs:
@@ -80,7 +80,7 @@ def run(
         print_table(terminal(rows, wide))
         print("bottleneck at inference: " + "; ".join(f"{r['strategy']} {r['bottleneck']}" for r in rows))
         print(f"results: {out} ({len(session.runs)} runs)")
-    if older := of_other_code(session.runs):
+    if older := find_runs_of_other_code(session.runs):
         print(
             f"taken over: {len(older)} of {len(session.runs)} runs were made by other code than this "
             f"(the first: {older[0].name}); delete their folders to run them again",

@@ -1,4 +1,4 @@
-"""Which of the runs in a folder are meant, where they are of several data or splits."""
+"""Which runs of a folder are used, where they are of several versions of the data or of several splits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """latest: of each dataset the runs on the data, and of each fold on the split, of the newest run; group: the runs
-    whose hash of the data, or digest of the split, begins so.
+    """Which runs are used.
+
+    Attributes:
+        latest: Of each dataset only the runs on the same data as the newest run, and of each fold on the same split.
+        group: Only the runs whose hash of the data, or digest of the split, begins with this text.
     """
 
     latest: bool = False
@@ -26,8 +29,12 @@ class Choice:
 EVERY = Choice()
 
 
-def kept(runs: list[FinishedRun], choice: Choice) -> list[FinishedRun]:
-    """Those that are meant; UsageError where `group` names none."""
+def select_runs(runs: list[FinishedRun], choice: Choice) -> list[FinishedRun]:
+    """The runs that `choice` selects.
+
+    Raises:
+        UsageError: No run is of the group that was asked for.
+    """
     if choice.group is not None:
         found = [run for run in runs if any(h.startswith(choice.group) for h in (run.data_hash, split_of(run)))]
         if not found:
@@ -53,10 +60,14 @@ def split_of(run: FinishedRun) -> str:
     return str(run.settings.get("split"))
 
 
-def several(name: str, runs: Sequence[FinishedRun], what: str, key: Callable[[FinishedRun], str]) -> str:
-    """One line: the groups that must not be compared, newest first, and a command for each of them.
+def describe_groups(name: str, runs: Sequence[FinishedRun], what: str, key: Callable[[FinishedRun], str]) -> str:
+    """One line about groups of runs that must not be compared, newest first, with the option that selects each.
 
-    key: what they differ in, called `what` in words.
+    Args:
+        name: The dataset.
+        runs: Its runs.
+        what: What the groups differ in, in words.
+        key: The value of that for one run.
     """
     groups: dict[str, list[FinishedRun]] = {}
     for run in sorted(runs, key=lambda run: -run.made):

@@ -29,7 +29,7 @@ def code_digest(root: Path = ROOT) -> str:
     return found.hexdigest()[:12]
 
 
-def of_other_code(folders: Sequence[Path]) -> list[Path]:
+def find_runs_of_other_code(folders: Sequence[Path]) -> list[Path]:
     """Those complete runs that other code made, or code that did not yet say which it was."""
     found = []
     for folder in folders:

@@ -15,21 +15,25 @@ from typing import IO, Any
 import pandas as pd
 
 from bench.errors import DamagedRunError
-from bench.files import named, remove_leftovers, sync, writable, write_bytes, write_with
-from bench.runs.kept.environment import environment, gpus, versions
+from bench.files import remove_leftovers, sync, write_bytes, write_with
+from bench.runs.kept.environment import environment
 from bench.runs.kept.identity import RunKey, flat, plain
-from bench.runs.kept.record import Record, damaged, digest, readable, sealed
+from bench.runs.kept.record import Record, describe_damage, digest, read_run, seal
 from bench.runs.layout import DAMAGED, ENVIRONMENT, FILES, PARTIAL, SETTINGS, STATUS
 from bench.runs.observed.energy import meter_of
-
-__all__ = ["RunDirectory", "RunKey", "environment", "gpus", "named", "versions", "writable"]
 
 
 class RunDirectory:
     """One run on disk: `<out>/<name>` when complete, `<out>/<name>.partial` before.
 
-    Every file is written aside, synced and renamed, and its size and SHA-256 are kept: in `files.json` while the run is
-    not complete, then in `status.json`. Only the process that has claimed the run (`bench.claims`) writes.
+    Every file is written aside, synced and renamed. Its size and SHA-256 are kept: in FILES while the run is not
+    complete, then in STATUS. Only the process that has claimed the run (`bench.claims`) writes.
+
+    Attributes:
+        out: The folder of all runs.
+        key: What decides the run; its name is that of the directory.
+        final: Where the complete run lies.
+        partial: Where the run is written before it is complete.
     """
 
     def __init__(self, out: Path, key: RunKey):
@@ -49,20 +53,24 @@ class RunDirectory:
             return False
 
     def check(self) -> None:
-        """DamagedRunError where the complete run cannot be read back, or holds other settings than its name says."""
-        found = readable(self.final, swept=False)  # a sweep is made anew without training again
+        """Check that the complete run can be read back, and that its settings are those of its name.
+
+        Raises:
+            DamagedRunError: It cannot, or they are not.
+        """
+        found = read_run(self.final, swept=False)  # a sweep is made anew without training again
         if isinstance(found, DamagedRunError):
             raise found
         own, stored = dict(flat(plain(self.key.settings))), dict(flat(found.key["settings"]))
         other = [path for path in own if path in stored and path[0] != "tuned" and own[path] != stored[path]]
         if other:
             name = ".".join(other[0])
-            raise damaged(self.final, f"{name} is {stored[other[0]]!r}, and of this name {own[other[0]]!r}")
+            raise describe_damage(self.final, f"{name} is {stored[other[0]]!r}, and of this name {own[other[0]]!r}")
 
     def set_aside(self) -> Path:
-        """Move the complete run, which is damaged, out of the way; returns where it lies now."""
-        taken = [self.final.with_name(f"{self.final.name}{DAMAGED}{n}") for n in ("", *range(1, 1000))]
-        free = next(path for path in taken if not path.exists())
+        """Rename the complete run, which is damaged, so that it is in nobody's way; returns where it lies now."""
+        names = [self.final.with_name(f"{self.final.name}{DAMAGED}{n}") for n in ("", *range(1, 1000))]
+        free = next(path for path in names if not path.exists())
         os.rename(self.final, free)
         return free
 
@@ -112,7 +120,7 @@ class RunDirectory:
         return {}
 
     def finish(self, status: dict[str, Any]) -> None:
-        """Mark complete and rename. A run that another process has finished meanwhile stays."""
+        """Mark the run as complete and rename its folder. A run that another process has finished meanwhile stays."""
         self.write_json(SETTINGS, plain(asdict(self.key)))
         energy = meter_of(str(self.key.settings.get("device", "cpu"))).described
         self.write_json(ENVIRONMENT, {**environment(), "energy": energy})
@@ -123,7 +131,7 @@ class RunDirectory:
             for path in sorted(self.partial.iterdir())
             if path.name not in (FILES, STATUS)
         }
-        write_bytes(self.partial / STATUS, _json(sealed({**status, "finished": time.time(), "files": files})))
+        write_bytes(self.partial / STATUS, _json(seal({**status, "finished": time.time(), "files": files})))
         if self.final.exists():
             shutil.rmtree(self.partial)
             return

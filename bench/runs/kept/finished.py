@@ -1,4 +1,4 @@
-"""Finished runs read back from their directories, and which of them are one row of a table."""
+"""Finished runs, read back from their directories."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow as pa
 
 from bench.errors import DamagedRunError, UsageError
-from bench.runs.kept.choice import EVERY, Choice, kept
+from bench.runs.kept.choice import EVERY, Choice, select_runs
 from bench.runs.kept.identity import filled, group_of, in_force, known_defaults
-from bench.runs.kept.record import Stored, made, readable
+from bench.runs.kept.record import Stored, find_finish_time, read_run
 from bench.runs.layout import DAMAGED, PARTIAL, PREDICTIONS, SETTINGS, STATUS
 
 THREADS = 8  # reading many small files waits more than it computes
@@ -28,9 +28,23 @@ OLDER_CLASS_ORDER = {"panda": tuple(f"ISUP {grade}" for grade in range(6))}
 class FinishedRun:
     """A complete run directory, read back.
 
-    table: its predictions as they were stored; failed: slide -> why no run of its time could read it; findings: what
-    was found wrong with the data, and accepted; class_order: the classes from the lowest to the highest grade, empty
-    where they have no order.
+    Attributes:
+        path: The directory.
+        dataset: Name of the dataset.
+        strategy: Name of the strategy.
+        fold: Number of the fold, from 0.
+        seed: Seed of the training.
+        group: Runs of one group saw the same data, settings, fold and seed.
+        data_hash: Hash of the data.
+        settings: Those in force, as plain data.
+        environment: Code, machine and versions.
+        train: What training cost and chose.
+        table: The predictions as they were stored.
+        code: Source of a strategy that is not in the registry, "" for one that is.
+        failed: Slide -> why no run of its time could read it.
+        findings: What was wrong with the data, and accepted.
+        made: When it was finished, in seconds since 1970.
+        class_order: Classes from the lowest to the highest grade; empty where they have no order.
     """
 
     path: Path
@@ -38,16 +52,16 @@ class FinishedRun:
     strategy: str
     fold: int
     seed: int
-    group: str  # runs of one group saw the same data, settings, fold and seed
+    group: str
     data_hash: str
     settings: dict[str, Any]
     environment: dict[str, Any]
     train: dict[str, Any]
     table: pa.Table
-    code: str = ""  # of a strategy that is not in the registry
+    code: str = ""
     failed: dict[str, str] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
-    made: float = 0.0  # when it was finished, in seconds since 1970
+    made: float = 0.0
     class_order: tuple[str, ...] = ()
 
     @property
@@ -86,13 +100,13 @@ def load_all(folders: Sequence[Path], choice: Choice = EVERY) -> Loaded:
     """
     found = list({path.resolve(): path for folder in folders for path in _directories(folder)}.values())
     with ThreadPoolExecutor(THREADS) as pool:
-        read = list(pool.map(readable, found))
+        read = list(pool.map(read_run, found))
     damaged = [str(one) for one in read if isinstance(one, DamagedRunError)]
     stored = [one for one in read if not isinstance(one, DamagedRunError)]
     if not stored:
         raise UsageError(f"no run can be used; the first of {len(damaged)}: {damaged[0]}")
     defaults = known_defaults(one.key for one in stored)
-    return Loaded(kept([_run(one, defaults) for one in stored], choice), damaged)
+    return Loaded(select_runs([_run(one, defaults) for one in stored], choice), damaged)
 
 
 def _directories(folder: Path) -> list[Path]:
@@ -131,12 +145,12 @@ def _run(stored: Stored, defaults: dict[tuple[str, ...], Any]) -> FinishedRun:
         key.get("code", ""),
         status.get("failed", {}),
         tuple(status.get("findings", ())),
-        made(stored),
+        find_finish_time(stored),
         tuple(status.get("class_order", OLDER_CLASS_ORDER.get(key["dataset"], ()))),
     )
 
 
-def stacked(runs: Sequence[FinishedRun]) -> pd.DataFrame:
+def stack_predictions(runs: Sequence[FinishedRun]) -> pd.DataFrame:
     """All predictions of `runs` below each other, with `run`: the index in `runs`. Absent columns are null."""
     run = np.repeat(np.arange(len(runs)), [r.table.num_rows for r in runs])
     try:

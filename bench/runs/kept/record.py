@@ -46,7 +46,7 @@ def digest(content: bytes) -> dict[str, Any]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def sealed(status: dict[str, Any]) -> dict[str, Any]:
+def seal(status: dict[str, Any]) -> dict[str, Any]:
     """`status` with a hash of itself, so that a change of the record is noticed too."""
     return {**status, "seal": _seal(status)}
 
@@ -58,76 +58,97 @@ def _seal(status: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Record:
-    """The status of the run in `path`, and its files. Runs made before there were checksums have no files in it."""
+    """What a run says of itself.
+
+    Attributes:
+        path: Its directory.
+        status: The content of STATUS, with size and checksum of each file; older runs have no checksums.
+    """
 
     path: Path
     status: dict[str, Any]
 
     @classmethod
     def of(cls, path: Path) -> Record:
-        """Read and check the status; the sizes of all files, and that those are there which every run has.
+        """Read the status, and check the sizes of all files, and that those are there which every run has.
 
-        DamagedRunError says what is wrong.
+        Raises:
+            DamagedRunError: Something is wrong with the directory.
         """
-        status = _parsed(path, STATUS, _bytes(path, STATUS))
+        status = _parse(path, STATUS, _read(path, STATUS))
         if status.get("status") != COMPLETE:
-            raise damaged(path, f"{STATUS} says {status.get('status')!r}, not {COMPLETE!r}")
+            raise describe_damage(path, f"{STATUS} says {status.get('status')!r}, not {COMPLETE!r}")
         if "seal" in status and status["seal"] != _seal(status):
-            raise damaged(path, f"{STATUS} was changed")
+            raise describe_damage(path, f"{STATUS} was changed")
         files = status.get("files", {})
         for name in dict.fromkeys([*NEEDED, *files]):
             try:
                 size = (path / name).stat().st_size
             except FileNotFoundError as error:
-                raise damaged(path, f"{name} is missing") from error
+                raise describe_damage(path, f"{name} is missing") from error
             except OSError as error:
-                raise damaged(path, f"{name} cannot be read ({error.strerror})") from error
+                raise describe_damage(path, f"{name} cannot be read ({error.strerror})") from error
             if name in files and size != files[name]["bytes"]:
-                raise damaged(path, f"{name} has {size} bytes, {files[name]['bytes']} were written")
+                raise describe_damage(path, f"{name} has {size} bytes, {files[name]['bytes']} were written")
         return cls(path, status)
 
     def content(self, name: str) -> bytes:
         """The file called `name`, checked where its checksum is known."""
-        content = _bytes(self.path, name)
+        content = _read(self.path, name)
         known = self.status.get("files", {}).get(name)
         if known is not None and digest(content) != known:
-            raise damaged(self.path, f"{name} was changed: its checksum is another")
+            raise describe_damage(self.path, f"{name} was changed: its checksum is another")
         return content
 
     def json(self, name: str) -> dict[str, Any]:
         """The JSON object in the file called `name`."""
-        return _parsed(self.path, name, self.content(name))
+        return _parse(self.path, name, self.content(name))
 
     def predictions(self) -> pa.Table:
         """The predictions, with the columns and types that tables need, one row a slide, at least one."""
         try:
             table = pq.read_table(io.BytesIO(self.content(PREDICTIONS)), use_threads=False)
         except (OSError, ValueError, pa.ArrowException) as error:
-            raise damaged(self.path, f"{PREDICTIONS}: {error}") from error
-        if wrong := _wrong(table):
-            raise damaged(self.path, f"{PREDICTIONS}: {wrong}")
+            raise describe_damage(self.path, f"{PREDICTIONS}: {error}") from error
+        if wrong := _find_fault(table):
+            raise describe_damage(self.path, f"{PREDICTIONS}: {wrong}")
         return table
 
     def check_beside(self, swept: bool = True) -> None:
-        """DamagedRunError where a table or the looks beside the predictions are not what was written.
+        """Check the tables and the snapshots beside the predictions: each is what was written.
 
-        Each is compared with its checksum; where a run is too old to have one, it is read. swept: SWEEP is checked too.
+        Each is compared with its checksum. Where a run is too old to have one, the file is read.
+
+        Args:
+            swept: Whether SWEEP is checked too.
+
+        Raises:
+            DamagedRunError: A file is not what was written.
         """
         for name in (CURVE, SNAPSHOTS, *([SWEEP] if swept else [])):
             if not (self.path / name).exists():
                 continue
             content = self.content(name)
             known = [self.status["files"][name]] if name in self.status.get("files", {}) else []
-            known += _swept(self.path) if name == SWEEP else []
+            known += _read_swept(self.path) if name == SWEEP else []
             if known and digest(content) not in known:
-                raise damaged(self.path, f"{name} was changed: its checksum is another")
-            if not known and (wrong := _unreadable(name, content)):
-                raise damaged(self.path, f"{name}: {wrong}")
+                raise describe_damage(self.path, f"{name} was changed: its checksum is another")
+            if not known and (wrong := _find_damage(name, content)):
+                raise describe_damage(self.path, f"{name}: {wrong}")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What the files of a sound run hold."""
+    """What the files of a sound run hold.
+
+    Attributes:
+        path: Its directory.
+        key: What decides it (`RunKey`), as plain data.
+        environment: Code, machine and versions.
+        train: What training cost and chose.
+        status: Its record.
+        table: Its predictions.
+    """
 
     path: Path
     key: dict[str, Any]
@@ -137,21 +158,21 @@ class Stored:
     table: pa.Table
 
 
-def readable(path: Path, swept: bool = True) -> Stored | DamagedRunError:
-    """The run in `path`, or what is wrong with it; swept: with what a sweep has written there."""
+def read_run(path: Path, swept: bool = True) -> Stored | DamagedRunError:
+    """The run in `path`, or what is wrong with it; `swept`: what a sweep has written there is checked too."""
     try:
         record = Record.of(path)
         record.check_beside(swept)
         key, train = record.json(SETTINGS), record.json(TRAIN)
         for name, found, kinds in ((SETTINGS, key, KEY), (TRAIN, train, SECONDS)):
             if wrong := [field for field, kind in kinds.items() if not isinstance(found.get(field), kind)]:
-                raise damaged(path, f"{name} has no usable {', '.join(wrong)}")
+                raise describe_damage(path, f"{name} has no usable {', '.join(wrong)}")
         return Stored(path, key, record.json(ENVIRONMENT), train, record.status, record.predictions())
     except DamagedRunError as error:
         return error
 
 
-def made(stored: Stored) -> float:
+def find_finish_time(stored: Stored) -> float:
     """When the run was finished, in seconds since 1970; of older runs when their folder was written."""
     return float(stored.status.get("finished") or (stored.path / STATUS).stat().st_mtime)
 
@@ -161,27 +182,27 @@ def read_checked(file: Path) -> bytes:
     return Record.of(file.parent).content(file.name)
 
 
-def damaged(path: Path, what: str) -> DamagedRunError:
-    """The one line about a run that cannot be used."""
+def describe_damage(path: Path, what: str) -> DamagedRunError:
+    """The error about a run that cannot be used, in one line."""
     return DamagedRunError(f"damaged run {path}: {' '.join(what.split())[:200]}; delete this folder and run again")
 
 
-def _bytes(path: Path, name: str) -> bytes:
+def _read(path: Path, name: str) -> bytes:
     try:
         return (path / name).read_bytes()
     except FileNotFoundError as error:
-        raise damaged(path, f"{name} is missing") from error
+        raise describe_damage(path, f"{name} is missing") from error
     except OSError as error:
-        raise damaged(path, f"{name} cannot be read ({error.strerror})") from error
+        raise describe_damage(path, f"{name} cannot be read ({error.strerror})") from error
 
 
-def _parsed(path: Path, name: str, content: bytes) -> dict[str, Any]:
+def _parse(path: Path, name: str, content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
     except ValueError as error:
-        raise damaged(path, f"{name} is no JSON ({error})") from error
+        raise describe_damage(path, f"{name} is no JSON ({error})") from error
     if not isinstance(found, dict):
-        raise damaged(path, f"{name} holds {found!r}, not a JSON object")
+        raise describe_damage(path, f"{name} holds {found!r}, not a JSON object")
     return found
 
 
@@ -194,7 +215,7 @@ def write_sweep(path: Path, frame: pd.DataFrame) -> None:
     write_bytes(path / SWEEP, content.getvalue())
 
 
-def _swept(path: Path) -> list[dict[str, Any]]:
+def _read_swept(path: Path) -> list[dict[str, Any]]:
     """Of every sweep that was written to the folder; a line that was cut short is none."""
     found = []
     with suppress(OSError):
@@ -204,7 +225,7 @@ def _swept(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _unreadable(name: str, content: bytes) -> str | None:
+def _find_damage(name: str, content: bytes) -> str | None:
     """Why a file of a run cannot be used, or None."""
     if name == SNAPSHOTS:
         try:
@@ -217,10 +238,12 @@ def _unreadable(name: str, content: bytes) -> str | None:
     except (OSError, ValueError, pa.ArrowException) as error:
         return str(error)
     texts, numbers = READ_AGAIN[name]
-    return next((wrong for column in (*texts, *numbers) if (wrong := _of_kind(table, column, column in texts))), None)
+    return next(
+        (wrong for column in (*texts, *numbers) if (wrong := _check_column(table, column, column in texts))), None
+    )
 
 
-def _of_kind(table: pa.Table, name: str, is_text: bool) -> str | None:
+def _check_column(table: pa.Table, name: str, is_text: bool) -> str | None:
     """What is wrong with a column of text, or of numbers; None where nothing is."""
     if name not in table.column_names:
         return f"no column {name}"
@@ -232,7 +255,7 @@ def _of_kind(table: pa.Table, name: str, is_text: bool) -> str | None:
     return None
 
 
-def _wrong(table: pa.Table) -> str | None:
+def _find_fault(table: pa.Table) -> str | None:
     """What is wrong with a table of predictions, or None."""
     if not table.num_rows:
         return "no rows"
@@ -241,7 +264,7 @@ def _wrong(table: pa.Table) -> str | None:
     if not probabilities:
         return f"no column {probability_column('CLASS')}"
     for name in (*texts, *numbers, *probabilities, *filter(is_stage_column, table.column_names)):
-        if wrong := _of_kind(table, name, name in texts):
+        if wrong := _check_column(table, name, name in texts):
             return wrong
         if table.column(name).null_count and (name in texts or name in numbers):
             return f"column {name} has empty values"

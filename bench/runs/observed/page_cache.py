@@ -20,7 +20,7 @@ def files_of(path: str) -> list[Path]:
 
 
 def prepare(path: str, wanted: str) -> str:
-    """Bring the file to the state asked, and say in which it is: warm, cold or unverified."""
+    """Bring the file to the state `wanted` (WARM or COLD); returns the state it is in: WARM, COLD or UNVERIFIED."""
     files = files_of(path)
     if wanted == WARM:
         for file in files:

@@ -1,4 +1,4 @@
-"""What a strategy looked at on a few test slides, kept beside its run for the report. No cost is counted here.
+"""Snapshots: what a strategy looked at on a few test slides, kept beside its run for the report. Nothing is metered.
 
 The overview and the cells are those of the timed inference. The patches and a thumbnail are read once more, after
 all strategies were timed on the slide and outside of every meter.
@@ -33,11 +33,22 @@ MOST_PATCHES, MOST_CELLS, MAP_SIDE, THUMBNAIL_PX = 32, 1024, 256, 384
 class Snapshot:
     """One slide as one strategy saw it.
 
-    probabilities: class -> 0..1; n_patches: how many patches it used; cells0: [min(n_patches, 1024), 4] their x, y,
-    width and height in level-0 pixels, in draw order; cell_mpps: um/px of each; patches: uint8 [n <= 32, P, P, 3], the
-    first of them; overview: uint8 [h, w, 3], what the strategy saw; thumbnail: the slide for people, finer;
-    attention: per magnification of mpps the map [rows, columns] of probabilities (blocks are summed where a side would
-    pass 256), which cover map0 = (width, height) level-0 pixels; empty where nothing is drawn.
+    Attributes:
+        slide: Id of the slide.
+        label: Its class.
+        predicted: The class that the strategy gave it.
+        probabilities: Class -> 0..1.
+        mpps: The magnifications, um/px.
+        n_patches: How many patches were used.
+        size0_px: Width and height of the slide in level-0 pixels.
+        overview: uint8 [h, w, 3], what the strategy saw.
+        thumbnail: uint8 [h, w, 3], the slide for people, finer.
+        cells0: [min(n_patches, 1024), 4] x, y, width and height of the patches in level-0 pixels, in draw order.
+        cell_mpps: um/px of each of them.
+        patches: uint8 [n <= 32, P, P, 3], the first of them.
+        attention: Per magnification the map [rows, columns] of probabilities. Blocks are summed where a side would pass
+            256. Empty where nothing is drawn.
+        map0: Per magnification (width, height) in level-0 pixels that the map covers.
     """
 
     slide: str

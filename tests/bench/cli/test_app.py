@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image
 
 from baselines import DEFAULT
-from bench.runs.kept.record import digest, sealed
+from bench.runs.kept.record import digest, seal
 
 ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["--preset", "tiny", "--set", "name=test_resnet", "--set", "pretrained=null"]
@@ -94,7 +94,7 @@ def test_runs_of_other_code_are_taken_over_and_named(finished):
     status = json.loads(before[1])
     file.write_text(json.dumps({**json.loads(before[0]), "code": "0" * 12}))
     files = {**status["files"], file.name: digest(file.read_bytes())}
-    (file.parent / "status.json").write_text(json.dumps(sealed({**status, "files": files})))
+    (file.parent / "status.json").write_text(json.dumps(seal({**status, "files": files})))
     try:
         done = cli("run", *SMALL, cwd=folder)
     finally:

@@ -15,7 +15,7 @@ from bench.cli.app import ORDER, app
 from bench.cli.commands import compare
 from bench.datasets.inspect.verify import VerifySettings
 from bench.report.tables import tables
-from bench.runs.listing import listing
+from bench.runs.listing import list_rows
 from jsma.metered import ViewSettings
 from tests.bench.datasets import images, layouts
 
@@ -96,7 +96,7 @@ def test_without_a_terminal_a_line_a_stage_and_one_a_while(monkeypatch):
 def test_the_list_of_strategies_is_that_of_the_classes_and_needs_no_torch():
     from bench.runs.settings.strategies import strategy_class
 
-    found, damaged = listing("strategies", Path("runs"))
+    found, damaged = list_rows("strategies", Path("runs"))
     assert damaged == []
     for row in found:
         cls = strategy_class(row["name"])

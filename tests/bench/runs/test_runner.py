@@ -12,7 +12,7 @@ from baselines.random import Random
 from bench.datasets import SlideRecord
 from bench.errors import UsageError
 from bench.runs.feature_scale import calibrate
-from bench.runs.kept.directory import RunKey
+from bench.runs.kept.identity import RunKey
 from bench.runs.settings.settings import TrainSettings
 from bench.runs.settings.strategies import strategy_class
 from bench.runs.train import Labelled, Schedule, train

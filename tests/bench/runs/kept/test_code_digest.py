@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from bench.own_code import files_of
-from bench.runs.kept.code_digest import DECIDES, ROOT, code_digest, of_other_code
+from bench.runs.kept.code_digest import DECIDES, ROOT, code_digest, find_runs_of_other_code
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_runs_that_do_not_say_are_other_code(tmp_path):
     for name, environment in (("own", {"code": code_digest()}), ("old", {}), ("other", {"code": "0"})):
         (tmp_path / name).mkdir()
         (tmp_path / name / "environment.json").write_text(json.dumps(environment))
-    assert of_other_code([tmp_path / n for n in ("own", "old", "other", "none")]) == [
+    assert find_runs_of_other_code([tmp_path / n for n in ("own", "old", "other", "none")]) == [
         tmp_path / "old",
         tmp_path / "other",
     ]

@@ -12,7 +12,7 @@ from bench.analysis.comparison import compare_folders
 from bench.analysis.entries import group_runs
 from bench.analysis.rows import compare
 from bench.report.tables.tables import as_json, markdown
-from bench.runs.kept.finished import load_runs, stacked
+from bench.runs.kept.finished import load_runs, stack_predictions
 
 STRATEGIES = ("exhaustive", "jsma", "search")
 
@@ -70,7 +70,7 @@ def test_runs_come_back_as_they_were_stored(out):
     assert len(runs) == 24 and [r.path for r in runs] == sorted(r.path for r in runs)
     for run in runs[:4]:
         pd.testing.assert_frame_equal(run.predictions, pd.read_parquet(run.path / "predictions.parquet"))
-    together = stacked(runs)
+    together = stack_predictions(runs)
     assert together["run"].tolist() == np.repeat(np.arange(24), 8).tolist()
     whole = pd.concat([pd.read_parquet(r.path / "predictions.parquet") for r in runs], ignore_index=True)
     for column in whole:
@@ -103,7 +103,7 @@ def test_columns_of_other_types_are_stacked_all_the_same(tmp_path):
         write(tmp_path, "jsma", seed=seed)
         path = next(tmp_path.glob(f"x-jsma-0-{seed}-*")) / "predictions.parquet"
         pd.read_parquet(path).assign(patient=patient).to_parquet(path, index=False)
-    assert stacked(load_runs(tmp_path))["patient"].tolist() == ["p"] * 8 + [7] * 8
+    assert stack_predictions(load_runs(tmp_path))["patient"].tolist() == ["p"] * 8 + [7] * 8
 
 
 def naive(out, strategy, n_patches):

@@ -10,7 +10,7 @@ import pytest
 from bench.cli import main
 from bench.errors import DamagedRunError
 from bench.runs.kept.finished import load_all
-from bench.runs.kept.record import Record, digest, read_checked, sealed, write_sweep
+from bench.runs.kept.record import Record, digest, read_checked, seal, write_sweep
 from bench.runs.layout import CURVE, READ_AGAIN, SNAPSHOTS, SWEEP, SWEPT
 from bench.runs.observed import snapshots
 from bench.studies.made_up_runs import _snapshots
@@ -21,7 +21,7 @@ def recorded(folder):
     """Give the run in `folder` the record of its files as they are now."""
     files = {path.name: digest(path.read_bytes()) for path in folder.iterdir() if path.name != "status.json"}
     status = {**json.loads((folder / "status.json").read_text()), "failed": {}, "files": files}
-    (folder / "status.json").write_text(json.dumps(sealed(status)))
+    (folder / "status.json").write_text(json.dumps(seal(status)))
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_slides_that_failed_are_noted_by_compare(out, monkeypatch, capsys):
     folder = next(out.glob("x-jsma-*"))
     status = json.loads((folder / "status.json").read_text())
     del status["seal"]
-    (folder / "status.json").write_text(json.dumps(sealed({**status, "failed": {"torn.svs": "all black"}})))
+    (folder / "status.json").write_text(json.dumps(seal({**status, "failed": {"torn.svs": "all black"}})))
     monkeypatch.setattr(sys, "argv", ["jsma-bench", "compare", str(out)])
     with pytest.raises(SystemExit) as ended:
         main()
