@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from bench.progress import Quiet
 from bench.report.provenance import make_stamp
 from bench.runs.kept.environment import environment
 from bench.runs.kept.finished import FinishedRun, load_runs
+from bench.runs.layout import Provenance
 from bench.runs.plan import Request, execute
 
 PAIR = ("jsma", "exhaustive-all")
@@ -82,8 +82,13 @@ def write(table: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> Non
     ]
     text = write_markdown(["hint", "evidence share", *PAIR, "difference (95 % interval)"], lines, range(5))
     named(stem, ".md").write_text(text + "\n")
-    provenance = {"command": "jsma-bench study hint-by-evidence", "asked": asked, **environment()}
-    named(stem, ".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    about = Provenance(
+        kind="study",
+        command="jsma-bench study hint-by-evidence",
+        environments=[environment()],
+        details={"asked": asked},
+    )
+    named(stem, ".json").write_text(about.as_json())
     picture(frame, asked["seeds"], named(stem, ".png"), make_stamp(named(stem, ".csv")))
 
 

@@ -6,7 +6,6 @@ what the networks have learnt, except where a trained attention draws. So untrai
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -25,6 +24,7 @@ from bench.errors import UsageError
 from bench.runs.context import Context
 from bench.runs.infer import Contestant, infer
 from bench.runs.kept.environment import environment
+from bench.runs.layout import Provenance
 from bench.runs.settings.settings import RunSettings
 from bench.runs.settings.strategies import strategy_class
 from jsma.encoders.encoder import build_encoder
@@ -101,11 +101,11 @@ def split_rounds(text: str, sides: int) -> list[int]:
     return [int(part) for part in parts] * (sides if len(parts) == 1 else 1)
 
 
-def save(table: list[dict[str, Any]], made: dict[str, Any], out: Path) -> None:
+def save(table: list[dict[str, Any]], about: Provenance, out: Path) -> None:
     """The table as CSV, and beside it how it was made."""
     out.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(table).to_csv(out, index=False)
-    out.with_suffix(".json").write_text(json.dumps(made, indent=1, default=str))
+    out.with_suffix(".json").write_text(about.as_json())
 
 
 def compare(sides: str, names: Sequence[str], rounds: str, data: Path, out: Path | None) -> Iterator[dict[str, Any]]:
@@ -129,10 +129,11 @@ def compare(sides: str, names: Sequence[str], rounds: str, data: Path, out: Path
         yield from summary(rows[-1], names[-1])
         if out is not None:
             command = f"study slide-size --sides {sides} --strategies {','.join(names)} --rounds {rounds}"
-            made = {
-                "command": f"jsma-bench {command}",
-                "load_average_before_and_after": load,
-                "settings": asdict(RunSettings()),
-                **environment(),
-            }
-            save(summary(pd.concat(rows), names[-1]), made, out)
+            about = Provenance(
+                kind="study",
+                command=f"jsma-bench {command}",
+                environments=[environment()],
+                settings=[asdict(RunSettings())],
+                details={"load_average_before_and_after": load},
+            )
+            save(summary(pd.concat(rows), names[-1]), about, out)

@@ -7,7 +7,6 @@ Every strategy is given the same slides and training seeds, and a grid of as man
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from bench.files import named
 from bench.markup import write_markdown
 from bench.progress import Report
 from bench.runs.kept.environment import environment
+from bench.runs.layout import Provenance
 from bench.runs.plan import Request, planned, preset_named
 from bench.runs.settings.overrides import assign
 from bench.runs.settings.presets import Preset
@@ -27,6 +27,7 @@ from bench.runs.settings.settings import RunSettings
 from bench.runs.trainer import Trainer
 from jsma.encoders.encoder import build_encoder
 
+COMMAND = "jsma-bench study tuning"
 RATES = "learning_rate=0.001,0.003,0.01"
 SAMPLER = ("estimator=des-raj,murthy", "weight_decay=0.0001,0.001,0.01")
 GRID: dict[str, tuple[str, ...]] = {
@@ -96,8 +97,9 @@ def write(rows: list[dict[str, Any]], stem: Path, asked: dict[str, Any]) -> dict
         values = [f"{row['val_accuracy']:.3f}", f"{row['val_loss']:.3f}", f"{row['epoch']:.0f}"]
         lines.append([f"{bold}{row['strategy']}{bold}", point, mpps, *values])
     named(stem, ".md").write_text(write_markdown(headings, lines, (3, 4, 5)) + "\n")
-    record = {"asked": asked, "chosen": best, "tried": rows, **environment()}
-    named(stem, ".json").write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    details = {"asked": asked, "chosen": best, "tried": rows}
+    about = Provenance(kind="study", command=COMMAND, environments=[environment()], details=details)
+    named(stem, ".json").write_text(about.as_json())
     return best
 
 

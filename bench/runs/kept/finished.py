@@ -98,7 +98,7 @@ def load_all(folders: Sequence[Path], choice: Choice = EVERY) -> Loaded:
 
     Those that are damaged are named and left out. UsageError where no sound run is left.
     """
-    found = list({path.resolve(): path for folder in folders for path in _directories(folder)}.values())
+    found = list({path.resolve(): path for folder in folders for path in _find_directories(folder)}.values())
     with ThreadPoolExecutor(THREADS) as pool:
         read = list(pool.map(read_run, found))
     damaged = [str(one) for one in read if isinstance(one, DamagedRunError)]
@@ -106,10 +106,10 @@ def load_all(folders: Sequence[Path], choice: Choice = EVERY) -> Loaded:
     if not stored:
         raise UsageError(f"no run can be used; the first of {len(damaged)}: {damaged[0]}")
     defaults = known_defaults(one.key for one in stored)
-    return Loaded(select_runs([_run(one, defaults) for one in stored], choice), damaged)
+    return Loaded(select_runs([_finished_run(one, defaults) for one in stored], choice), damaged)
 
 
-def _directories(folder: Path) -> list[Path]:
+def _find_directories(folder: Path) -> list[Path]:
     """The run directories that `folder` is or holds; UsageError where there is none."""
     if not folder.is_dir():
         raise UsageError(f"no results folder {folder}; run `jsma-bench run --out {folder}` first")
@@ -127,26 +127,26 @@ def is_run(path: Path) -> bool:
     return not aside and any((path / name).is_file() for name in (STATUS, PREDICTIONS, SETTINGS))
 
 
-def _run(stored: Stored, defaults: dict[tuple[str, ...], Any]) -> FinishedRun:
-    """With the settings as they were in force; defaults: of settings that this run is too old to have."""
+def _finished_run(stored: Stored, defaults: dict[tuple[str, ...], Any]) -> FinishedRun:
+    """The run with its settings as they were in force; `defaults` are of settings that it is too old to have."""
     key, status, settings = stored.key, stored.status, filled(in_force(stored.key), defaults)
     return FinishedRun(
-        stored.path,
-        key["dataset"],
-        key["strategy"],
-        key["fold"],
-        key["seed"],
-        group_of(key, settings),
-        key["data_hash"],
-        settings,
-        stored.environment,
-        stored.train,
-        stored.table,
-        key.get("code", ""),
-        status.get("failed", {}),
-        tuple(status.get("findings", ())),
-        find_finish_time(stored),
-        tuple(status.get("class_order", OLDER_CLASS_ORDER.get(key["dataset"], ()))),
+        path=stored.path,
+        dataset=key["dataset"],
+        strategy=key["strategy"],
+        fold=key["fold"],
+        seed=key["seed"],
+        group=group_of(key, settings),
+        data_hash=key["data_hash"],
+        settings=settings,
+        environment=stored.environment,
+        train=stored.train,
+        table=stored.table,
+        code=key.get("code", ""),
+        failed=status.get("failed", {}),
+        findings=tuple(status.get("findings", ())),
+        made=find_finish_time(stored),
+        class_order=tuple(status.get("class_order", OLDER_CLASS_ORDER.get(key["dataset"], ()))),
     )
 
 
