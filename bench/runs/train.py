@@ -8,27 +8,19 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import Generator, nn
 
-from baselines.contract import Outcome, Purpose, Strategy, StrategySettings
+from baselines.contract import Strategy, StrategySettings
 from baselines.parts.loss import training_loss
 from bench.progress import Quiet, Steps
 from bench.runs.checkpoint import NOTHING, Checkpoint
-from bench.runs.failing import ask_without, require_classes, watch_divergence
-from bench.runs.layout import ENTROPY_P_M, RSS_BYTES, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, magnification_column
+from bench.runs.failing import require_classes, watch_divergence
+from bench.runs.layout import ENTROPY_P_M, RSS_BYTES, TRAIN_LOSS, magnification_column
 from bench.runs.resume import Fit, Search
 from bench.runs.settings.settings import TrainSettings
+from bench.runs.validation import Labelled, Validation, ask_batch, classes_of
 from jsma.meter import Meter
-from jsma.metered import Desk, MeteredSlide
-
-
-@dataclass
-class Labelled:
-    """A metered slide with the index of its class."""
-
-    slide: MeteredSlide
-    label: int
+from jsma.metered import Desk
 
 
 @dataclass
@@ -127,6 +119,11 @@ def train(
         _train_candidate(fit, parts, desk, schedule.for_candidate(number, len(candidates)), search)
         encoder = copy.deepcopy(desk.encoder.state_dict()) if trains_encoder else None
         search.finish(fit, encoder, more=number + 1 < len(candidates))
+    return _take_best(search, candidates, desk)
+
+
+def _take_best(search: Search, candidates: list[StrategySettings], desk: Desk) -> Trained:
+    """The best candidate, its encoder on the desk, and what all candidates took."""
     best = search.best
     assert best is not None
     if best.encoder is not None:
@@ -142,7 +139,7 @@ def train(
         stages=desk.meter.seconds(),
         peak_rss_bytes=max(row[RSS_BYTES] for row in search.curve),
         dropped=search.dropped,
-        resumed_s=schedule.checkpoint.resumed_s,
+        resumed_s=search.checkpoint.resumed_s,
     )
 
 
@@ -199,7 +196,7 @@ def _train_epoch(
     fit.losses, total, n, p_sum, p_count = [], 0.0, 0, None, 0
     for start in range(0, len(order), settings.batch):
         batch = [items[i] for i in order[start : start + settings.batch]]
-        batch, outcomes = _forward(strategy, batch, generator, dropped)
+        batch, outcomes = ask_batch(strategy, batch, generator, dropped)
         if not batch:
             continue
         with desk.meter.stage("aggregate"):
@@ -223,69 +220,6 @@ def _train_epoch(
         row.update({magnification_column(m): float(v) for m, v in enumerate(share)})
         row[ENTROPY_P_M] = float(torch.special.entr(share).sum())  # nats; 0 where one magnification is left
     return row
-
-
-def _forward(
-    strategy: Strategy,
-    batch: list[Labelled],
-    generator: Generator,
-    dropped: dict[str, str],
-    purpose: Purpose = "test",
-) -> tuple[list[Labelled], list[Outcome]]:
-    """The batch without slides that cannot be read (they go to `dropped` with the reason), and its outcomes."""
-    outcomes = ask_without(strategy, [item.slide for item in batch], generator, dropped, purpose)
-    return [item for item in batch if item.slide.id not in dropped], outcomes
-
-
-def classes_of(items: list[Labelled]) -> dict[str, int]:
-    """Slide -> class."""
-    return {item.slide.id: item.label for item in items}
-
-
-class Validation:
-    """Validation loss and accuracy of a strategy, means over several draws.
-
-    With one draw the epoch would be chosen that this draw happens to favour. The draws depend on `seed` only, so that
-    epochs are comparable. A strategy that draws nothing is asked once.
-    """
-
-    def __init__(self, items: list[Labelled], desk: Desk, settings: TrainSettings, seed: int) -> None:
-        self.items, self.desk, self.batch, self.seed = items, desk, settings.batch, seed
-        self.draws = settings.val_draws
-
-    @torch.no_grad()
-    def __call__(self, strategy: Strategy, dropped: dict[str, str]) -> dict[str, float]:
-        """`val_loss` and `val_accuracy`; slides that cannot be read to the end go to `dropped` with the reason."""
-        losses, shares = [], []
-        for outcomes, labels in self.ask_draws(strategy, dropped, "choose"):
-            logits = torch.stack([o.logits for o in outcomes])
-            losses.append(float(cross_entropy(logits, labels)))
-            shares.append(float((logits.argmax(1) == labels).float().mean()))
-        return {VAL_LOSS: sum(losses) / len(losses), VAL_ACCURACY: sum(shares) / len(shares)}
-
-    @torch.no_grad()
-    def ask_draws(
-        self, strategy: Strategy, dropped: dict[str, str], purpose: Purpose
-    ) -> list[tuple[list[Outcome], Tensor]]:
-        """For each draw, what the strategy says of the slides, and their labels [n]."""
-        strategy.eval()
-        self.desk.encoder.eval()
-        generator = Generator(device=self.desk.device).manual_seed(self.seed + 1_000_003)
-        draws = range(self.draws if strategy.draws else 1)
-        return [self._ask_once(strategy, generator, dropped, purpose) for _ in draws]
-
-    def _ask_once(
-        self, strategy: Strategy, generator: Generator, dropped: dict[str, str], purpose: Purpose
-    ) -> tuple[list[Outcome], Tensor]:
-        items = [item for item in self.items if item.slide.id not in dropped]
-        rows: list[Outcome] = []
-        kept: list[Labelled] = []
-        for start in range(0, len(items), self.batch):
-            part, outcomes = _forward(strategy, items[start : start + self.batch], generator, dropped, purpose)
-            rows += outcomes
-            kept += part
-        require_classes("validation", classes_of(self.items), dropped)
-        return rows, torch.tensor([item.label for item in kept], device=rows[0].logits.device)
 
 
 def settings_record(trained: Trained) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from bench.errors import UsageError
 from bench.runs.settings.overrides import assign
 from bench.runs.settings.presets import PRESETS
 from bench.runs.settings.settings import RunSettings, TrainSettings, in_regime
-from bench.runs.train import Schedule, Validation, train
+from bench.runs.train import Schedule, train
+from bench.runs.validation import Validation
 from jsma.meter import Meter
 
 
