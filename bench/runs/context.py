@@ -10,14 +10,10 @@ from pathlib import Path
 import torch
 
 from bench.datasets import Dataset, SlideRecord
+from bench.datasets.inspect.verify.quick import open_record
 from bench.progress import Quiet, Report
 from bench.runs.settings.settings import RunSettings
-from jsma.slides import Slide, open_slide
-
-
-def open_record(record: SlideRecord) -> Slide:
-    """Open the slide of `record`, at the um/px that the record gives, if it gives one."""
-    return open_slide(record.path, mpp=record.mpp)
+from jsma.slides import Slide
 
 
 def say_on_stderr(line: str) -> None:

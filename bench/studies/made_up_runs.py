@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from bench.runs.kept.identity import RunKey
-from bench.runs.layout import SNAPSHOTS
+from bench.runs.layout import CURVE, PREDICTIONS, SNAPSHOTS, STATUS, TRAIN
+from bench.runs.layout import ENVIRONMENT as ENVIRONMENT_FILE
+from bench.runs.layout import SETTINGS as SETTINGS_FILE
 from bench.runs.observed.snapshots import Snapshot, write_snapshots
 
 STRATEGIES = ("exhaustive", "jsma", "random", "search")
@@ -55,8 +57,8 @@ def _write_one(key: RunKey, out: Path, rng: np.random.Generator) -> None:
         "val_loss": losses,
         "val_accuracy": 0.5 + 0.1 * np.arange(EPOCHS),
     }
-    pd.DataFrame(rows).to_parquet(folder / "predictions.parquet", index=False)
-    pd.DataFrame(curve).to_parquet(folder / "curve.parquet", index=False)
+    pd.DataFrame(rows).to_parquet(folder / PREDICTIONS, index=False)
+    pd.DataFrame(curve).to_parquet(folder / CURVE, index=False)
     train = {
         "train_s": float(seconds[-1]),
         "best_s": float(seconds[-1]),
@@ -66,13 +68,13 @@ def _write_one(key: RunKey, out: Path, rng: np.random.Generator) -> None:
         "n_train": 60,
     }
     files = {
-        "settings": asdict(key),
-        "environment": ENVIRONMENT,
-        "train": train,
-        "status": {"status": "complete", "failed": {}},
+        SETTINGS_FILE: asdict(key),
+        ENVIRONMENT_FILE: ENVIRONMENT,
+        TRAIN: train,
+        STATUS: {"status": "complete", "failed": {}},
     }
     for name, value in files.items():
-        (folder / f"{name}.json").write_text(json.dumps(value, indent=1, sort_keys=True))
+        (folder / name).write_text(json.dumps(value, indent=1, sort_keys=True))
     if key.seed == 0:
         write_snapshots(_snapshots(key.strategy, rows, rng), folder / SNAPSHOTS)
 

@@ -10,7 +10,8 @@ from bench.runs import layout
 from bench.runs.layout import Provenance, read_provenance
 
 ROOT = Path(__file__).resolve().parents[3]
-RUNS = [path for path in (ROOT / "bench/runs").rglob("*.py") if path.name != "layout.py"]
+ROOMS = ("analysis", "cli", "report", "runs", "studies")
+READERS = [path for room in ROOMS for path in (ROOT / "bench" / room).rglob("*.py") if path.name != "layout.py"]
 FILES = {value for value in vars(layout).values() if isinstance(value, str) and "." in value and " " not in value}
 
 
@@ -22,7 +23,7 @@ def texts_of(path: Path) -> set[str]:
     return {node.value for node in strings if isinstance(node.value, str)}
 
 
-@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.relative_to(ROOT / "bench/runs").as_posix())
+@pytest.mark.parametrize("path", READERS, ids=lambda path: path.relative_to(ROOT / "bench").as_posix())
 def test_file_names_of_a_run_are_spelled_in_the_layout_only(path):
     assert {layout.PREDICTIONS, layout.SNAPSHOTS, layout.FILES, layout.PARTIAL} <= FILES
     assert not texts_of(path) & FILES
