@@ -1,5 +1,7 @@
 """One research question a file: `jsma-bench study NAME`. `commands` holds the options of all."""
 
+__all__ = ["STUDIES"]
+
 STUDIES: dict[str, str] = {
     "hint-by-evidence": "Where sampling wins, over hints and evidence shares.",
     "tuning": "Settings of every strategy, chosen on other slides than the tables'.",

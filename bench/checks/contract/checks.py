@@ -226,8 +226,8 @@ def check_evidence(trial: Trial) -> str:
     """Evidence reaches only a class that says that it uses it; the slides refuse it to all others."""
     strategy = trial.build()
     trial.answer(strategy, trial.slides(strategy), False)
-    told = trial.cls.told()
-    return f"{told} (declared: a control, no method)" if told else "sees no evidence"
+    declared = trial.cls.told()
+    return f"{declared} (declared: a control, no method)" if declared else "sees no evidence"
 
 
 CHECKS: dict[str, Callable[[Trial], str]] = {
