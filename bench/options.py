@@ -9,6 +9,11 @@ from pathlib import Path
 from bench.errors import UsageError
 
 DEMO = "demo"
+FRESH, MEMORY = "fresh", "memory"
+FEATURES = (
+    "Where features of a frozen encoder are kept: fresh (nowhere, computed again at each use), memory, or a folder "
+    "that other processes share. Charged alike."
+)
 
 
 def at_most_one(given: dict[str, bool]) -> None:
@@ -22,6 +27,11 @@ def in_range(option: str, value: float | None, low: float, high: float, what: st
     if value is not None and not low <= value <= high:
         near = "" if math.isnan(value) else f"; nearest: {min(max(value, low), high):g}"
         raise UsageError(f"{option} {value:g}; allowed: {what}, from {low:g} to {high:g}{near}")
+
+
+def named_folder(features: str) -> Path | None:
+    """The folder that `--features` names; None where it names none."""
+    return None if features in (FRESH, MEMORY) else Path(features)
 
 
 def names(option: str, text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from bench.cli.commands.check import check
 from bench.cli.commands.compare import compare
 from bench.cli.commands.data import data_app
 from bench.cli.commands.docs import docs
+from bench.cli.commands.features import features_app
 from bench.cli.commands.lists import list_
 from bench.cli.commands.report import report
 from bench.cli.commands.run import run
@@ -19,7 +20,7 @@ from bench.cli.commands.speed import speed_app
 from bench.cli.commands.study import SETTINGS, study
 from bench.cli.commands.sweep import sweep
 
-ORDER = ("data", "run", "compare", "report", "sweep", "check", "list", "study", "speed", "docs")
+ORDER = ("data", "run", "compare", "report", "sweep", "check", "list", "study", "features", "speed", "docs")
 
 
 class InOrder(typer.core.TyperGroup):
@@ -43,6 +44,7 @@ app.command(context_settings=SETTINGS)(study)
 app.command()(compare)
 app.command()(check)
 app.command()(report)
+app.add_typer(features_app, name="features")
 app.command()(docs)
 app.add_typer(speed_app, name="speed")
 app.add_typer(speed_app, name="baseline", hidden=True)  # its name until 0.1.0

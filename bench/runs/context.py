@@ -11,6 +11,7 @@ import torch
 
 from bench.datasets import Dataset, SlideRecord
 from bench.datasets.inspect.verify.quick import open_record
+from bench.options import MEMORY
 from bench.progress import Quiet, Report
 from bench.runs.settings.settings import RunSettings
 from jsma.slides import Slide
@@ -33,6 +34,7 @@ class Context:
         say: Told one line for people, now and then.
         open_record: Opens the slide of a record.
         accept_findings: Whether runs are made although something is wrong with the data.
+        features: Where features are kept: "fresh" (nowhere), "memory", or a folder.
     """
 
     dataset: Dataset
@@ -42,6 +44,7 @@ class Context:
     say: Callable[[str], None] = say_on_stderr
     open_record: Callable[[SlideRecord], Slide] = open_record
     accept_findings: bool = False
+    features: str = MEMORY
 
     @property
     def device(self) -> torch.device:

@@ -63,7 +63,10 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     names = [name for name in FILL_FIRST if name in asked] + [name for name in asked if name not in FILL_FIRST]
     seeds = tuple(range(request.seeds or preset.seeds))
     plan = Plan(tuple(names), seeds, folds_to_run(dataset.records, request.folds), wait_s=request.wait_s)
-    return Runner(Context(dataset, settings, out, report, accept_findings=request.accept_findings)), plan
+    context = Context(
+        dataset, settings, out, report, accept_findings=request.accept_findings, features=request.features
+    )
+    return Runner(context), plan
 
 
 def expand_all(names: tuple[str, ...], dataset: Dataset) -> tuple[str, ...]:

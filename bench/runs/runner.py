@@ -23,6 +23,7 @@ from bench.runs.result import Incidents, Result
 from bench.runs.run_key import N_FOLDS, key_of
 from bench.runs.saved import train_or_restore
 from bench.runs.settings.strategies import one_of_each, strategy_class
+from bench.runs.stores import FeatureStores
 from bench.runs.trainer import Trainer
 from jsma.errors import ContractError, EvidenceRefusedError
 from jsma.slides import SlideError
@@ -56,7 +57,7 @@ class Runner:
 
     def __init__(self, context: Context):
         self.context = context
-        self.trainer = Trainer(context)
+        self.trainer = Trainer(context, FeatureStores(context.features, context.dataset.records))
 
     def run(self, plan: Plan) -> Result:
         """Make every run of `plan` that is not complete; wait for those that other processes make.

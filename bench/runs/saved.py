@@ -61,7 +61,7 @@ def _why_no_joules(training: Training) -> str | None:
     """Why the joules of a training are not its own; None where they are."""
     if training.trained.resumed_s:
         return RESUMED
-    return SHARED if training.stored else None
+    return None if training.features is None else SHARED
 
 
 def _save(directory: RunDirectory, name: str, context: Context, training: Training, more: dict[str, Any]) -> None:
@@ -70,6 +70,7 @@ def _save(directory: RunDirectory, name: str, context: Context, training: Traini
     record = {
         **settings_record(trained),
         "counters": asdict(training.counters),
+        "features": training.features,
         "uses_evidence": cls.uses_evidence,
         "told": cls.told(),
         "dropped": trained.dropped,

@@ -152,6 +152,7 @@ class Sweep:
             except (SlideError, OSError) as error:
                 self.failed[record.id] = str(error)
             self.context.report(f"seed {seed}: sweep over budgets", number + 1, len(records))
+        self.runner.trainer.stores.flush()
         return rows
 
     def _restore(self, fold: int, seed: int) -> dict[str, Contestant]:

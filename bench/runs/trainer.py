@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from baselines.contract import Strategy, StrategySettings
 from bench.datasets import SlideRecord
@@ -32,14 +33,14 @@ class Training:
         encoder: The encoder, as the strategy left it.
         scale: The scale of the features, None where they are taken as the encoder gives them.
         counters: What was read and encoded.
-        stored: Whether features came from a store, at a charge in seconds.
+        features: Where features were kept (`FeatureStores.record`); None where they came from no store.
     """
 
     trained: Trained
     encoder: Encoder
     scale: FeatureScale | None
     counters: Counters
-    stored: bool
+    features: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,10 @@ class Trainer:
         for item in opened["train"] + opened["val"]:
             item.slide.close()
         trained.dropped.update(unseen)
-        return Training(trained, encoder, scale, desk.meter.total(), store is not None)
+        self.stores.flush()
+        counters = desk.meter.total()
+        kept = None if store is None else self.stores.record(encoder, asdict(counters))
+        return Training(trained, encoder, scale, counters, kept)
 
     def _label(self, cls: type[Strategy], records: list[SlideRecord], desk: Desk) -> list[Labelled]:
         """The slides of `records`, seen from `desk`, each with its class."""

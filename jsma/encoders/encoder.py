@@ -5,20 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import timm
 import torch
-from pydantic import Field
 from timm.data.config import resolve_data_config
 from timm.models import load_state_dict_from_hf
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
-from jsma.checked import Count, checked
 from jsma.encoders.folding import fold_norms
 from jsma.encoders.foundation import FOUNDATIONS, ClassAndMean
+from jsma.encoders.settings import EncoderSettings
 from jsma.encoders.small import OWN_ENCODERS
 from jsma.encoders.stages import cut_after
 from jsma.encoders.weights import hub_error, load_tensors, package_file, read_tensors, tensors_only
@@ -34,25 +33,6 @@ STEADY = 16
 
 FILLED = ("cuda",)
 """Kinds of device where chunks are filled up, so that few sizes occur."""
-
-
-@checked
-class EncoderSettings:
-    """Which encoder turns a patch into a feature.
-
-    name: a timm model (hf-hub:OWNER/MODEL too), one of `FOUNDATIONS` or of `OWN_ENCODERS`. pretrained: "package" (from
-    the `weights` extra), "hub" (downloaded), a file path (.safetensors, or a torch file of tensors only), or None
-    (random). stage: 0-based timm feature stage to pool, None = the model's own pooled output. frozen: no gradient,
-    evaluation mode always. l2_normalise: features of norm 1 (sampling from the attention has the least variance only
-    for equal norms; Katharopoulos & Fleuret, ICML 2019). chunk: patches per pass, >= 1; None = `CHUNKS` of the device.
-    """
-
-    name: str = "tf_efficientnet_lite0"
-    pretrained: str | None = "package"
-    stage: Annotated[int, Field(ge=0, le=64)] | None = None
-    frozen: bool = True
-    l2_normalise: bool = True
-    chunk: Count | None = None
 
 
 class Encoder(nn.Module):
@@ -104,7 +84,8 @@ class Encoder(nn.Module):
         if isinstance(out, (list, tuple)):
             out = out[-1].mean(dim=(2, 3))
         out = out.to(torch.promote_types(out.dtype, torch.float32))
-        return normalize(out, dim=1) if self.settings.l2_normalise else out
+        out = normalize(out, dim=1) if self.settings.l2_normalise else out
+        return _halved(out) if self.settings.precision == "float16" else out
 
     def _through_body(self, patches: Tensor) -> Any:
         """What the network makes of uint8 patches [n, h, w, 3]: its last stage in a list, or one pooled tensor."""
@@ -184,6 +165,17 @@ class Encoder(nn.Module):
         features = checkpoint(self._filled, patches, use_reentrant=False)
         assert isinstance(features, Tensor)
         return features
+
+
+def _halved(features: Tensor) -> Tensor:
+    """`features` rounded to float16, as float32; EncoderError where one is too large for that."""
+    rounded = features.half().to(features.dtype)
+    if bool((rounded.isinf() & features.isfinite()).any()):
+        raise EncoderError(
+            f"a feature of {float(features.abs().max()):.3g} is beyond float16, which ends at 65504; set "
+            "precision=float32 or l2_normalise=true"
+        )
+    return rounded
 
 
 def _filled_up(patches: Tensor, size: int) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -76,11 +76,13 @@ class FeatureStore:
     Attributes:
         dim: Width of a feature.
         max_bytes: What it may hold; by default half of the machine's memory. 0: it keeps nothing, and says nothing.
+        precision: "float32" or "float16", how a feature is kept. float16 is exact only for features that the encoder
+            hands out at that precision.
         unit: What computing features took in this process.
     """
 
-    def __init__(self, dim: int, max_bytes: int | None = None) -> None:
-        self.dim = dim
+    def __init__(self, dim: int, max_bytes: int | None = None, precision: str = "float32") -> None:
+        self.dim, self.precision = dim, precision
         self.max_bytes = psutil.virtual_memory().total // 2 if max_bytes is None else max_bytes
         self.unit = UnitCost()
         self.held_bytes = 0
@@ -93,6 +95,14 @@ class FeatureStore:
     def price(self) -> UnitCost:
         """The unit costs at which a run pays for features that it did not compute itself."""
         return self.unit
+
+    @property
+    def machines(self) -> list[dict[str, Any]]:
+        """The machines that `price` was measured on, where that need not be this one; else nothing."""
+        return []
+
+    def flush(self) -> None:
+        """Have what waits written to where it is kept; here nothing waits."""
 
     def key_of(self, slide: str, grid: CellGrid, view: ViewSettings, info: Callable[[], SlideInfo]) -> str:
         """The name under which the features of a slide are kept: here its id, because all runs share one view.
@@ -137,7 +147,8 @@ class FeatureStore:
         if old is not None and needed <= len(old):
             return True
         size = needed if old is None else min(n_cells, max(needed, len(old) * 5 // 4))
-        more = (size - (0 if old is None else len(old))) * self.dim * 4 + (n_cells * 4 if old is None else 0)
+        row_bytes = self.dim * np.dtype(self.precision).itemsize
+        more = (size - (0 if old is None else len(old))) * row_bytes + (n_cells * 4 if old is None else 0)
         if self.held_bytes + more > self.max_bytes:
             if not self.full and self.max_bytes:
                 self.full = True
@@ -148,7 +159,7 @@ class FeatureStore:
                 )
             return False
         self.held_bytes += more
-        grown = np.zeros((size, self.dim), np.float32)
+        grown = np.zeros((size, self.dim), self.precision)
         if old is None:
             self._place[slide] = np.full(n_cells, -1, np.int32)
         else:

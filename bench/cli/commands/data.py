@@ -27,7 +27,8 @@ What = Annotated[
 Data = Annotated[Path, typer.Option(help="Folder of the datasets; one is looked for in <data>/<name>, then in <data>.")]
 
 
-def _table(rows: list[dict[str, Any]], title: str | None = None) -> None:
+def print_rows(rows: list[dict[str, Any]], title: str | None = None) -> None:
+    """Print rows of the same keys as a table."""
     table = Table(title=title, title_justify="left")
     for column in rows[0] if rows else ():
         table.add_column(column, overflow="fold")
@@ -62,7 +63,7 @@ def list_(
     elif md:
         print(card_markdown())
     else:
-        _table([{k: r[k] for k in ("name", "title", "size", "licence", "metric")} for r in card_rows()])
+        print_rows([{k: r[k] for k in ("name", "title", "size", "licence", "metric")} for r in card_rows()])
 
 
 @data_app.command("info")
@@ -90,7 +91,7 @@ def info(what: What, data: Data = Path("data"), as_json: Annotated[bool, typer.O
         return
     print(f"here: {about['slides']} slides, {about['patients']} patients known, parts: {about['parts']}")
     order = ("train", "val", "test", "all")
-    _table([{"class": c, **{p: n.get(p, 0) for p in order}} for c, n in about["counts"].items()])
+    print_rows([{"class": c, **{p: n.get(p, 0) for p in order}} for c, n in about["counts"].items()])
     for key in ("sites", "left_out", "problems"):
         for name, value in about[key].items():
             print(f"{key.replace('_', ' ')}: {name}: {value}")
@@ -219,10 +220,10 @@ def verify(
                 print(f"{check}: {slide}: {text}")
             if len(found) > most:
                 print(f"{check}: {len(found) - most} more")
-        _table(verdict.levels, "levels that will be read")
-        _table(verdict.rows(), f"{dataset.name}: {verdict.slides} slides, {verdict.tiles} tiles looked at")
+        print_rows(verdict.levels, "levels that will be read")
+        print_rows(verdict.rows(), f"{dataset.name}: {verdict.slides} slides, {verdict.tiles} tiles looked at")
         if shortcuts:
-            _table(shortcuts, "shortcuts: classes told without tissue, each part of the set from the other two")
+            print_rows(shortcuts, "shortcuts: classes told without tissue, each part of the set from the other two")
     if not verdict.clean:
         raise typer.Exit(PARTIAL)
 

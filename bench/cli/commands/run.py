@@ -12,7 +12,7 @@ from baselines import DEFAULT
 from bench.cli.commands.compare import print_table
 from bench.errors import PARTIAL, USAGE
 from bench.files import writing
-from bench.options import names, source
+from bench.options import FEATURES, MEMORY, named_folder, names, source
 from bench.progress import Bars
 from bench.runs.settings.presets import PRESETS
 from bench.runs.settings.request import Request
@@ -39,6 +39,7 @@ def run(
     wait: Annotated[
         float | None, typer.Option(min=0, help="Minutes to wait for runs that other processes make; default no limit.")
     ] = None,
+    features: Annotated[str, typer.Option(help=FEATURES)] = MEMORY,
     config: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, e.g. n_patches=8; repeatable.")] = None,
     accept_findings: Annotated[
         bool, typer.Option("--accept-findings", help="Train although the data have findings; they are recorded.")
@@ -63,12 +64,13 @@ def run(
         regime=regime,
         accept_findings=accept_findings,
         wait_s=None if wait is None else 60 * wait,
+        features=features,
     )
     request.check()
     bars.starting()
     from bench.runs.plan import execute
 
-    with bars.progress, writing({"--out": out, "--data": data}):
+    with bars.progress, writing({"--out": out, "--data": data, "--features": named_folder(features)}):
         session = execute(request, bars)
     from bench.analysis.rows import compare as rows_of
     from bench.report.tables.tables import terminal

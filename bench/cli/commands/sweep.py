@@ -14,7 +14,7 @@ import typer
 from baselines import STRATEGIES
 from bench.errors import PARTIAL, UsageError
 from bench.files import writing
-from bench.options import names, source
+from bench.options import FEATURES, MEMORY, named_folder, names, source
 from bench.progress import Bars
 from bench.runs.settings.presets import PRESETS
 from bench.runs.settings.request import Request
@@ -41,6 +41,7 @@ def sweep(
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many slides.")] = None,
     save: Annotated[Path | None, typer.Option(help="Also write SAVE.md, .csv, .json and .png.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
+    features: Annotated[str, typer.Option(help=FEATURES)] = MEMORY,
     config: Annotated[list[str] | None, typer.Option("--set", help="As in `run`.")] = None,
     accept_findings: Annotated[bool, typer.Option("--accept-findings", help="As in `run`.")] = False,
 ) -> None:
@@ -62,6 +63,7 @@ def sweep(
         limit=limit,
         assignments=tuple(config or ()),
         accept_findings=accept_findings,
+        features=features,
     )
     request.check()
     bars = Bars()
@@ -74,7 +76,7 @@ def sweep(
     from bench.runs.sweep import Sweep, SweepSettings
 
     settings = SweepSettings(numbers, draws, tops, thresholds)
-    with bars.progress, writing({"--out": out, "--data": data}):
+    with bars.progress, writing({"--out": out, "--data": data, "--features": named_folder(features)}):
         runner, plan = planned(request, bars)
         job = Sweep(runner, plan, settings)
         table = compute_sweep_rows(job.rows())

@@ -110,14 +110,12 @@ class DiskStore(FeatureStore):
 
     Attributes:
         shelf: Where they lie.
-        precision: "float32" or "float16", how a feature is kept. float16 is exact only for features that the encoder
-            hands out at that precision.
         taken: Number of features that came from the disk.
     """
 
     def __init__(self, dim: int, shelf: Shelf, precision: str = "float32") -> None:
-        super().__init__(dim, max_bytes=0)
-        self.shelf, self.precision, self.taken = shelf, precision, 0
+        super().__init__(dim, 0, precision)
+        self.shelf, self.taken = shelf, 0
         self._slides: dict[str, str] = {}  # key -> id
         self._pending: dict[str, _Pending] = {}
         self._pending_bytes, self._flushed, self._readonly = 0, time.monotonic(), False
@@ -205,9 +203,6 @@ class DiskStore(FeatureStore):
 
     def _write(self, slide: str, pending: _Pending) -> None:
         cells, first = np.unique(np.concatenate(pending.cells), return_index=True)
-        folder = self.shelf.folder / slide
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
         notes = {
             "slide": self._slides.get(slide, ""),
             "n_cells": pending.n_cells,
@@ -215,9 +210,14 @@ class DiskStore(FeatureStore):
             "machine": dict(self.shelf.machine),
             "encoder": dict(self.shelf.encoder),
         }
-        path = folder / f"{self._writer}-{self._number:06d}{SUFFIX}"
+        path = self.shelf.folder / slide / f"{self._writer}-{self._number:06d}{SUFFIX}"
         self._number += 1
-        written = write_segment(path, cells, np.concatenate(pending.rows)[first], notes)
+        try:
+            written = write_segment(path, cells, np.concatenate(pending.rows)[first], notes)
+        except FileNotFoundError:  # the first of this slide, or its folder was pruned
+            path.parent.mkdir(parents=True, exist_ok=True)
+            written = write_segment(path, cells, np.concatenate(pending.rows)[first], notes)
+        remove_leftovers(path.parent)
         self._known.setdefault(slide, _Known()).segments[path.name] = written
 
     def _take(self, asked: _Asked, known: _Known, segments: list[Segment]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from baselines import DEFAULT, STRATEGIES
 from bench.errors import UsageError
-from bench.options import DEMO, in_range
+from bench.options import DEMO, MEMORY, in_range
 from bench.runs.settings.presets import PRESETS, Preset
 
 ALL = "all"
@@ -33,6 +33,8 @@ class Request:
         regime: "frozen", "finetuned", or None where nothing is said.
         accept_findings: Whether to train although the data have findings.
         wait_s: How long to wait for runs that other processes make, in seconds. None: until they are done.
+        features: Where features of a frozen encoder are kept: "fresh" (nowhere), "memory", or a folder. This decides no
+            result, and names no run.
     """
 
     dataset: str = DEMO
@@ -49,6 +51,7 @@ class Request:
     regime: str | None = None
     accept_findings: bool = False
     wait_s: float | None = None
+    features: str = MEMORY
 
     def check(self) -> None:
         """Find mistakes that need neither torch nor the slides.
