@@ -76,9 +76,7 @@ def test_verify_prints_the_probes_and_a_finding_where_one_is_above_chance(monkey
 
 
 def test_other_slides_are_not_probed(monkeypatch, tmp_path, capsys):
-    paint_photos(tmp_path)
-    first, *lines = (tmp_path / "photos.csv").read_text().splitlines()
-    parts = [f"{line},0.5,{('train', 'val', 'test')[k % 3]}" for k, line in enumerate(lines)]
-    (tmp_path / "photos.csv").write_text("\n".join([f"{first},mpp,split", *parts]))
-    ended(monkeypatch, "verify", tmp_path / "photos.csv", "--json")
+    labels = make_mosaics(paint_photos(tmp_path), small_settings(slides=8), tmp_path / "out", 1).labels
+    (tmp_path / "out" / "mosaic.json").unlink()
+    ended(monkeypatch, "verify", labels, "--json")
     assert json.loads(capsys.readouterr().out)["shortcuts"] == []
