@@ -62,6 +62,10 @@ DECIDES_NOTHING = {
     "bench/workers.py": "processes that make slides",
     "bench/errors.py": "words of mistakes",
     "bench/own_code.py": "a strategy of one's own is named by the texts of its files",
+    "bench/progress.py": "what people see of the progress",
+    "bench/markup.py": "how tables are written for people",
+    "bench/options.py": "where features are kept, which decides no result",
+    "bench/text_files.py": "how lists of slides are read; what they say is part of the data's hash",
 }
 
 
