@@ -13,9 +13,25 @@ from baselines.parts.cells import magnification_of
 from baselines.parts.rounds import Places, Seen, worth
 from jsma import Draw, estimate, masked_log_probs, sampler_of, top_n
 from jsma.cells.grid import CellGrid
+from jsma.checked import Count, Share, checked
 from jsma.draws.certainty import Sharpness, best_sharpness
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
+
+
+@checked
+class AdaptiveOptions:
+    """Options of adaptive.
+
+    Attributes:
+        first_look: Patches of the first round.
+        next_look: Patches of every later round.
+        confidence: Highest class probability at which it stops, at test only. 1: never.
+    """
+
+    first_look: Count = 4
+    next_look: Count = 4
+    confidence: Share = 0.9
 
 
 class Adaptive(Joint):
@@ -41,6 +57,8 @@ class Adaptive(Joint):
 
     name = "adaptive"
     source = "our own; one look: Zhang et al., CVPR-W 2021 (reconstruction)"
+    options_class = AdaptiveOptions
+    options: AdaptiveOptions
     tuned_as = "jsma"
     stops_early = True
     spread, telling = 0.5, 0.3  # by four trainings on slides of another seed (docs/strategies.md)
@@ -57,10 +75,10 @@ class Adaptive(Joint):
 
     def sizes(self) -> list[int]:
         """List the patches of each round, which together use the whole budget."""
-        look, left = self.settings.look, self.settings.method.n_patches
-        sizes = [min(look.first_look, left)]
+        options, left = self.options, self.settings.method.n_patches
+        sizes = [min(options.first_look, left)]
         while sum(sizes) < left:
-            sizes.append(min(look.next_look, left - sum(sizes)))
+            sizes.append(min(options.next_look, left - sum(sizes)))
         return sizes
 
     def draw(self, log_a: Tensor, n: int, generator: Generator, grid: CellGrid | None = None) -> Draw:
@@ -111,7 +129,7 @@ class Adaptive(Joint):
 
     def certain(self, logits: Tensor, patches: int) -> bool:
         """Tell whether it may stop, with logits [n_classes] after so many patches."""
-        confidence = self.settings.look.confidence
+        confidence = self.options.confidence
         if self.purpose != "test" or confidence == 1:
             return False
         factor = Sharpness(*self.sharpness.tolist()).at(patches)

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from baselines.contract import StrategySettings
 from baselines.oracle import Oracle
+from jsma.checked import Weight, checked
 from jsma.meter import Meter
+
+
+@checked
+class SiteOptions:
+    """Options of candidates.
+
+    Attributes:
+        site_sharpness: Power of the share of a patch that lies in a site. 1: by area. Large: only the cells in the
+            middle of a site.
+        site_magnifications: Weight of every magnification, fine to coarse. (): all alike.
+    """
+
+    site_sharpness: Annotated[float, Field(ge=0, le=100)] = 8.0
+    site_magnifications: tuple[Weight, ...] = ()
 
 
 class Candidates(Oracle):
@@ -27,10 +44,12 @@ class Candidates(Oracle):
 
     name = "candidates"
     evidence_from = "sites"
+    options_class = SiteOptions
+    options: SiteOptions
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)
-        given, mpps = settings.sites.site_magnifications, settings.method.mpps
+        given, mpps = self.options.site_magnifications, settings.method.mpps
         if given and (len(given) != len(mpps) or not sum(given) > 0):
             raise ValueError(
                 f"candidates: site_magnifications is {list(given)}; allowed: one weight for each of {list(mpps)} "
@@ -39,7 +58,7 @@ class Candidates(Oracle):
 
     def mass(self, share: Tensor, parts: Sequence[slice]) -> Tensor:
         """See `Oracle` and the class."""
-        sites = self.settings.sites
+        sites = self.options
         masses = []
         for part, p in zip(parts, sites.site_magnifications or [1.0] * len(parts), strict=True):
             best = float(share[part].max())  # the power of the ratio to it does not vanish

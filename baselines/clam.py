@@ -8,6 +8,7 @@ from torchmil.nn import AttentionPool
 
 from baselines.contract import Outcome, StrategySettings
 from baselines.parts.whole_bag import OneMagnification, Pooled, pad_bags
+from jsma.checked import Count, Weight, checked
 from jsma.meter import Meter
 
 
@@ -20,6 +21,19 @@ def smooth_svm(scores: Tensor, label: int) -> Tensor:
     margin = torch.ones_like(scores)
     margin[:, label] = 0
     return torch.logsumexp(scores + margin - scores[:, label : label + 1], dim=1).mean()
+
+
+@checked
+class CLAMOptions:
+    """Options of clam.
+
+    Attributes:
+        clam_top: Patches with the highest and the lowest attention that the instance loss takes. As published: 8.
+        clam_weight: Weight of that loss against the cross-entropy. As published: .3 / .7.
+    """
+
+    clam_top: Count = 8
+    clam_weight: Weight = 3 / 7
 
 
 class CLAMAll(Pooled):
@@ -35,6 +49,8 @@ class CLAMAll(Pooled):
 
     name = "clam-all"
     source = "Lu et al., Nature Biomedical Engineering 5, 2021, arXiv 2004.09666"
+    options_class = CLAMOptions
+    options: CLAMOptions
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)
@@ -57,7 +73,7 @@ class CLAMAll(Pooled):
         if self.training:
             for i, (outcome, own) in enumerate(zip(outcomes, bags, strict=True)):
                 each = [self.instance_loss(bag, scores[k][i, : len(bag)], k) for k, bag in enumerate(own)]
-                outcome.label_penalty = self.settings.bag.clam_weight * torch.stack(each).mean(0)
+                outcome.label_penalty = self.options.clam_weight * torch.stack(each).mean(0)
         return outcomes
 
     def instance_loss(self, bag: Tensor, attention: Tensor, k: int) -> Tensor:
@@ -71,7 +87,7 @@ class CLAMAll(Pooled):
         Returns:
             The loss for each label that the slide may have, [n_classes].
         """
-        top = min(self.settings.bag.clam_top, len(bag) // 2)
+        top = min(self.options.clam_top, len(bag) // 2)
         if top == 0:
             return bag.new_zeros(self.n_classes)
         order = attention.detach().argsort(descending=True)

@@ -6,15 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from baselines.parts.wording import advice, named, told
 from jsma import JSMASettings
-from jsma.checked import Count, Mpp, Share, Units, Weight, checked
+from jsma.checked import Mpp, Units, checked
 from jsma.errors import ContractError, EvidenceRefusedError
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
@@ -24,71 +23,25 @@ Purpose = Literal["test", "choose", "calibrate"]
 
 
 @checked
-class LookSettings:
-    """Options of the strategies that choose by perturbed top-k, or that look more than once.
-
-    topk_sigma, topk_samples: noise of patch-selection's perturbed top-k, on scores in 0..1, and how many samples of
-    it (.05 and 500 as published); zoom_sigma: noise of zoom-mil's, on its attention (.002 as published); first_look,
-    next_look: patches of adaptive's first round and of every later one; confidence: highest class probability in
-    0..1 at which adaptive stops, at test only, 1 = never.
-    """
-
-    topk_sigma: Weight = 0.05
-    topk_samples: Count = 500
-    zoom_sigma: Weight = 0.002
-    first_look: Count = 4
-    next_look: Count = 4
-    confidence: Share = 0.9
-
-
-@checked
-class BagSettings:
-    """Options of the strategies that read every tissue patch.
-
-    heads: attention heads of transmil and ips, which must divide the width of the features (8 on 512 units as
-    published); landmarks: of transmil's Nystrom attention (256 as published), taken for bags so large that exact
-    attention would cost more (from some 2,000 patches a magnification); clam_top: patches with the highest and the
-    lowest attention that clam's instance loss takes (8 as published); clam_weight: of that loss against the
-    cross-entropy (.3/.7 as published); ips_load: patches that ips reads at a time; ips_shuffle: in an order drawn
-    anew, in place of square by square.
-    """
-
-    heads: Units = 4
-    landmarks: Units = 256
-    clam_top: Count = 8
-    clam_weight: Weight = 3 / 7
-    ips_load: Count = 32
-    ips_shuffle: bool = False
-
-
-@checked
-class SiteSettings:
-    """Options of candidates, which draws from the sites of generated slides.
-
-    site_sharpness: power of the share of a patch that lies in a site (1: by area; large: only the cells in the middle
-    of a site); site_magnifications: weight of every magnification, fine to coarse, () = all alike.
-    """
-
-    site_sharpness: Annotated[float, Field(ge=0, le=100)] = 8.0
-    site_magnifications: tuple[Weight, ...] = ()
+class NoOptions:
+    """Of a strategy that has no options of its own."""
 
 
 @checked
 class StrategySettings:
-    """Settings common to all strategies.
+    """What strategies share, and the options of the one that it is for.
 
-    method: the sampler's options (number of patches, magnifications, estimator, entropy weight);
-    mpp: the magnification, in um/px, of the strategies that use one; attention_dim: width of the
-    gated attention of the exhaustive heads; look: options of the strategies that look more than once;
-    bag: of those that read every patch; sites: of candidates.
+    Attributes:
+        method: Of the sampler: number of patches, magnifications, estimator, weights of the entropies.
+        mpp: The magnification, in um/px, of strategies that use one.
+        attention_dim: Width of the gated attention of the exhaustive heads.
+        options: Of the strategy itself, an instance of its `options_class`. None: their defaults.
     """
 
     method: JSMASettings = field(default_factory=JSMASettings)
     mpp: Mpp = 0.5
     attention_dim: Units = 64
-    look: LookSettings = field(default_factory=LookSettings)
-    bag: BagSettings = field(default_factory=BagSettings)
-    sites: SiteSettings = field(default_factory=SiteSettings)
+    options: Any = None
 
 
 @dataclass
@@ -147,7 +100,7 @@ class Strategy(nn.Module, ABC):
     """Whether logits at test depend on the generator. Where they do not, one pass over the validation slides is
     enough."""
     stops_early = False
-    """Whether `look.confidence` decides how much of N is read at test."""
+    """Whether its option `confidence` decides how much of N is read at test."""
     purpose: Purpose = "test"
     """What the strategy is asked for just now, in evaluation; `ask` says it. "test": predictions, which may stop early.
     "choose": predictions of the validation slides by which weights are chosen; no strategy stops early then, because
@@ -161,9 +114,19 @@ class Strategy(nn.Module, ABC):
     """What `MeteredSlide.evidence()` hands to it: where the evidence for the label lies, which depends on the label; or
     the sites of a generated slide, each of which may hold evidence in some class, whatever the class."""
 
+    options_class: type = NoOptions
+    """Settings of its own: a frozen dataclass under `jsma.checked.checked` whose fields all have defaults. Subclasses
+    take it over. Its fields are set as any other: `--set FIELD=VALUE`."""
+    options: Any
+    """Those that it was made with."""
+
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__()
         self.settings, self.feature_dim, self.n_classes, self.meter = settings, feature_dim, n_classes, meter
+        self.options = self.options_class() if settings.options is None else settings.options
+        if not isinstance(self.options, self.options_class):
+            own, got = self.options_class.__name__, type(self.options).__name__
+            raise TypeError(f"options of {self.name} are {got}; allowed: {own}")
 
     @abstractmethod
     def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:

@@ -12,8 +12,24 @@ from torch import Generator, Tensor, nn
 from baselines.contract import Outcome, StrategySettings
 from baselines.parts.cells import magnification_of
 from baselines.parts.whole_bag import Everything, OneMagnification
+from jsma.checked import Count, Units, checked
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
+
+
+@checked
+class IPSOptions:
+    """Options of ips.
+
+    Attributes:
+        heads: Attention heads. They must divide the width of the features.
+        ips_load: Patches that are read at a time.
+        ips_shuffle: Whether patches are read in an order drawn anew, in place of square by square.
+    """
+
+    heads: Units = 4
+    ips_load: Count = 32
+    ips_shuffle: bool = False
 
 
 class IPSAll(Everything):
@@ -30,10 +46,12 @@ class IPSAll(Everything):
 
     name = "ips-all"
     source = "Bergner, Lippert & Mahendran, ICLR 2023, arXiv 2210.13007"
+    options_class = IPSOptions
+    options: IPSOptions
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)
-        dim, heads = self.dim, settings.bag.heads
+        dim, heads = self.dim, self.options.heads
         if dim % heads:
             raise ValueError(f"ips: heads is {heads}; allowed: divisors of the {dim} features a patch")
         self.query = nn.Parameter(torch.randn(1, dim) / math.sqrt(dim))
@@ -59,11 +77,11 @@ class IPSAll(Everything):
 
     def order(self, slide: MeteredSlide, cells: Tensor, generator: Generator) -> Tensor:
         """Put `cells` [n] in the order of reading."""
-        if self.settings.bag.ips_shuffle:
+        if self.options.ips_shuffle:
             return cells[torch.randperm(len(cells), generator=generator, device=generator.device).to(cells.device)]
         # squares of about `ips_load` of the smallest cells: row by row, each read would decode its tiles anew
         flat, grid = cells.cpu().numpy(), slide.view.grid
-        side0 = min(grid.cell0[m] for m in set(grid.decode(flat)[0].tolist())) * math.sqrt(self.settings.bag.ips_load)
+        side0 = min(grid.cell0[m] for m in set(grid.decode(flat)[0].tolist())) * math.sqrt(self.options.ips_load)
         column, row = (grid.centres0(flat) // side0).T
         return cells[torch.from_numpy(np.lexsort((column, row))).to(cells.device)]
 
@@ -72,7 +90,7 @@ class IPSAll(Everything):
         """Read all cells of `order` and keep M: their flat indices, and their encoder features [M, feature_dim]."""
         n = self.settings.method.n_patches
         cells, features = order[:n], slide.features(order[:n])
-        for part in order[n:].split(self.settings.bag.ips_load) if len(order) > n else ():
+        for part in order[n:].split(self.options.ips_load) if len(order) > n else ():
             cells, features = torch.cat([cells, part]), torch.cat([features, slide.features(part)])
             with self.meter.stage("aggregate"):
                 best = self.scores(self.tokens(slide, cells, features)).topk(n).indices

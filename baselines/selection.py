@@ -11,9 +11,23 @@ from baselines.contract import Outcome, Strategy, StrategySettings
 from baselines.parts.cells import magnification_of
 from baselines.parts.pooling import by_magnification
 from jsma import JSMA
+from jsma.checked import Count, Weight, checked
 from jsma.draws.topk import hard_top_k, perturbed_top_k, used_columns
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
+
+
+@checked
+class SelectionOptions:
+    """Options of patch-selection.
+
+    Attributes:
+        topk_sigma: Noise of the perturbed top-k, on scores in 0..1. As published: .05.
+        topk_samples: Samples of the noise. As published: 500.
+    """
+
+    topk_sigma: Weight = 0.05
+    topk_samples: Count = 500
 
 
 class PatchSelection(Strategy):
@@ -28,6 +42,8 @@ class PatchSelection(Strategy):
 
     name = "patch-selection"
     source = "Cordonnier et al., CVPR 2021, arXiv 2104.03059; Berthet et al., NeurIPS 2020, arXiv 2002.08676"
+    options_class = SelectionOptions
+    options: SelectionOptions
     draws = False
     trains_within_budget = False
 
@@ -39,10 +55,10 @@ class PatchSelection(Strategy):
         """Choose k cells by scores [K]: Y [k, K]. Scores are brought to 0..1, so that one sigma suits all slides."""
         low, high = scores.min(), scores.max()
         unit = (scores - low) / (high - low).clamp_min(1e-6)
-        look, k = self.settings.look, self.settings.method.n_patches
+        k = self.settings.method.n_patches
         if not self.training:
             return hard_top_k(unit, k)
-        return perturbed_top_k(unit, k, look.topk_sigma, look.topk_samples, generator)
+        return perturbed_top_k(unit, k, self.options.topk_sigma, self.options.topk_samples, generator)
 
     def forward(self, slides: Sequence[MeteredSlide], generator: Generator) -> list[Outcome]:
         """See `Strategy`."""

@@ -10,6 +10,7 @@ from torchmil.models.transmil import PPEG
 
 from baselines.contract import Outcome, StrategySettings
 from baselines.parts.whole_bag import OneMagnification, WholeBag
+from jsma.checked import Units, checked
 from jsma.meter import Meter
 
 PINV_STEPS = 6
@@ -91,6 +92,20 @@ class TransformerPool(nn.Module):
         return self.norms[2](x[0])
 
 
+@checked
+class TransMILOptions:
+    """Options of transmil.
+
+    Attributes:
+        heads: Attention heads. They must divide the width of the features. As published: 8 on 512 units.
+        landmarks: Of the Nystrom attention, which is taken for bags so large that exact attention would cost more (from
+            some 2,000 patches a magnification). As published: 256.
+    """
+
+    heads: Units = 4
+    landmarks: Units = 256
+
+
 class TransMILAll(WholeBag):
     """All tissue patches at all magnifications; one TransMIL a magnification, a linear head on their class tokens.
 
@@ -101,13 +116,17 @@ class TransMILAll(WholeBag):
 
     name = "transmil-all"
     source = "Shao et al., NeurIPS 2021, arXiv 2106.00908; Xiong et al., AAAI 2021, arXiv 2102.03902"
+    options_class = TransMILOptions
+    options: TransMILOptions
 
     def __init__(self, settings: StrategySettings, feature_dim: int, n_classes: int, meter: Meter):
         super().__init__(settings, feature_dim, n_classes, meter)
-        bag, n_pools = settings.bag, len(self.pool_mpps())
-        if self.dim % bag.heads:
-            raise ValueError(f"transmil: heads is {bag.heads}; allowed: divisors of the {self.dim} features a patch")
-        self.pools = nn.ModuleList(TransformerPool(self.dim, bag.heads, bag.landmarks) for _ in range(n_pools))
+        options, n_pools = self.options, len(self.pool_mpps())
+        if self.dim % options.heads:
+            raise ValueError(
+                f"transmil: heads is {options.heads}; allowed: divisors of the {self.dim} features a patch"
+            )
+        self.pools = nn.ModuleList(TransformerPool(self.dim, options.heads, options.landmarks) for _ in range(n_pools))
         self.head = nn.Linear(n_pools * self.dim, n_classes)
 
     def classify(self, bags: list[list[Tensor]]) -> list[Outcome]:

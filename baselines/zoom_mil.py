@@ -11,6 +11,7 @@ from torchmil.nn import AttentionPool
 
 from baselines.contract import Outcome, Strategy, StrategySettings
 from jsma.cells.hierarchy import parents
+from jsma.checked import Count, Weight, checked
 from jsma.draws.topk import hard_top_k, perturbed_top_k, used_columns
 from jsma.meter import Meter
 from jsma.metered import MeteredSlide
@@ -34,6 +35,19 @@ class Level(NamedTuple):
     n_patches: int
 
 
+@checked
+class ZoomOptions:
+    """Options of zoom-mil.
+
+    Attributes:
+        zoom_sigma: Noise of the perturbed top-k, on its attention. As published: .002.
+        topk_samples: Samples of the noise.
+    """
+
+    zoom_sigma: Weight = 0.002
+    topk_samples: Count = 500
+
+
 class ZoomMIL(Strategy):
     """Gated attention at every magnification, coarse to fine; its perturbed top-k picks the cells to zoom into.
 
@@ -47,6 +61,8 @@ class ZoomMIL(Strategy):
 
     name = "zoom-mil"
     source = "Thandiackal et al., ECCV 2022, arXiv 2204.12454"
+    options_class = ZoomOptions
+    options: ZoomOptions
     bounded = False
     draws = False
 
@@ -65,7 +81,7 @@ class ZoomMIL(Strategy):
         """Choose k of the cells of a level by their attention [n]: Y [k, n], as `perturbed_top_k` gives it."""
         if not self.training:
             return hard_top_k(attention, k)
-        return perturbed_top_k(attention, k, self.settings.look.zoom_sigma, self.settings.look.topk_samples, generator)
+        return perturbed_top_k(attention, k, self.options.zoom_sigma, self.options.topk_samples, generator)
 
     def within(self, slide: MeteredSlide, m: int, cells: Tensor) -> tuple[Tensor, Tensor]:
         """Find the cells of magnification m inside cells of the next coarser one.

@@ -1,10 +1,13 @@
-"""Checks of what the options of several commands have in common; UsageError names the option."""
+"""Options that several commands share: how each is declared, and checks of them. UsageError names the option."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bench.errors import UsageError
 
@@ -14,6 +17,36 @@ FEATURES = (
     "Where features of a frozen encoder are kept: fresh (nowhere, computed again at each use), memory, or a folder "
     "that other processes share. Charged alike."
 )
+
+DatasetName = Annotated[
+    str | None, typer.Option(help="NAME[:TASK] of `data list`, or your own file.py:Class; default demo.")
+]
+Slides = Annotated[
+    Path | None, typer.Option(help="Your own: CSV with path,label[,patient,split,fold,mpp,annotation,site].")
+]
+Strategies = Annotated[str, typer.Option(help="Comma-separated; see `list strategies`; all.")]
+PresetName = Annotated[str, typer.Option(help="demo, full or tiny: slides, seeds, epochs, what is tuned.")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Training seeds 0..n-1; default from the preset.")]
+Folds = Annotated[int, typer.Option(min=1, help="How many of 5 folds to run, where the data have no split.")]
+Regime = Annotated[
+    str | None, typer.Option(help="frozen (features kept, charged in full) or finetuned (encoder trained too).")
+]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Out = Annotated[Path, typer.Option(help="Folder of the run directories; finished runs are used.")]
+Data = Annotated[Path, typer.Option(help="Folder of the datasets.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Only so many slides (to try things out).")]
+Wait = Annotated[
+    float | None, typer.Option(min=0, help="Minutes to wait for runs that other processes make; default no limit.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="KEY=VALUE or STRATEGY:KEY=VALUE, e.g. n_patches=8; repeatable; see `config`."),
+]
+AcceptFindings = Annotated[
+    bool, typer.Option("--accept-findings", help="Train although the data have findings; they are recorded.")
+]
+Features = Annotated[str, typer.Option(help=FEATURES)]
+AsJson = Annotated[bool, typer.Option("--json")]
 
 
 def at_most_one(given: dict[str, bool]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import field, is_dataclass
 from functools import wraps
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
@@ -44,7 +44,7 @@ def checked(cls: type[Settings]) -> type[Settings]:
         try:
             check(self, *args, **kwargs)
         except ValidationError as error:
-            raise _one_line(made, error) from None
+            raise one_line(made, error) from None
 
     made.__init__ = init
     return made
@@ -68,18 +68,23 @@ def in_order(mpps: tuple[float, ...]) -> None:
         raise refused("mpps", mpps, "one magnification or more, each once, fine to coarse", sorted(set(mpps)) or None)
 
 
-def _one_line(cls: type, error: ValidationError) -> ValueError:
+def one_line(cls: type, error: ValidationError) -> ValueError:
+    """What is wrong with the first setting that `error` names, of `cls` or of a settings class inside it."""
     first = error.errors()[0]
     if first["type"] == "value_error":  # of __post_init__, a line already
         return ValueError(str(first.get("ctx", {}).get("error", first["msg"])))
-    name, got = str(first["loc"][0]), first["input"]
-    hint = get_type_hints(cls, include_extras=True).get(name)
-    if hint is None:
-        return ValueError(f"{cls.__name__} has no setting called {name!r}")
-    if len(first["loc"]) > 1 and get_origin(hint) is tuple:  # of one item
-        name, hint = f"{name}, item {int(first['loc'][1]) + 1},", get_args(hint)[0]
-    allowed, nearest = _described(hint, got)
-    return refused(name, got, allowed, nearest)
+    if not first["loc"]:  # no value of JSON
+        return ValueError(first["msg"])
+    name, hint, rest = "", cls, list(first["loc"])
+    while rest and isinstance(hint, type) and is_dataclass(hint):
+        name, hints = str(rest.pop(0)), get_type_hints(hint, include_extras=True)
+        if name not in hints:
+            return ValueError(f"{hint.__name__} has no setting called {name!r}")
+        hint = hints[name]
+    if rest and get_origin(hint) is tuple:  # of one item
+        name, hint = f"{name}, item {int(rest[0]) + 1},", get_args(hint)[0]
+    allowed, nearest = _described(hint, first["input"])
+    return refused(name, first["input"], allowed, nearest)
 
 
 def _described(hint: Any, got: Any) -> tuple[str, Any]:

@@ -24,7 +24,7 @@ from jsma.networks.attention import AttentionNet, Pool, pools_of
 class JSMASettings:
     """A reconstruction after Zhang et al., CVPRW 2021 (abstract only): every value here is our choice.
 
-    n_patches: N patches drawn per slide, >= 1. patch_px: patch side P in patch pixels. mpps: micrometres per patch
+    n_patches: N patches drawn per slide, >= 1. mpps: micrometres per patch
     pixel, one per magnification. estimator: a name of `ESTIMATORS`; "with-replacement" and "systematic" also change
     the draw (`sampler_of`). entropy_weight: lambda >= 0, multiplies H(a) / log K in 0..1 (scaled because H grows
     with log K; Katharopoulos & Fleuret, ICML 2019, use H unscaled). smoothing_eps: share in [0, 1) of a that is
@@ -39,7 +39,6 @@ class JSMASettings:
     """
 
     n_patches: Count = 32
-    patch_px: Annotated[int, Field(ge=1, le=4096)] = 64
     mpps: Mpps = (0.5, 1.0, 2.0, 4.0)
     estimator: str = "des-raj"
     entropy_weight: Weight = 0.3

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from bench.runs.kept.finished import FinishedRun, stack_predictions
-from bench.runs.kept.identity import flat
+from bench.runs.kept.identity import OPTIONS, flat
 
 ONE_MAGNIFICATION = (
     "exhaustive",
@@ -150,10 +150,10 @@ def _differing(
     def differ(path: tuple[str, ...], texts: Iterable[str]) -> bool:
         return len({_text(flats[text].get(path)) for text in texts}) > 1
 
-    common = [path for path in paths if path[-1] not in alone and differ(path, flats)]
+    common = [path for path in paths if path[-1] not in alone and path[:2] != OPTIONS and differ(path, flats)]
     of_strategy = {name: [text for other, text in rows if other == name] for name, _ in rows}
     own = {
-        name: [p for p in paths if p in common or (p[-1] in alone and differ(p, texts))]
+        name: [p for p in paths if p in common or ((p[-1] in alone or p[:2] == OPTIONS) and differ(p, texts))]
         for name, texts in of_strategy.items()
     }
     return common, own

@@ -10,17 +10,19 @@ import typer.core
 
 from bench.cli.commands.check import check
 from bench.cli.commands.compare import compare
+from bench.cli.commands.config import config
 from bench.cli.commands.data import data_app
 from bench.cli.commands.docs import docs
 from bench.cli.commands.features import features_app
 from bench.cli.commands.lists import list_
+from bench.cli.commands.options import with_request
 from bench.cli.commands.report import report
 from bench.cli.commands.run import run
 from bench.cli.commands.speed import speed_app
 from bench.cli.commands.study import SETTINGS, study
 from bench.cli.commands.sweep import sweep
 
-ORDER = ("data", "run", "compare", "report", "sweep", "check", "list", "study", "features", "speed", "docs")
+ORDER = ("data", "run", "config", "compare", "report", "sweep", "check", "list", "study", "features", "speed", "docs")
 
 
 class InOrder(typer.core.TyperGroup):
@@ -37,8 +39,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_app, name="data")
-app.command()(run)
-app.command()(sweep)
+app.command()(with_request(run))
+app.command()(with_request(config))
+app.command()(with_request(sweep, "jsma,random"))
 app.command("list")(list_)
 app.command(context_settings=SETTINGS)(study)
 app.command()(compare)

@@ -18,12 +18,14 @@ from bench.files import writable
 from bench.runs.context import Context
 from bench.runs.result import Result
 from bench.runs.runner import Plan, Runner
+from bench.runs.settings.effective import expand
 from bench.runs.settings.overrides import assign
+from bench.runs.settings.presets import Preset
 from bench.runs.settings.request import ALL, Request, preset_named
 from bench.runs.settings.settings import REGIMES, RunSettings, in_regime
 from bench.runs.settings.strategies import strategy_class
 
-__all__ = ["ALL", "Request", "execute", "expand_all", "planned", "preset_named"]
+__all__ = ["ALL", "Request", "execute", "expand_all", "planned", "preset_named", "settle"]
 
 FILL_FIRST = ("exhaustive-all", "exhaustive")  # they fill the feature store in large reads
 
@@ -34,21 +36,33 @@ def execute(request: Request, report: Any) -> Result:
     return runner.run(plan)
 
 
-def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
-    """Check the request and bring the data: who runs, and what."""
+def settle(request: Request) -> tuple[Preset, RunSettings]:
+    """Check the request; what it says of the generated slides and of all runs, defaults and preset included.
+
+    Raises:
+        UsageError: One line that names the option.
+    """
     request.check()
     preset = preset_named(request.preset)
+    strategies = expand(request.strategies)
     for name in request.strategies:
         if name != ALL:
             strategy_class(name)
     settings = RunSettings(device=device_named(request.device))
     settings = replace(settings, train=replace(settings.train, epochs=preset.epochs), tuned=preset.tuned)
-    preset, settings = assign(preset, settings, request.assignments)
+    preset, settings = assign(preset, settings, request.assignments, strategies)
     if request.regime is not None:
         # what --set says once more has the last word on rates, but may not contradict the regime
-        preset, settings = assign(preset, in_regime(settings, regime_named(request.regime)), request.assignments)
+        settings = in_regime(settings, regime_named(request.regime))
+        preset, settings = assign(preset, settings, request.assignments, strategies)
         if settings.regime != request.regime:
             raise UsageError(f"--regime {request.regime}, but --set frozen says {settings.regime}; leave one out")
+    return preset, settings
+
+
+def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
+    """Check the request and bring the data: who runs, and what."""
+    preset, settings = settle(request)
     out = writable(request.out, "--out")
     content.keep_in(out / ".contents.json")
     if request.slides is not None:

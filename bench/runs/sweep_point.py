@@ -58,10 +58,10 @@ class Point:
 
 def at_budget(strategy: Strategy, n_patches: int, mode: Mode, confidence: float | None = None) -> Strategy:
     """The trained strategy with another number of patches (and confidence); its weights do not depend on them."""
-    method, look = replace(strategy.settings.method, n_patches=n_patches, sampling=mode), strategy.settings.look
+    method, options = replace(strategy.settings.method, n_patches=n_patches, sampling=mode), strategy.options
     if confidence is not None:
-        look = replace(look, confidence=confidence)
-    settings = replace(strategy.settings, method=method, look=look)
+        options = replace(options, confidence=confidence)
+    settings = replace(strategy.settings, method=method, options=options)
     other = type(strategy)(settings, strategy.feature_dim, strategy.n_classes, strategy.meter)
     other.load_state_dict(strategy.state_dict())
     return other.to(next(strategy.parameters()).device).eval()

@@ -41,13 +41,11 @@ class Sketch:
         return self.all[cells]
 
 
-def build(cls, mpps=(1.0, 2.0), n_patches=4, look=None, **method):
+def build(cls, mpps=(1.0, 2.0), n_patches=4, options=None, **method):
     """The strategy `cls` in float64, with attention that is far from uniform."""
     torch.manual_seed(0)
     method = {"width": 4, "adapter_dim": 0, **method}
-    settings = StrategySettings(method=JSMASettings(n_patches=n_patches, mpps=mpps, patch_px=8, **method))
-    if look is not None:
-        settings = StrategySettings(method=settings.method, look=look)
+    settings = StrategySettings(JSMASettings(n_patches=n_patches, mpps=mpps, **method), options=options)
     strategy = cls(settings, DIM, CLASSES, Meter()).double()
     with torch.no_grad():
         for name, p in strategy.named_parameters():

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.adaptive import Adaptive
-from baselines.contract import LookSettings, Outcome, ask
+from baselines.adaptive import Adaptive, AdaptiveOptions
+from baselines.contract import Outcome, ask
 from baselines.jsma import Joint
 from bench.studies.estimator_bias import ordered_samples
 from jsma import Draw
@@ -38,7 +38,7 @@ class Scripted(Adaptive):
 
 def scene(cls, **look):
     slide = Sketch(side0_px=24, seed=2, tissue=0.85)
-    return slide, build(cls, n_patches=8, look=LookSettings(**look)).eval()
+    return slide, build(cls, n_patches=8, options=AdaptiveOptions(**look) if issubclass(cls, Adaptive) else None).eval()
 
 
 def next_attention(strategy, slide, log_a0, read):

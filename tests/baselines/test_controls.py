@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.candidates import Candidates
-from baselines.contract import SiteSettings, StrategySettings
+from baselines.candidates import Candidates, SiteOptions
+from baselines.contract import StrategySettings
 from baselines.factorised import Factorised
 from baselines.jsma import Joint
 from baselines.oracle import Oracle
@@ -171,7 +171,7 @@ def test_oracle_reads_less_where_little_is_evidence_and_anywhere_where_nothing_i
 @pytest.mark.parametrize("weights", ((), (3.0, 1.0), (0.0, 1.0)))
 def test_candidates_draw_by_a_power_of_the_share_of_a_site(sharpness, weights):
     slide, strategy = Annotated(side0_px=24, seed=3, tissue=0.8), build(Candidates, n_patches=3)
-    strategy.settings = replace(strategy.settings, sites=SiteSettings(sharpness, weights))
+    strategy.options = SiteOptions(sharpness, weights)
     share = torch.rand(len(slide.view.mask), generator=torch.Generator().manual_seed(1))
     slide.found = 0.4 * share * (share > 0.3)
     slide.view.mask[2], slide.found[2] = False, 0.9  # a site on glass is not drawn
@@ -196,7 +196,7 @@ def test_candidates_without_a_site_at_one_magnification_or_at_all():
 
 @pytest.mark.parametrize("weights", ((1.0,), (0.0, 0.0), (1.0, 1.0, 1.0)))
 def test_candidates_needs_a_weight_for_every_magnification(weights):
-    settings = replace(build(Candidates).settings, sites=SiteSettings(1.0, weights))
+    settings = replace(build(Candidates).settings, options=SiteOptions(1.0, weights))
     with pytest.raises(ValueError, match=r"site_magnifications is .*; allowed: one weight for each of \[1.0, 2.0\]"):
         Candidates(settings, 5, 3, Meter())
 

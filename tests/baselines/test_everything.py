@@ -1,6 +1,7 @@
 """Each head against its paper's formula, written out patch by patch in float64: value and gradient."""
 
 import math
+from dataclasses import fields
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchmil.nn import NystromAttention as TorchmilNystrom
 
 from baselines.clam import CLAM, CLAMAll, smooth_svm
-from baselines.contract import BagSettings, StrategySettings
+from baselines.contract import StrategySettings
 from baselines.dsmil import DSMIL, DSMILAll
 from baselines.exhaustive import Exhaustive
 from baselines.maximum import MaxAll
@@ -25,7 +26,9 @@ DIM, CLASSES = 6, 3
 def build(cls, **bag):
     torch.manual_seed(0)
     method = JSMASettings(mpps=(1.0, 2.0), adapter_dim=DIM)
-    settings = StrategySettings(method, attention_dim=5, bag=BagSettings(**{"heads": 2, **bag}))
+    own = {field.name for field in fields(cls.options_class)}
+    options = cls.options_class(**{name: value for name, value in {"heads": 2, **bag}.items() if name in own})
+    settings = StrategySettings(method, attention_dim=5, options=options)
     return cls(settings, 4, CLASSES, Meter()).double()
 
 
@@ -135,7 +138,7 @@ def test_clam_instance_loss_for_each_label():
                         total += (smooth_svm(high, 1) + smooth_svm(low, 0)) / 2
                     elif top:
                         total += smooth_svm(high, 0)
-            wanted = strategy.settings.bag.clam_weight * total / (2 * CLASSES)
+            wanted = strategy.options.clam_weight * total / (2 * CLASSES)
             torch.testing.assert_close(outcome.penalty_of(label), wanted)
     found[0].penalty_of(1).backward()
     assert all(p.grad.abs().sum() > 0 for p in strategy.instances.parameters())

@@ -8,8 +8,8 @@ import pytest
 import tifffile
 import torch
 
-from baselines.contract import BagSettings, StrategySettings
-from baselines.ips import IPS, IPSAll
+from baselines.contract import StrategySettings
+from baselines.ips import IPS, IPSAll, IPSOptions
 from jsma import JSMASettings
 from jsma.encoders.encoder import EncoderSettings, build_encoder
 from jsma.meter import Meter
@@ -34,13 +34,15 @@ class Given:
 
 def build(cls=IPS, **bag):
     torch.manual_seed(0)
-    method = JSMASettings(n_patches=bag.pop("memory", 3), mpps=VIEW.mpps, adapter_dim=6, patch_px=32)
-    return cls(StrategySettings(method, mpp=1.0, bag=BagSettings(**{"heads": 1, "ips_load": 2, **bag})), 4, 3, Meter())
+    method = JSMASettings(n_patches=bag.pop("memory", 3), mpps=VIEW.mpps, adapter_dim=6)
+    return cls(
+        StrategySettings(method, mpp=1.0, options=IPSOptions(**{"heads": 1, "ips_load": 2, **bag})), 4, 3, Meter()
+    )
 
 
 def by_hand(strategy, rows):
     """Scores [n] of encoder features, head by head, each a softmax over all rows; their mean."""
-    heads, h = strategy.settings.bag.heads, strategy.through_layer(rows, 0)
+    heads, h = strategy.options.heads, strategy.through_layer(rows, 0)
     width = h.shape[1] // heads
     w_q, w_k, _ = strategy.attention.in_proj_weight.chunk(3)
     total = 0.0
@@ -122,10 +124,10 @@ def path(tmp_path_factory):
 def test_all_pixels_are_charged_and_the_kept_once_more_where_the_encoder_is_trained(path, frozen, shuffle):
     encoder = build_encoder(EncoderSettings("test_resnet", pretrained=None, frozen=frozen), seed=0)
     torch.manual_seed(0)
-    method = JSMASettings(n_patches=5, mpps=VIEW.mpps, adapter_dim=6, patch_px=32)
+    method = JSMASettings(n_patches=5, mpps=VIEW.mpps, adapter_dim=6)
     meter = Meter()
-    bag = BagSettings(heads=1, ips_load=4, ips_shuffle=shuffle)
-    strategy = IPSAll(StrategySettings(method, bag=bag), encoder.dim, 3, meter)
+    options = IPSOptions(heads=1, ips_load=4, ips_shuffle=shuffle)
+    strategy = IPSAll(StrategySettings(method, options=options), encoder.dim, 3, meter)
     slide = MeteredSlide("s", lambda: open_slide(path, in_process=True), Desk(meter, encoder, VIEW))
     outcome = strategy([slide], torch.Generator().manual_seed(0))[0]
     n = int(slide.view.mask.sum())

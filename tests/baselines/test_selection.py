@@ -2,12 +2,11 @@
 
 import torch
 
-from baselines.contract import LookSettings
-from baselines.selection import PatchSelection
+from baselines.selection import PatchSelection, SelectionOptions
 from tests.baselines.looks import Sketch, build
 from tests.jsma.draws.test_topk import naive
 
-LOOK = LookSettings(topk_sigma=0.2, topk_samples=60)
+LOOK = SelectionOptions(topk_sigma=0.2, topk_samples=60)
 
 
 def by_hand(strategy, slide, y):
@@ -22,7 +21,7 @@ def by_hand(strategy, slide, y):
 
 
 def test_training_is_the_formula_with_the_full_jacobian():
-    slide, strategy = Sketch(), build(PatchSelection, look=LOOK)
+    slide, strategy = Sketch(), build(PatchSelection, options=LOOK)
     (outcome,) = strategy.train()([slide], torch.Generator().manual_seed(3))
     target = torch.tensor([1.0, -2.0, 0.5]).double()
     (outcome.logits @ target).backward()
@@ -52,7 +51,7 @@ def test_training_is_the_formula_with_the_full_jacobian():
 
 
 def test_at_test_the_k_best_cells_are_read():
-    slide, strategy = Sketch(), build(PatchSelection, look=LOOK).eval()
+    slide, strategy = Sketch(), build(PatchSelection, options=LOOK).eval()
     (outcome,) = strategy([slide], torch.Generator())
     scores = strategy.model.attention.cells(slide.pixels[None], slide.view.pools)[0]
     scores[~slide.view.mask] = -torch.inf

@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.contract import LookSettings
-from baselines.zoom_mil import ZoomMIL
+from baselines.zoom_mil import ZoomMIL, ZoomOptions
 from tests.baselines.looks import Sketch, build
 from tests.jsma.draws.test_topk import naive
 
-LOOK = LookSettings(zoom_sigma=0.02, topk_samples=40)
+LOOK = ZoomOptions(zoom_sigma=0.02, topk_samples=40)
 TARGET = torch.tensor([1.0, -2.0, 0.5]).double()
 
 
 def made(mpps, n_patches):
-    strategy = build(ZoomMIL, mpps=mpps, n_patches=n_patches, look=LOOK)
+    strategy = build(ZoomMIL, mpps=mpps, n_patches=n_patches, options=LOOK)
     with torch.no_grad():
         for pool in strategy.pools:
             pool.fc2.weight.mul_(5)
@@ -120,8 +119,8 @@ def test_below_the_coarsest_it_stays_within_the_budget(n):
 
 
 def test_features_pass_through_the_trained_layer_before_they_are_mixed():
-    slide, strategy = Sketch(side0_px=48, seed=1), build(ZoomMIL, n_patches=8, look=LOOK).train()
-    adapted = build(ZoomMIL, n_patches=8, look=LOOK, adapter_dim=5).train()
+    slide, strategy = Sketch(side0_px=48, seed=1), build(ZoomMIL, n_patches=8, options=LOOK).train()
+    adapted = build(ZoomMIL, n_patches=8, options=LOOK, adapter_dim=5).train()
     with torch.no_grad():  # the layer on every feature beforehand, then no layer: the same
         m = torch.from_numpy(slide.view.grid.decode(np.arange(len(slide.view.mask)))[0])
         layers = adapted.adapted.layers

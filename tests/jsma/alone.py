@@ -5,10 +5,10 @@ import torch
 from jsma import JSMA, CellGrid, JSMASettings
 from jsma.networks.attention import pools_of
 
-settings = JSMASettings(n_patches=32, mpps=(0.5, 1.0, 2.0, 4.0), patch_px=64)
+settings = JSMASettings(n_patches=32, mpps=(0.5, 1.0, 2.0, 4.0))
 model = JSMA(settings, feature_dim=1280, n_classes=2)
 
-grid = CellGrid(8192, 6144, 0.5, settings.mpps, settings.patch_px)  # width and height in px at 0.5 um/px
+grid = CellGrid(8192, 6144, 0.5, settings.mpps, 64)  # width and height in px at 0.5 um/px
 overviews = torch.rand(2, 3, 96, 128)  # of the two slides, RGB in 0..1
 log_a = model.attend(overviews, pools_of(grid, (96, 128)))  # [2, K], K cells of all magnifications
 draws = model.draw(log_a, torch.Generator().manual_seed(0), grid)

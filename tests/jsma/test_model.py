@@ -18,7 +18,7 @@ SIZES = (96, 24)
 
 
 def settings(**changes):
-    return JSMASettings(**{"n_patches": 6, "patch_px": 8, "mpps": (1.0, 2.0), **changes})
+    return JSMASettings(**{"n_patches": 6, "mpps": (1.0, 2.0), **changes})
 
 
 def slide(label, generator):

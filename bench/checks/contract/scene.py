@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.contract import LookSettings, Strategy, StrategySettings
+from baselines.contract import Strategy, StrategySettings
 from bench.datasets import SlideRecord
 from bench.runs.feature_scale import calibrate
 from jsma import JSMASettings
@@ -24,9 +24,9 @@ from jsma.slides import ArraySlide, Regions
 
 MPPS, PATCH_PX, MPP0 = (1.0, 2.0, 4.0), 32, 1.0
 VIEW = ViewSettings(mpps=MPPS, patch_px=PATCH_PX, overview_mpp=8.0)
-SETTINGS = StrategySettings(
-    JSMASettings(n_patches=5, patch_px=PATCH_PX, mpps=MPPS), 2.0, look=LookSettings(topk_samples=100, first_look=2)
-)
+SETTINGS = StrategySettings(JSMASettings(n_patches=5, mpps=MPPS), 2.0)
+QUICK = {"topk_samples": 100, "first_look": 2}
+"""Options that make a check quick and a strategy that looks again do so, for those that have them."""
 COLOURS = ((205, 120, 165), (135, 75, 150))  # RGB of the tissue of either class: any patch tells which
 WIDTH0_PX, HEIGHT0_PX = 256, 192  # of all slides but one, which lies the other way
 
@@ -61,6 +61,12 @@ class Watched(MeteredSlide):
     def read_cells(self) -> Tensor:
         """Distinct cells that were asked for since the slide was made, long [n]."""
         return torch.cat([*self.asked, torch.empty(0, dtype=torch.long)]).unique()
+
+
+def options_of(strategy: type[Strategy]) -> Any:
+    """Choose the options of a strategy on the scene."""
+    own = {field.name for field in fields(strategy.options_class)}
+    return strategy.options_class(**{name: value for name, value in QUICK.items() if name in own})
 
 
 def mark_left_half(grid: CellGrid) -> np.ndarray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
 
 from baselines.contract import Outcome, Strategy, StrategySettings, ask
 from baselines.parts.loss import training_loss
-from bench.checks.contract.scene import SETTINGS, Scene, Watched
+from bench.checks.contract.scene import SETTINGS, Scene, Watched, options_of
 from bench.datasets import SlideRecord
 from jsma.meter import Meter
 
@@ -25,6 +25,7 @@ class Trial:
     def build(self, settings: StrategySettings = SETTINGS, seed: int = 0) -> Strategy:
         """The strategy with fresh weights from `seed` and a meter of its own."""
         torch.manual_seed(seed)
+        settings = replace(settings, options=options_of(self.cls))
         return self.cls(self.cls.candidates(settings)[0], self.scene.encoder.dim, 2, Meter())
 
     def slides(self, strategy: Strategy, part: tuple[SlideRecord, ...] = (), store: bool = True) -> list[Watched]:

@@ -14,58 +14,28 @@ import typer
 from baselines import STRATEGIES
 from bench.errors import PARTIAL, UsageError
 from bench.files import writing
-from bench.options import FEATURES, MEMORY, named_folder, names, source
+from bench.options import AsJson, named_folder, names
 from bench.progress import Bars
-from bench.runs.settings.presets import PRESETS
-from bench.runs.settings.request import Request
+from bench.runs.settings.request import ALL, Request
 
 
 def sweep(
-    strategies: Annotated[str, typer.Option(help="Comma-separated; see `list strategies`.")] = "jsma,random",
+    request: Request,
     budgets: Annotated[str, typer.Option(help="N, patches a slide, comma-separated.")] = "2,4,8,16,32",
     draws: Annotated[int, typer.Option(min=1, help="Sampling seeds.")] = 10,
     top: Annotated[str, typer.Option(help="Of these strategies also deterministic top-N; empty for none.")] = "",
     confidences: Annotated[
         str, typer.Option(help="Thresholds for strategies that stop when certain, at the largest N; empty: all N.")
     ] = "",
-    dataset: Annotated[
-        str | None, typer.Option(help="NAME[:TASK] of `data list`, or your own file.py:Class; default demo.")
-    ] = None,
-    slides: Annotated[Path | None, typer.Option(help="Your own: a CSV, as in `run`.")] = None,
-    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
-    seeds: Annotated[int | None, typer.Option(min=1, help="Training seeds 0..n-1; default from the preset.")] = None,
-    folds: Annotated[int, typer.Option(min=1, help="How many of 5 folds, where the data have no split.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    out: Annotated[Path, typer.Option(help="Folder of the run directories; finished runs are used.")] = Path("runs"),
-    data: Annotated[Path, typer.Option(help="Folder of the datasets.")] = Path("data"),
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many slides.")] = None,
     save: Annotated[Path | None, typer.Option(help="Also write SAVE.md, .csv, .json and .png.")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
-    features: Annotated[str, typer.Option(help=FEATURES)] = MEMORY,
-    config: Annotated[list[str] | None, typer.Option("--set", help="As in `run`.")] = None,
-    accept_findings: Annotated[bool, typer.Option("--accept-findings", help="As in `run`.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train once, evaluate at every budget N with many sampling seeds: accuracy, spread, flips, cost."""
-    asked, tops = names("--strategies", strategies), names("--top", top) if top.strip() else ()
-    if unknown := set(tops) - set(asked) - (set(STRATEGIES) if "all" in asked else set()):
-        raise UsageError(f"--top {','.join(sorted(unknown))}: not among --strategies {strategies}; name it there too")
-    numbers, thresholds, name = _budgets(budgets), _confidences(confidences), source(dataset, slides)
-    request = Request(
-        dataset=name,
-        slides=slides,
-        strategies=asked,
-        preset=preset,
-        seeds=seeds,
-        folds=folds,
-        device=device,
-        out=out,
-        data=data,
-        limit=limit,
-        assignments=tuple(config or ()),
-        accept_findings=accept_findings,
-        features=features,
-    )
-    request.check()
+    tops = names("--top", top) if top.strip() else ()
+    if unknown := set(tops) - set(request.strategies) - (set(STRATEGIES) if ALL in request.strategies else set()):
+        asked = ",".join(request.strategies)
+        raise UsageError(f"--top {','.join(sorted(unknown))}: not among --strategies {asked}; name it there too")
+    numbers, thresholds = _budgets(budgets), _confidences(confidences)
     bars = Bars()
     bars.starting()
     from bench.analysis.sweep_rows import compute_sweep_rows
@@ -76,7 +46,10 @@ def sweep(
     from bench.runs.sweep import Sweep, SweepSettings
 
     settings = SweepSettings(numbers, draws, tops, thresholds)
-    with bars.progress, writing({"--out": out, "--data": data, "--features": named_folder(features)}):
+    with (
+        bars.progress,
+        writing({"--out": request.out, "--data": request.data, "--features": named_folder(request.features)}),
+    ):
         runner, plan = planned(request, bars)
         job = Sweep(runner, plan, settings)
         table = compute_sweep_rows(job.rows())

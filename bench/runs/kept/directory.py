@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +16,7 @@ import pandas as pd
 from bench.errors import DamagedRunError
 from bench.files import remove_leftovers, sync, write_bytes, write_with
 from bench.runs.kept.environment import environment
-from bench.runs.kept.identity import RunKey, flat, plain
+from bench.runs.kept.identity import RunKey, flat, in_force, plain
 from bench.runs.kept.record import Record, describe_damage, digest, read_run, seal
 from bench.runs.layout import DAMAGED, ENVIRONMENT, FILES, PARTIAL, SETTINGS, STATUS
 from bench.runs.observed.energy import meter_of
@@ -37,7 +36,9 @@ class RunDirectory:
     """
 
     def __init__(self, out: Path, key: RunKey):
-        self.out, self.key, self.final, self.partial = out, key, out / key.name, out / f"{key.name}{PARTIAL}"
+        self.out, self.key, self.partial = out, key, out / f"{key.name}{PARTIAL}"
+        places = [out / name for name in (key.name, *key.former_names)]
+        self.final = next((path for path in places if path.exists()), places[0])
 
     @property
     def complete(self) -> bool:
@@ -61,7 +62,7 @@ class RunDirectory:
         found = read_run(self.final, swept=False)  # a sweep is made anew without training again
         if isinstance(found, DamagedRunError):
             raise found
-        own, stored = dict(flat(plain(self.key.settings))), dict(flat(found.key["settings"]))
+        own, stored = dict(flat(plain(self.key.settings))), dict(flat(in_force(found.key)))
         other = [path for path in own if path in stored and path[0] != "tuned" and own[path] != stored[path]]
         if other:
             name = ".".join(other[0])
@@ -72,6 +73,7 @@ class RunDirectory:
         names = [self.final.with_name(f"{self.final.name}{DAMAGED}{n}") for n in ("", *range(1, 1000))]
         free = next(path for path in names if not path.exists())
         os.rename(self.final, free)
+        self.final = self.out / self.key.name
         return free
 
     def start(self) -> Path:
@@ -121,7 +123,7 @@ class RunDirectory:
 
     def finish(self, status: dict[str, Any]) -> None:
         """Mark the run as complete and rename its folder. A run that another process has finished meanwhile stays."""
-        self.write_json(SETTINGS, plain(asdict(self.key)))
+        self.write_json(SETTINGS, self.key.record())
         energy = meter_of(str(self.key.settings.get("device", "cpu"))).described
         self.write_json(ENVIRONMENT, {**environment(), "energy": energy})
         remove_leftovers(self.partial)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from bench.errors import DamagedRunError, UsageError
 from bench.runs.kept.choice import EVERY, Choice, select_runs
-from bench.runs.kept.identity import filled, group_of, in_force, known_defaults
+from bench.runs.kept.identity import fill, group_of, in_force, known_defaults
 from bench.runs.kept.record import Stored, find_finish_time, read_run
 from bench.runs.layout import DAMAGED, PARTIAL, PREDICTIONS, SETTINGS, STATUS
 
@@ -129,7 +129,7 @@ def is_run(path: Path) -> bool:
 
 def _finished_run(stored: Stored, defaults: dict[tuple[str, ...], Any]) -> FinishedRun:
     """The run with its settings as they were in force; `defaults` are of settings that it is too old to have."""
-    key, status, settings = stored.key, stored.status, filled(in_force(stored.key), defaults)
+    key, status, settings = stored.key, stored.status, fill(in_force(stored.key), defaults, stored.key["strategy"])
     return FinishedRun(
         path=stored.path,
         dataset=key["dataset"],

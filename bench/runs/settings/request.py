@@ -8,6 +8,7 @@ from pathlib import Path
 from baselines import DEFAULT, STRATEGIES
 from bench.errors import UsageError
 from bench.options import DEMO, MEMORY, in_range
+from bench.runs.settings.assignment import Assignment
 from bench.runs.settings.presets import PRESETS, Preset
 
 ALL = "all"
@@ -29,7 +30,7 @@ class Request:
         out: Folder of the run directories.
         data: Folder of the datasets.
         limit: At most so many slides. None: all.
-        assignments: What `--set` says, KEY=VALUE or STRATEGY:KEY=VALUE.
+        assignments: What `--set` says, KEY=VALUE or STRATEGY:KEY=VALUE, or what a file sets.
         regime: "frozen", "finetuned", or None where nothing is said.
         accept_findings: Whether to train although the data have findings.
         wait_s: How long to wait for runs that other processes make, in seconds. None: until they are done.
@@ -47,7 +48,7 @@ class Request:
     out: Path = Path("runs")
     data: Path = Path("data")
     limit: int | None = None
-    assignments: tuple[str, ...] = ()
+    assignments: tuple[str | Assignment, ...] = ()
     regime: str | None = None
     accept_findings: bool = False
     wait_s: float | None = None

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from baselines.contract import StrategySettings
 from bench.runs.observed.page_cache import WARM
-from bench.runs.settings.strategies import lineage
+from bench.runs.settings.fields import Path, find, find_one, leaves, merge, nearest
+from bench.runs.settings.strategies import lineage, strategy_class
 from jsma.checked import Count, checked
 from jsma.encoders.encoder import EncoderSettings
 from jsma.metered import ViewSettings
@@ -44,13 +45,21 @@ class TrainSettings:
 
 @checked
 class RunSettings:
-    """Everything that decides a result, but for the data, the strategy, the fold and the seed.
+    """Everything that decides a result, apart from the data, the strategy, the fold and the seed.
 
-    tuned: strategy -> {setting of `strategy`, `method`, `look`, `bag` or `train`: value}, where strategies have
-    settings of their own (each chosen on validation, `bench.studies.tuning`); all runs of one comparison carry the
-    same. A setting that it has none of its own for a strategy takes from its `tuned_as`.
-    strategy.method takes mpps and patch_px from view, which owns them: what is drawn from is what is looked at.
-    device: of the networks; cache: whether inference finds a slide's file in the page cache ("warm") or not ("cold").
+    What holds for one strategy is `of(name)`. The magnifications are those of the view for every strategy.
+
+    Attributes:
+        strategy: What strategies share.
+        encoder: Of patches.
+        view: What of a slide can be looked at.
+        train: The schedule.
+        device: Of the networks.
+        cache: Whether inference finds a slide's file in the page cache ("warm") or not ("cold").
+        tuned: Strategy -> {key of a setting of its own or of its training: value}, each chosen on validation
+            (`bench.studies.tuning`). All runs of one comparison carry the same. A strategy takes what it has none of
+            its own of from its `tuned_as`.
+        options: Name -> value of options that are set for every strategy that has them.
     """
 
     strategy: StrategySettings = field(default_factory=StrategySettings)
@@ -60,10 +69,9 @@ class RunSettings:
     device: str = "cpu"
     cache: Literal["warm", "cold"] = WARM
     tuned: dict[str, dict[str, Any]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        method = replace(self.strategy.method, mpps=self.view.mpps, patch_px=self.view.patch_px)
-        object.__setattr__(self, "strategy", replace(self.strategy, method=method))
         for name in self.tuned:
             self.of(name)  # an unknown strategy or setting, or a value that is not allowed, is an error at once
 
@@ -73,49 +81,62 @@ class RunSettings:
         return "frozen" if self.encoder.frozen else "finetuned"
 
     def of(self, name: str) -> RunSettings:
-        """The settings in force for the strategy called `name`: these, with what is tuned for it or for its `tuned_as`.
+        """The settings in force for one strategy: these, with its options and what is tuned for it.
 
-        Nothing is left in `tuned`: what others have does not decide a run of this one. `strategy.mpp` is the nearest of
-        the view's magnifications, as it is read. ValueError for a setting that no single strategy may have; UsageError
-        for an unknown strategy.
+        Nothing is left in `tuned` and `options`: what others have does not decide a run of this one. `strategy.mpp` is
+        the nearest of the view's magnifications, as it is read.
+
+        Raises:
+            ValueError: For a setting that no single strategy may have.
+            UsageError: For an unknown strategy.
         """
-        own: dict[str, Any] = {}
+        hints, cls = option_hints(name), strategy_class(name)
+        values = {path: self.options[path[-1]] for path in hints if path[-1] in self.options}
         for relative in reversed(lineage(name)):
-            own |= self.tuned.get(relative, {})
-        strategy, train = self.strategy, self.train
-        for key, value in own.items():
-            self.check_own(name, key)
-            strategy, train = with_field(strategy, key, value), with_field(train, key, value)
-        mpp = min(self.view.mpps, key=lambda own: abs(own / strategy.mpp - 1))
-        return replace(self, strategy=replace(strategy, mpp=mpp), train=train, tuned={})
+            values |= {own_path(relative, key): value for key, value in self.tuned.get(relative, {}).items()}
+        given = self.strategy.options
+        options = given if isinstance(given, cls.options_class) else cls.options_class()
+        options = merge(options, {path[len(OPTIONS) :]: values.pop(path) for path in hints if path in values})
+        values = {path: value for path, value in values.items() if path[: len(OPTIONS)] != OPTIONS}
+        values[MPPS] = self.view.mpps
+        bare = replace(self, strategy=replace(self.strategy, options=None), tuned={}, options={})
+        found = merge(bare, values)
+        mpp = nearest_mpp(self, found.strategy.mpp)
+        return replace(found, strategy=replace(found.strategy, mpp=mpp, options=options))
 
-    def check_own(self, name: str, key: str) -> None:
-        """ValueError where `key` is no setting that the strategy called `name` may have for itself."""
-        if key in keys_of(self.view):
+
+def nearest_mpp(settings: RunSettings, mpp: float) -> float:
+    """The nearest to `mpp` of the magnifications that are looked at."""
+    return min(settings.view.mpps, key=lambda own: abs(own / mpp - 1))
+
+
+OPTIONS: Path = ("strategy", "options")
+MPPS: Path = ("strategy", "method", "mpps")
+NOT_SET: tuple[Path, ...] = (("device",), ("tuned",), ("options",), OPTIONS, MPPS)
+"""What KEY=VALUE does not reach: it has an option of its own, is of single strategies, or is owned by the view."""
+
+
+def option_hints(name: str) -> dict[Path, Any]:
+    """Path and annotation of the options of the strategy called `name`."""
+    return {(*OPTIONS, *path): hint for path, hint in leaves(strategy_class(name).options_class).items()}
+
+
+def own_leaves(name: str) -> dict[Path, Any]:
+    """Path and annotation of what the strategy called `name` may have for itself: its settings and its training."""
+    shared = {path: hint for path, hint in leaves(RunSettings).items() if path[0] in ("strategy", "train")}
+    return {**{path: hint for path, hint in shared.items() if path not in NOT_SET}, **option_hints(name)}
+
+
+def own_path(name: str, key: str) -> Path:
+    """The setting called `key` of the strategy called `name`; ValueError where it may have none for itself."""
+    known = own_leaves(name)
+    if not find(key, known):
+        if find(key, [path for path in leaves(RunSettings) if path[0] == "view"]):
             raise ValueError(
                 f"{name}: {key} is of the view, which all strategies share; set it for all of them: {key}=..."
             )
-        allowed = keys_of(self.strategy) | keys_of(self.train)
-        if key not in allowed:
-            raise ValueError(f"{name} has no setting called {key!r}; there are: {', '.join(sorted(allowed))}")
-
-
-def with_field(settings: Any, key: str, value: Any) -> Any:
-    """`settings` with `value` in the field called `key`, in it or in a dataclass inside it; unchanged without one."""
-    for name, old in vars(settings).items():
-        if hasattr(old, "__dataclass_fields__"):
-            settings = replace(settings, **{name: with_field(old, key, value)})
-        elif name == key:
-            settings = replace(settings, **{name: value})
-    return settings
-
-
-def keys_of(settings: Any) -> set[str]:
-    """Names of the fields of a dataclass and of the dataclasses inside it."""
-    keys: set[str] = set()
-    for name, value in vars(settings).items():
-        keys |= keys_of(value) if hasattr(value, "__dataclass_fields__") else {name}
-    return keys
+        raise ValueError(f"{name} has no setting called {key!r}{nearest(key, known)}")
+    return find_one(key, known)
 
 
 REGIMES: tuple[str, ...] = ("frozen", "finetuned")

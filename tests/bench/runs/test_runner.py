@@ -79,7 +79,7 @@ def test_a_slide_that_breaks_while_training_is_dropped_and_named(encoder, record
         raise DamagedSlideError("tile row 1 col 1 of level 0 decodes to all black")
 
     opened.read = broken
-    settings = StrategySettings(method=JSMASettings(n_patches=3, mpps=VIEW.mpps, patch_px=32))
+    settings = StrategySettings(method=JSMASettings(n_patches=3, mpps=VIEW.mpps))
 
     def build(chosen, its_meter):
         return Random(chosen, encoder.dim, 2, its_meter)

@@ -57,7 +57,7 @@ def settings():
     base = RunSettings(
         view=VIEW, encoder=EncoderSettings("test_resnet", pretrained=None), train=TrainSettings(epochs=1)
     )
-    method = JSMASettings(n_patches=2, mpps=MPPS, patch_px=32)
+    method = JSMASettings(n_patches=2, mpps=MPPS)
     return replace(base, strategy=replace(base.strategy, method=method, mpp=1.0))
 
 

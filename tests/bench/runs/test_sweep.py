@@ -57,7 +57,7 @@ def encoder():
 @pytest.mark.parametrize("name", ("jsma", "exhaustive", "overview"))
 def test_a_prediction_costs_what_it_costs_from_the_file(name, encoder, slide_path):
     torch.manual_seed(0)
-    settings = StrategySettings(method=JSMASettings(n_patches=2, mpps=VIEW.mpps, patch_px=32), mpp=1.0)
+    settings = StrategySettings(method=JSMASettings(n_patches=2, mpps=VIEW.mpps), mpp=1.0)
     trained = strategy_class(name)(settings, encoder.dim, 2, Meter()).eval()
     store = FeatureStore(encoder.dim)
     contestant = Contestant(trained, encoder)

@@ -92,7 +92,7 @@ def dataset(tmp_path_factory):
 
 def runner(dataset, out):
     view = ViewSettings(mpps=(1.0, 2.0), patch_px=32, overlap_from_mpp=9.0, overview_mpp=4.0)
-    method = JSMASettings(n_patches=3, mpps=view.mpps, patch_px=32)
+    method = JSMASettings(n_patches=3, mpps=view.mpps)
     settings = RunSettings(StrategySettings(method, 1.0), EncoderSettings("test_resnet", None), view, TrainSettings(3))
     return Runner(Context(dataset, settings, out, accept_findings=True))  # two of each content
 

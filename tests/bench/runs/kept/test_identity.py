@@ -2,24 +2,27 @@
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
 import pytest
 
+from baselines.zoom_mil import ZoomMIL, ZoomOptions
 from bench.analysis.entries import find_beside, group_runs
 from bench.datasets import Dataset, SlideRecord
-from bench.runs import run_key
-from bench.runs.context import Context
+from bench.runs.kept.directory import RunDirectory
 from bench.runs.kept.finished import load_all
 from bench.runs.kept.identity import RunKey, defaults_of, flat, plain
+from bench.runs.run_key import make_key
+from bench.runs.settings.overrides import assign
+from bench.runs.settings.presets import PRESETS
 from bench.runs.settings.settings import RunSettings, TrainSettings
+from jsma.checked import checked
 from tests.bench.runs.kept.test_finished import write
 
 RECORDS = tuple(SlideRecord(f"{i}.tif", "ab"[i % 2], split=("train", "val", "test")[i // 4]) for i in range(12))
 
 
 def key_of(settings, name="jsma"):
-    return run_key.key_of(Context(Dataset("x", ("a", "b"), RECORDS), settings, Path()), name, 0, 0)
+    return make_key(Dataset("x", ("a", "b"), RECORDS), settings, name, 0, 0)
 
 
 def named(settings, name="jsma"):
@@ -155,3 +158,87 @@ def test_rows_of_one_strategy_that_was_set_twice_are_told_apart_and_paired_with_
     assert [entry.name for entry in found] == ["exhaustive", "jsma[rate=0.1]", "jsma[rate=0.2]"]
     assert [find_beside(entry, "exhaustive", found) for entry in found] == [found[0]] * 3
     assert find_beside(found[0], "jsma", found) is None  # two, and neither is the one
+
+
+BEFORE = (
+    ("jsma", (), "d43cfcffb728"),
+    ("zoom-mil", (), "c9914dc34124"),
+    ("jsma", ("n_patches=8", "stage=2", "epochs=7"), "eb2fe453809a"),
+    ("zoom-mil", ("zoom_sigma=0.01",), "297fa089520a"),
+    ("adaptive", ("adaptive:first_look=2",), "0d17cbeb8bfa"),
+    ("patch-selection", ("topk_samples=50", "topk_sigma=0.2"), "82e807f896d2"),
+    ("exhaustive", ("patch_px=48", "mpps=[1,2]", "mpp=1"), "56910afc79af"),
+    ("transmil-all", ("heads=2", "landmarks=16"), "252363dc1570"),
+    ("ips", ("heads=2", "ips_shuffle=true"), "c918951952b9"),
+    ("candidates", ("site_magnifications=[1,0,0,1]", "site_sharpness=2"), "032a889d1f9a"),
+    ("search", ("fixed:mpp=2",), "719615ebf6e6"),
+)
+"""Strategy, what is set, and the hash in the name that the version gave whose strategies carried the options of all."""
+OF_OTHERS = (
+    ("jsma", ("zoom_sigma=0.01",), "7943e720c261"),
+    ("jsma", ("zoom_sigma=0.01", "heads=4"), "7943e720c261"),  # a default never entered a name
+    ("clam", ("heads=2", "clam_top=4"), "a4783ef1fcd2"),
+    ("zoom-mil", ("topk_samples=50", "topk_sigma=0.2"), "e388ad796677"),
+)
+"""The same, where the name held an option of another strategy."""
+
+
+@pytest.mark.parametrize(("name", "asked", "digest"), BEFORE)
+def test_names_are_those_of_runs_made_before(name, asked, digest):
+    key = key_of(assign(PRESETS["tiny"], RunSettings(), asked)[1], name)
+    assert key.name.endswith(f"-{digest}") and key.former_names == ()
+
+
+@pytest.mark.parametrize(("name", "asked", "digest"), OF_OTHERS)
+def test_an_option_of_another_strategy_is_in_no_name_and_the_former_name_is_known(name, asked, digest, tmp_path):
+    key = key_of(assign(PRESETS["tiny"], RunSettings(), asked)[1], name)
+    assert digest not in key.name and key.former_names == (f"{key.name.rpartition('-')[0]}-{digest}",)
+    directory = RunDirectory(tmp_path, key)
+    assert directory.final.name == key.name and not directory.complete
+    (tmp_path / key.former_names[0]).mkdir()
+    assert RunDirectory(tmp_path, key).complete  # one that was made before is taken over
+    (tmp_path / key.name).mkdir()
+    assert RunDirectory(tmp_path, key).final.name == key.name
+    assert "of_others" not in key.record()
+
+
+def test_a_new_option_of_one_strategy_renames_no_run():
+    @checked
+    class Longer(ZoomOptions):
+        warm_up: int = 0
+
+    before, other = named(RunSettings(), "zoom-mil"), named(RunSettings())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ZoomMIL, "options_class", Longer)
+        assert named(RunSettings(), "zoom-mil") == before and named(RunSettings()) == other
+        changed = assign(PRESETS["tiny"], RunSettings(), ("warm_up=3",))[1]
+        assert named(changed, "zoom-mil") != before and named(changed) == other
+
+
+def test_earlier_runs_have_the_options_of_their_own_strategy_only(tmp_path):
+    """And are one row with runs made since."""
+    look = {"zoom_sigma": 0.002, "topk_samples": 500, "first_look": 4}
+    for strategy in ("zoom-mil", "jsma"):
+        for seed in (0, 1):
+            write(tmp_path, strategy, seed=seed)
+
+    def earlier(key):
+        key["settings"]["strategy"]["look"] = look
+        key["settings"]["strategy"]["method"]["patch_px"] = 64
+        key["at_default"] = [f"strategy.look.{name}" for name in look]
+
+    def now(key):
+        own = {"zoom_sigma": 0.002, "topk_samples": 500} if key["strategy"] == "zoom-mil" else {}
+        key["settings"]["strategy"]["options"] = own
+        key["at_default"] = [f"strategy.options.{name}" for name in own]
+
+    for number, change in enumerate((earlier, now)):
+        for strategy in ("zoom-mil", "jsma"):
+            (folder,) = tmp_path.glob(f"x-{strategy}-0-{number}-*")
+            key = json.loads((folder / "settings.json").read_text())
+            change(key)
+            (folder / "settings.json").write_text(json.dumps(key))
+    found = load_all([tmp_path]).runs
+    options = {run.strategy: run.settings["strategy"].get("options", {}) for run in found}
+    assert options == {"zoom-mil": {"zoom_sigma": 0.002, "topk_samples": 500}, "jsma": {}}
+    assert [entry.name for entry in group_runs(found)] == ["jsma", "zoom-mil"]

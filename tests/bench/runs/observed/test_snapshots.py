@@ -34,7 +34,7 @@ def record(tmp_path_factory):
 
 def inferred(record, names, pictured, open_it=None):
     encoder = build_encoder(EncoderSettings("test_resnet", pretrained=None), seed=0)
-    settings = StrategySettings(method=JSMASettings(n_patches=5, mpps=VIEW.mpps, patch_px=32), mpp=1.0)
+    settings = StrategySettings(method=JSMASettings(n_patches=5, mpps=VIEW.mpps), mpp=1.0)
     contestants = {}
     for name in names:
         torch.manual_seed(0)

@@ -7,12 +7,15 @@ from dataclasses import fields, replace
 
 import pytest
 
-from baselines.contract import BagSettings, LookSettings, StrategySettings
+from baselines import STRATEGIES
+from baselines.contract import StrategySettings
 from bench.datasets.generated.demo.settings import DemoSettings
 from bench.errors import UsageError
-from bench.runs.settings.overrides import assign
+from bench.runs.settings.fields import find
+from bench.runs.settings.overrides import assign, shared_leaves
 from bench.runs.settings.presets import PRESETS, Preset
-from bench.runs.settings.settings import RunSettings, TrainSettings
+from bench.runs.settings.settings import RunSettings, TrainSettings, option_hints
+from bench.runs.settings.strategies import strategy_class
 from jsma import JSMASettings
 from jsma.encoders.encoder import EncoderSettings
 from jsma.metered.view import ViewSettings
@@ -21,18 +24,17 @@ CLASSES = (
     ViewSettings,
     JSMASettings,
     EncoderSettings,
-    LookSettings,
-    BagSettings,
     StrategySettings,
     TrainSettings,
     DemoSettings,
+    *dict.fromkeys(strategy_class(name).options_class for name in STRATEGIES),
 )
 ONE_OF_EACH = [*(cls() for cls in CLASSES), Preset(slides=16, seeds=1, epochs=2)]
 FIELDS = [
     pytest.param(own, field.name, id=f"{type(own).__name__}.{field.name}")
     for own in ONE_OF_EACH
     for field in fields(own)
-    if not hasattr(getattr(own, field.name), "__dataclass_fields__") and field.name != "tuned"
+    if not hasattr(getattr(own, field.name), "__dataclass_fields__") and field.name not in ("tuned", "options")
 ]
 
 
@@ -119,14 +121,90 @@ def test_numbers_take_the_type_of_their_setting_and_names_may_be_digits():
 
 
 def test_the_view_owns_magnifications_and_patch_size():
-    apart = StrategySettings(JSMASettings(mpps=(0.5, 1.0), patch_px=32))
+    apart = StrategySettings(JSMASettings(mpps=(0.5, 1.0)))
     settings = RunSettings(strategy=apart, view=ViewSettings(mpps=(1.0, 2.0, 8.0), patch_px=48))
-    assert settings.strategy.method.mpps == (1.0, 2.0, 8.0) and settings.strategy.method.patch_px == 48
+    assert settings.of("jsma").strategy.method.mpps == (1.0, 2.0, 8.0)
     _, changed = assign(PRESETS["tiny"], settings, ("mpps=[2,4]", "patch_px=40"))
-    assert changed.strategy.method.mpps == changed.view.mpps == (2.0, 4.0)
-    assert changed.of("zoom-mil").strategy.method.patch_px == changed.view.patch_px == 40
+    assert changed.of("zoom-mil").strategy.method.mpps == changed.view.mpps == (2.0, 4.0)
+    assert changed.view.patch_px == 40
+    with pytest.raises(UsageError, match="no setting called 'method.mpps'"):
+        assign(PRESETS["tiny"], settings, ("method.mpps=[2,4]",))
 
 
 def test_one_magnification_is_one_of_those_that_are_looked_at():
     settings = RunSettings(view=ViewSettings(mpps=(1.0, 3.0)), tuned={"exhaustive": {"mpp": 2.5}})
     assert settings.of("fixed").strategy.mpp == 1.0 and settings.of("exhaustive").strategy.mpp == 3.0
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    (
+        ("n_patchez=3", "no setting called 'n_patchez'; nearest: n_patches; `jsma-bench config` shows all"),
+        ("train.learning_rte=3", "no setting called 'train.learning_rte'; nearest: train.learning_rate"),
+        ("jsma:n_patchez=3", "jsma has no setting called 'n_patchez'; nearest: n_patches"),
+        ("jsma:first_look=3", "jsma has no setting called 'first_look'"),
+        ("n_patches", "write KEY=VALUE"),
+        ("=3", "write KEY=VALUE"),
+    ),
+)
+def test_an_unknown_setting_gets_the_nearest_names(text, line):
+    with pytest.raises(UsageError, match=line) as raised:
+        assign(PRESETS["tiny"], RunSettings(), (text,))
+    assert str(raised.value).startswith(f"--set {text}: ")
+
+
+def test_a_setting_is_called_by_its_short_name_or_in_full():
+    for text in ("n_patches=8", "method.n_patches=8", "strategy.method.n_patches=8"):
+        assert assign(PRESETS["tiny"], RunSettings(), (text,))[1].strategy.method.n_patches == 8
+    preset, _ = assign(PRESETS["tiny"], RunSettings(), ("generated.slides=20", "side0_px=512"))
+    assert (preset.slides, preset.side0_px, preset.epochs) == (20, 512, 2)
+
+
+OWN = """
+from baselines.jsma import Joint
+from jsma.checked import Count, checked
+
+@checked
+class Options:
+    width: Count = 3
+    depth: Count = 2
+
+class Mine(Joint):
+    name, source, options_class = "mine", "own", Options
+"""
+
+
+def test_an_option_of_ones_own_strategy_is_set_and_checked_as_any_other(tmp_path):
+    (tmp_path / "mine.py").write_text(OWN)
+    own = f"{tmp_path / 'mine.py'}:Mine"
+
+    def found(*asked):
+        return assign(PRESETS["tiny"], RunSettings(), asked, ("jsma", own))[1]
+
+    assert found("depth=5").of(own).strategy.options.depth == 5
+    assert found(f"{own}:depth=5").of(own).strategy.options.depth == 5
+    assert found("options.width=7").of(own).strategy.method.width == RunSettings().strategy.method.width
+    for text, words in (
+        ("width=7", "'width' is each of strategy.method.width and strategy.options.width; give one of them in full"),
+        ("depth=0", "depth is 0; allowed: a whole number from 1 to 1000000; nearest: 1"),
+        (f"{own}:depth=x", "depth is 'x'"),
+        ("zoom_sigma=1", f"none of jsma, {own} has it; an option of zoom-mil: ask for one of them"),
+    ):
+        with pytest.raises(UsageError) as raised:
+            found(text)
+        assert words in str(raised.value)
+
+
+def test_an_option_is_for_those_that_have_it():
+    settings = assign(PRESETS["tiny"], RunSettings(), ("heads=2", "ips:heads=8"), ("jsma", "transmil", "ips"))[1]
+    heads = {name: settings.of(name).strategy.options.heads for name in ("transmil", "ips")}
+    assert heads == {"transmil": 2, "ips": 8} and not vars(settings.of("jsma").strategy.options)
+    with pytest.raises(UsageError, match="heads is 0; "):
+        assign(PRESETS["tiny"], RunSettings(), ("heads=0",), ("ips",))
+
+
+def test_no_option_is_called_as_a_setting_of_all():
+    known = shared_leaves()
+    for name in STRATEGIES:
+        for path in option_hints(name):
+            assert not find(path[-1], known), (name, path)
