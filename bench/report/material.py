@@ -97,7 +97,18 @@ def _span(values: Sequence[int]) -> str:
 
 
 def gather(folders: Sequence[Path], reference: str | None, margin: float, choice: Choice = EVERY) -> Material:
-    """Load and compare. UsageError: no runs, an unknown reference; NotComparableError: runs that must not be."""
+    """Load finished runs and compare them.
+
+    Args:
+        folders: runs, or folders of them.
+        reference: the strategy that all are set against; None: what reads everything.
+        margin: accuracy by which a strategy may be worse and still count as non-inferior, 0 to 1.
+        choice: which of the runs are taken.
+
+    Raises:
+        UsageError: there are no runs, or no such reference.
+        NotComparableError: the runs must not be set beside each other.
+    """
     found = compare_folders(list(folders), reference, margin, choice=choice)
     by_dataset: dict[str, list[tuple[Entry, dict[str, Any]]]] = {}
     for entry, row in zip(found.entries, found.rows, strict=True):

@@ -38,7 +38,8 @@ def hint_by_evidence(
     from bench.options import numbers
     from bench.studies import hint_by_evidence as study
 
-    numbers("--hints", hints), numbers("--shares", shares)  # both are checked before anything is trained
+    for option, text in (("--hints", hints), ("--shares", shares)):  # both are checked before anything is trained
+        numbers(option, text)
     table, assignments = [], (f"slides={slides}", *(config or ()))
     for row in study.compare(hints.split(","), shares.split(","), assignments, seeds, (out, data)):
         table.append(row)

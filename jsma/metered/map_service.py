@@ -125,8 +125,4 @@ def _parts(regions: Regions) -> list[Regions]:
 def _count(slide: MapSource, frame: MapFrame, cost: ReadCost) -> None:
     """Count the squares as pixels, tiles, bytes and operations; they are no patches."""
     n = len(frame.read)
-    area_px = n * BLOCK_PX * BLOCK_PX
-    slide.desk.meter.count(
-        slide.id,
-        Counters(0, 0, area_px, cost.tiles, cost.decoded_px, cost.compressed_bytes, cost.calls, _flops(slide, n)),
-    )
+    slide.desk.meter.count(slide.id, Counters.of_read(cost, n * BLOCK_PX * BLOCK_PX, _flops(slide, n)))

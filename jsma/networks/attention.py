@@ -14,7 +14,16 @@ Pool = tuple[Tensor, Tensor]
 
 
 def pools_of(grid: CellGrid, overview_shape: tuple[int, int], device: torch.device | None = None) -> list[Pool]:
-    """Make `CellGrid.pools` tensors: per magnification (Wy [rows, h], Wx [columns, w]), float32."""
+    """Make tensors of `CellGrid.pools`.
+
+    Args:
+        grid: the slide's cells.
+        overview_shape: (height, width) of an overview that covers the slide exactly, in pixels.
+        device: where the tensors are to be; None: where torch makes them.
+
+    Returns:
+        Of each magnification (Wy [rows, height], Wx [columns, width]), float32.
+    """
     return [(torch.from_numpy(wy).to(device), torch.from_numpy(wx).to(device)) for wy, wx in grid.pools(overview_shape)]
 
 

@@ -23,10 +23,21 @@ PAGE, INDEX = "report.html", "report.json"
 
 
 def build(material: Material, to: Path, commands: Commands) -> list[Path]:
-    """Write the report to the folder `to`; returns its files, the page first. UsageError where `to` is not writable.
+    """Write the report to a folder.
 
-    Until all is written nothing is seen under the final names. Other files in `to` stay; those of an earlier
+    Until all is written nothing is seen under the final names. Other files in the folder stay. Those of an earlier
     report that this one does not have go.
+
+    Args:
+        material: what the page shows.
+        to: the folder; it is made if need be.
+        commands: what the page says of how it and its runs were made.
+
+    Returns:
+        The files, the page first.
+
+    Raises:
+        UsageError: the folder cannot be written to.
     """
     was_there = to.is_dir()
     folder = files.aside(writable(to, "--to") / ".report")

@@ -15,6 +15,12 @@ from jsma.slides.types import DECODERS, SlideError
 def check_request(name: str, reader: str | None, mpp: float | None, decoder: str) -> str:
     """Check what `open_slide` is asked for.
 
+    Args:
+        name: the file.
+        reader: the reader that was asked for; None: the one for this kind of file.
+        mpp: the scale that was given, um per level-0 pixel, or None.
+        decoder: one of `DECODERS`, or "auto".
+
     Returns:
         The extension of the file, lower case with the dot.
 
