@@ -45,14 +45,15 @@ def train_once(n_slides, where):
 
     view = ViewSettings(mpps=(1.0, 2.0), patch_px=PATCH_PX, overview_mpp=16.0)
     names = [f"s{n}" for n in range(n_slides)]
-    pixels = np.broadcast_to(np.array([150, 40, 90], np.uint8), (SIDE_PX, SIDE_PX, 3))
+    # one open slide stands for all: an array in each would be what grows
+    opened = ArraySlide(np.full((SIDE_PX, SIDE_PX, 3), (150, 40, 90), np.uint8), 1.0)
     shelf = None if where == "memory" else Shelf(Path(where), {name: name for name in names}, {"cpu": "one"})
     store = FeatureStore(DIM, None, "float16") if shelf is None else DiskStore(DIM, shelf, "float16")
     desk = Desk(Meter(), MadeUp(), view, store)
     random = np.random.default_rng(0)
     items = []
     for n, name in enumerate(names):
-        slide = MeteredSlide(name, lambda: ArraySlide(pixels, 1.0), desk)
+        slide = MeteredSlide(name, lambda: opened, desk)
         cells = np.arange(slide.view.grid.n_cells)
         features = random.standard_normal((len(cells), DIM)).astype(np.float32) / DIM**0.5 + 0.1 * (n % 2)
         store.put(slide._key, len(cells) + 1, cells, features)
