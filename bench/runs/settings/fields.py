@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
@@ -71,11 +72,16 @@ def short(path: Path, known: Iterable[Path]) -> str:
 
 
 def read_value(text: str, hint: Any) -> Any:
-    """The value that a text stands for: JSON, or the text itself where it is none, or where a name is wanted."""
+    """The value that a text stands for: JSON, a number without its 0 (.01), or else the text itself.
+
+    The text stays as it is where a name is wanted.
+    """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return text
+        if not re.fullmatch(r"[-+]?(\d+\.?|\.\d)\d*(e[-+]?\d+)?", text, re.IGNORECASE):
+            return text
+        value = float(text)
     named = hint is str or str in get_args(hint)
     return text if named and value is not None and not isinstance(value, str) else value
 

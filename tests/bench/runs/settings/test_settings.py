@@ -11,7 +11,7 @@ from baselines import STRATEGIES
 from baselines.contract import StrategySettings
 from bench.datasets.generated.demo.settings import DemoSettings
 from bench.errors import UsageError
-from bench.runs.settings.fields import find
+from bench.runs.settings.fields import find, read_value
 from bench.runs.settings.overrides import assign, shared_leaves
 from bench.runs.settings.presets import PRESETS, Preset
 from bench.runs.settings.settings import RunSettings, TrainSettings, option_hints
@@ -208,3 +208,21 @@ def test_no_option_is_called_as_a_setting_of_all():
     for name in STRATEGIES:
         for path in option_hints(name):
             assert not find(path[-1], known), (name, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint", "value"),
+    (
+        (".01", float, 0.01),
+        ("-.5e-3", float, -0.0005),
+        ("+2.", float, 2.0),
+        ("1e-3", float, 0.001),
+        (".01", str, ".01"),
+        ("12", str, "12"),
+        ("inf", float, "inf"),
+        (".", float, "."),
+        ("[1,2]", tuple[float, ...], [1, 2]),
+    ),
+)
+def test_a_text_is_read_as_a_number_where_it_is_one(text, hint, value):
+    assert read_value(text, hint) == value
