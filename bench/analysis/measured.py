@@ -57,6 +57,13 @@ class Measured:
         """Mean over the runs of a figure of their training."""
         return float(np.mean([run.train[key] for run in self.runs]))
 
+    @property
+    def storage_mb(self) -> float | None:
+        """Mean over the runs of what the features they paid for take where they are kept; None where none are."""
+        kept = [run.train.get("features") or {} for run in self.runs]
+        sizes = [record["bytes"] / 1e6 for record in kept if record.get("kept", "fresh") != "fresh"]
+        return float(np.mean(sizes)) if sizes else None
+
     @cached_property
     def accuracy(self) -> tuple[float, float | None, float | None]:
         """(accuracy, low, high) with its 95 % interval."""

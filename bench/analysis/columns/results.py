@@ -148,6 +148,14 @@ _COSTS = (
         timed=True,
         short=True,
     ),
+    Column(
+        "storage_mb",
+        lambda m: m.storage_mb,
+        "MB kept",
+        "{:.1f}",
+        "what the features take, in megabytes, that a training paid for, where they are kept (`--features`)",
+        optional=True,
+    ),
     Column("train_charged_s", lambda m: m.mean_of_training("charged_s"), timed=True),
     Column("cache", lambda m: m.cache),
     Column(

@@ -1,11 +1,15 @@
 """A column is one entry: it is computed, shown, refused and explained from there."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
 from bench.analysis.columns.column import Column, choose_columns, clear_timed, compute_row
 from bench.analysis.columns.pairs import PAIRS
 from bench.analysis.columns.results import ALL, COSTS, RESULTS, WHERE
 from bench.analysis.columns.sweeps import SWEEP
+from bench.analysis.measured import Measured
 from bench.report.documents import explain_columns
 from bench.report.tables.tables import as_csv, latex, markdown, terminal
 
@@ -63,3 +67,13 @@ def test_every_column_of_the_table_is_explained_and_computed():
 def test_an_optional_column_is_there_where_a_row_has_it():
     kept = choose_columns(NEW, [{"rare": None}, {"rare": 0}])
     assert [column.key for column in kept] == ["dataset", "size", "slow_s", "rare"]
+
+
+def test_storage_is_that_of_the_runs_which_keep_features():
+    def measured(*records):
+        return cast(Measured, SimpleNamespace(runs=[SimpleNamespace(train={"features": r}) for r in records]))
+
+    size = vars(Measured)["storage_mb"].fget
+    fresh, memory = {"kept": "fresh", "bytes": 9e6}, {"kept": "memory", "bytes": 4e6}
+    assert size(measured(memory, {"kept": "folder", "bytes": 2e6}, fresh)) == 3.0
+    assert size(measured(fresh)) is None and size(measured(None, {})) is None
