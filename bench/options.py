@@ -47,6 +47,14 @@ AcceptFindings = Annotated[
 ]
 Features = Annotated[str, typer.Option(help=FEATURES)]
 AsJson = Annotated[bool, typer.Option("--json")]
+Reference = Annotated[
+    str | None, typer.Option(help="Strategy that others are set against; default: what reads everything.")
+]
+Margin = Annotated[float, typer.Option(help="Of non-inferiority, in accuracy.")]
+Latest = Annotated[bool, typer.Option("--latest", help="Of each dataset only the newest data and split.")]
+Group = Annotated[str | None, typer.Option(help="Only runs on this data or split: how its hash begins.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Every column of the table.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: as many as cores.")]
 
 
 def at_most_one(given: dict[str, bool]) -> None:

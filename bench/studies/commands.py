@@ -12,13 +12,9 @@ from typing import Annotated
 
 import typer
 
-from bench.options import names, source
+from bench.options import AsJson, Data, DatasetName, Device, Limit, Out, PresetName, Set, Slides, names, source
 from bench.progress import Bars, Quiet
 
-Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as in `jsma-bench run`; repeatable.")]
-Data = Annotated[Path, typer.Option(help="Folder of datasets and generated slides.")]
-Runs = Annotated[Path, typer.Option(help="Folder of the run directories.")]
-Preset = Annotated[str, typer.Option(help="As in `jsma-bench run`.")]
 Strategies = Annotated[str, typer.Option(help="Comma-separated.")]
 DATA = Path("data")
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -31,7 +27,7 @@ def hint_by_evidence(
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 2,
     config: Set = None,
     data: Data = DATA,
-    out: Runs = Path("runs/dials"),
+    out: Out = Path("runs/dials"),
     save: Annotated[Path, typer.Option(help="Stem of the table, its provenance and its picture.")] = Path("dials"),
 ) -> None:
     """Train JSMA and exhaustive-all for every pair of hint and evidence share."""
@@ -51,7 +47,7 @@ def tuning(
     strategies: Strategies = "jsma,exhaustive-all,random,exhaustive,fixed",
     grid: Annotated[list[str] | None, typer.Option(help="KEY=V1,V2,... in place of GRID; repeatable.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds a point.")] = 2,
-    preset: Preset = "full",
+    preset: PresetName = "full",
     data_seed: Annotated[int, typer.Option(help="Seed of the slides; not that of a published table.")] = 101,
     config: Set = None,
     data: Data = DATA,
@@ -89,14 +85,14 @@ def slide_size(
 
 
 def linear_probe(
-    dataset: Annotated[str | None, typer.Option(help="As in `jsma-bench run`; default demo.")] = None,
-    slides: Annotated[Path | None, typer.Option(help="Your own: a CSV, as in `jsma-bench run`.")] = None,
-    preset: Preset = "demo",
+    dataset: DatasetName = None,
+    slides: Slides = None,
+    preset: PresetName = "demo",
     patches: Annotated[int, typer.Option(min=1, help="At most, a slide and magnification.")] = 32,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Device = "cpu",
     out: Annotated[Path, typer.Option(help="Folder of the run directories; gets probe.json.")] = Path("runs"),
     data: Data = DATA,
-    limit: Annotated[int | None, typer.Option(min=1, help="Slides at most, as in `jsma-bench run`.")] = None,
+    limit: Limit = None,
     config: Set = None,
 ) -> None:
     """Accuracy of a linear probe at each magnification, of the runs' encoder, scale and split."""
@@ -165,7 +161,7 @@ def reading(
     processes: Annotated[int, typer.Option(min=1, help="Fresh processes, one after the other.")] = 5,
     threads: Annotated[int, typer.Option(min=1, help="Decoding threads.")] = CORES,
     seed: Annotated[int, typer.Option(help="Of the places of the patches.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything measured as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Reading measured against its floor and its rivals."""
     import json

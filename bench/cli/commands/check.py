@@ -9,11 +9,12 @@ from typing import Annotated
 import typer
 
 from bench.errors import REGRESSION
+from bench.options import AsJson
 
 
 def check(
     strategies: Annotated[list[str], typer.Argument(help="Your own file.py:Class, or names of `list strategies`.")],
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Does a strategy keep the contract? One line a check; exit code 1 where one fails."""
     from bench.checks.contract import check_strategy

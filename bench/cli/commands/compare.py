@@ -12,7 +12,7 @@ from rich.table import Table
 
 from bench.errors import PARTIAL
 from bench.files import writing
-from bench.options import at_most_one, in_range
+from bench.options import AsJson, Group, Latest, Margin, Reference, Wide, at_most_one, in_range
 
 
 def print_table(table: Table) -> None:
@@ -22,18 +22,16 @@ def print_table(table: Table) -> None:
 
 def compare(
     out: Annotated[list[Path] | None, typer.Argument(help="Folders of runs, or single runs; default runs.")] = None,
-    reference: Annotated[
-        str | None, typer.Option(help="Strategy that others are set against; default: what reads everything.")
-    ] = None,
+    reference: Reference = None,
     all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Each with each, in place of --reference.")] = False,
-    margin: Annotated[float, typer.Option(help="Of non-inferiority, in accuracy.")] = 0.02,
+    margin: Margin = 0.02,
     budget_seconds: Annotated[float | None, typer.Option(help="Best within so many seconds a slide.")] = None,
     budget_patches: Annotated[float | None, typer.Option(help="Best within so many patches a slide.")] = None,
     to_accuracy: Annotated[float | None, typer.Option(help="Training time to this validation accuracy.")] = None,
-    latest: Annotated[bool, typer.Option("--latest", help="Of each dataset only the newest data and split.")] = False,
-    group: Annotated[str | None, typer.Option(help="Only runs on this data or split: how its hash begins.")] = None,
-    wide: Annotated[bool, typer.Option("--wide", help="Every column of the tables.")] = False,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    latest: Latest = False,
+    group: Group = None,
+    wide: Wide = False,
+    as_json: AsJson = False,
     csv: Annotated[bool, typer.Option("--csv")] = False,
     md: Annotated[bool, typer.Option("--md")] = False,
     tex: Annotated[bool, typer.Option("--tex")] = False,

@@ -14,7 +14,7 @@ from rich.table import Table
 from bench.cli.commands.mosaic import find_shortcuts, mosaic
 from bench.errors import PARTIAL, UsageError
 from bench.files import writing
-from bench.options import at_most_one, in_range, numbers
+from bench.options import AsJson, Workers, at_most_one, in_range, numbers
 from bench.progress import Bars
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _dataset(what: str, data: Path, preset: str, bars: Bars) -> Dataset:
 
 @data_app.command("list")
 def list_(
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     md: Annotated[bool, typer.Option("--md", help="As docs/datasets.md has it.")] = False,
 ) -> None:
     """The datasets and their cards."""
@@ -67,7 +67,7 @@ def list_(
 
 
 @data_app.command("info")
-def info(what: What, data: Data = Path("data"), as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def info(what: What, data: Data = Path("data"), as_json: AsJson = False) -> None:
     """Card of a dataset, and what is here of it: slides per class and part, what was left out and why."""
     from dataclasses import asdict
 
@@ -144,7 +144,7 @@ def prepare(
     to: Annotated[Path | None, typer.Option(help="Folder of the pyramids; default <data>/<name>-prepared.")] = None,
     mpp: Annotated[float | None, typer.Option(help="Micrometres per pixel, where the data do not say.")] = None,
     quality: Annotated[int | None, typer.Option(min=1, max=100, help="JPEG quality; 90 unless they exist.")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0: as many as cores.")] = 0,
+    workers: Workers = 0,
 ) -> None:
     """Convert photos once into tiled pyramidal TIFF; may be interrupted and run again."""
     from bench.datasets import source_named
@@ -191,7 +191,7 @@ def verify(
         str | None, typer.Option(help="Magnifications that a run will ask for, um/px; as `run --set mpps=`.")
     ] = None,
     folds: Annotated[int, typer.Option(min=1, help="As `run --folds`.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     most: Annotated[int, typer.Option(min=0, help="Findings printed per check.")] = 10,
 ) -> None:
     """Look at every slide and compare them; exit code 3 where something was found."""

@@ -12,6 +12,7 @@ import typer
 
 from bench.cli.commands.data import print_rows
 from bench.errors import PARTIAL, UsageError
+from bench.options import AsJson
 
 features_app = typer.Typer(no_args_is_help=True, help="Features kept by `run --features DIR`: list, verify, prune.")
 Folder = Annotated[Path, typer.Argument(help="The folder that --features named.")]
@@ -19,7 +20,7 @@ GB, DAY_S = 1e9, 86400.0
 
 
 @features_app.command("list")
-def list_(folder: Folder, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def list_(folder: Folder, as_json: AsJson = False) -> None:
     """What is kept, for each encoder."""
     from bench.runs.features.folder import known_folder, list_encoders
 

@@ -9,12 +9,13 @@ from typing import Annotated
 import typer
 
 from bench.cli.commands.compare import told
+from bench.options import AsJson
 
 
 def list_(
     what: Annotated[str, typer.Argument(help="strategies, datasets, readers or runs")],
     out: Annotated[Path, typer.Option(help="Folder of run directories, for `list runs`.")] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """What there is."""
     from bench.runs.listing import list_rows

@@ -11,7 +11,7 @@ import typer
 
 from bench.errors import PARTIAL, UsageError
 from bench.files import writing
-from bench.options import in_range
+from bench.options import Workers, in_range
 from bench.progress import Bars
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def mosaic(
     match_stain: Annotated[bool, typer.Option("--match-stain", help="Give all photos one stain.")] = False,
     test_stain: Annotated[float, typer.Option(help="Shift of the stain of the test part, -0.9 to 0.9.")] = 0.0,
     quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality.")] = 90,
-    workers: Annotated[int, typer.Option(min=0, help="Processes; 0: as many as cores.")] = 0,
+    workers: Workers = 0,
 ) -> None:
     """Mix labelled photos into large slides whose evidence is known; may be interrupted and run again."""
     in_range("--mpp", mpp, 0.01, 1000, "micrometres per pixel")

@@ -10,18 +10,16 @@ from typing import Annotated
 import typer
 
 from bench.files import writing
-from bench.options import in_range
+from bench.options import Group, Latest, Margin, Reference, in_range
 
 
 def report(
     out: Annotated[list[Path] | None, typer.Argument(help="Folders of runs, or single runs; default runs.")] = None,
     to: Annotated[Path, typer.Option(help="Folder to write the page, tables and figures to.")] = Path("report"),
-    reference: Annotated[
-        str | None, typer.Option(help="Strategy that others are set against; default: what reads everything.")
-    ] = None,
-    margin: Annotated[float, typer.Option(help="Of non-inferiority, in accuracy.")] = 0.02,
-    latest: Annotated[bool, typer.Option("--latest", help="Of each dataset only the newest data and split.")] = False,
-    group: Annotated[str | None, typer.Option(help="Only runs on this data or split: how its hash begins.")] = None,
+    reference: Reference = None,
+    margin: Margin = 0.02,
+    latest: Latest = False,
+    group: Group = None,
     produced_by: Annotated[str, typer.Option(help="The command that made the runs, for the foot.")] = "jsma-bench run",
 ) -> None:
     """A page, tables and figures over finished runs, in one folder."""

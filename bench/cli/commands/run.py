@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
 
 import typer
 
 from bench.cli.commands.compare import print_table
 from bench.errors import PARTIAL, USAGE
 from bench.files import writing
-from bench.options import named_folder
+from bench.options import Wide, named_folder
 from bench.progress import Bars
 from bench.runs.settings.request import Request
 
 
 def run(
     request: Request,
-    wide: Annotated[bool, typer.Option("--wide", help="Every column of the table.")] = False,
+    wide: Wide = False,
 ) -> None:
     """Train and evaluate strategies, then print the table."""
     bars = Bars()

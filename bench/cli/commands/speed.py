@@ -14,7 +14,7 @@ import typer
 
 from bench.errors import UsageError
 from bench.files import write_text
-from bench.options import choose
+from bench.options import Device, choose
 from bench.progress import Bars
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 speed_app = typer.Typer(no_args_is_help=True, help="The throughput gate: counters, ratios and times that must hold.")
 File = Annotated[Path, typer.Option("--baseline", help="The baseline file.")]
 Data = Annotated[Path, typer.Option(help="Folder where the generated slides are kept.")]
-Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Blocks = Annotated[int, typer.Option(min=3, help="Fresh processes a side; each measures every operation.")]
 Counts = Annotated[int, typer.Option(min=3, help="Samples of an operation in each block.")]
 Workers = Annotated[int, typer.Option(min=1, help="Decoding threads; torch has as many.")]
