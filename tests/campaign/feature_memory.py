@@ -59,7 +59,7 @@ def train_once(n_slides, where):
         store.put(slide._key, len(cells) + 1, cells, features)
         items.append(Labelled(slide, n % 2))
     store.flush()
-    method = JSMASettings(mpps=view.mpps, patch_px=PATCH_PX)
+    method = JSMASettings(mpps=view.mpps)
     strategy = StrategySettings(method=method)
     cut = max(4, n_slides // 5)
     parts = {"train": items[cut:], "val": items[:cut]}

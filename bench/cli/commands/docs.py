@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ def docs(
 ) -> None:
     """For contributors: fill the tables of documents from results/ again, and draw their stale pictures."""
     for document in documents:
-        if not document.is_file():
+        if not os.path.isfile(document):
             raise UsageError(f"{document}: no such file; give Markdown files, such as README.md")
     from bench.report.documents import main
 

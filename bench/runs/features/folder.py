@@ -6,6 +6,7 @@ A mark at its top says that it is ours. Below it each encoder has a folder, and 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -44,7 +45,7 @@ def feature_folder(path: Path, option: str) -> Path:
     Raises:
         UsageError: It holds something else, or it cannot be written.
     """
-    if path.exists() and (not path.is_dir() or (not _marked(path) and any(path.iterdir()))):
+    if os.path.exists(path) and (not path.is_dir() or (not _marked(path) and any(path.iterdir()))):
         raise UsageError(f"{option} {path}: it is there and holds no features; give a new folder or an empty one")
     writable(path, option)
     if not _marked(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,7 @@ class Request:
         """
         preset_named(self.preset)
         in_range("--seeds", self.seeds, 1, 1000, "a number of training seeds")
-        if self.slides is not None and not self.slides.is_file():
+        if self.slides is not None and not os.path.isfile(self.slides):
             raise UsageError(f"--slides {self.slides}: no such file; give a CSV with the columns path,label")
         for name in self.strategies:
             if name != ALL and name not in STRATEGIES and ":" not in name:

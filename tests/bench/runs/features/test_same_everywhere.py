@@ -31,7 +31,7 @@ def train_with(stores, records, precision):
         random = np.random.default_rng(n)
         pixels = np.array([150 + 20 * (n % 2), 40, 90], np.uint8) + random.integers(0, 20, (96, 128, 3), np.uint8)
         items.append(Labelled(MeteredSlide(record.id, lambda p=pixels: ArraySlide(p, 1.0), desk), n % 2))
-    settings = StrategySettings(method=JSMASettings(mpps=VIEW.mpps, patch_px=VIEW.patch_px))
+    settings = StrategySettings(method=JSMASettings(mpps=VIEW.mpps))
     parts = {"train": items[:4], "val": items[4:]}
     found = train(
         lambda own, meter: MeanAll(own, encoder.dim, 2, meter), [settings], parts, desk, Schedule(TrainSettings(2))

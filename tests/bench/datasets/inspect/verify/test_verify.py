@@ -120,8 +120,8 @@ def test_every_planted_defect_is_found_and_nothing_else(command, tmp_path):
     assert code == 3, err
     found = {check: {slide for slide, _ in some} for check, some in json.loads(out)["found"].items() if some}
     assert found == expected
-    beside = {"counts", "incomplete", "parts", "missing tiles", "too small"}
-    assert set(CHECKS) - set(expected) == beside, "they are the next tests, and test_verify_and_run"
+    beside = {"counts", "incomplete", "parts", "missing tiles", "too small", "shortcuts"}
+    assert set(CHECKS) - set(expected) == beside, "they are the next tests, test_verify_and_run and test_mosaic"
     code, out, _ = command("data", "verify", csv)
     assert code == 3 and "labels: s08.tif: one file with the labels a and b" in out
     assert "in train and test" in out, "the patient"
