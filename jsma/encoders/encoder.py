@@ -117,7 +117,8 @@ class Encoder(nn.Module):
             raise EncoderError(
                 f"{self.settings.name} has no feature map; set stage to one of its stages (a convolutional model)"
             )
-        return out[-1].to(torch.promote_types(out[-1].dtype, torch.float32))
+        found = out[-1].to(torch.promote_types(out[-1].dtype, torch.float32))
+        return _halved(found) if self.settings.precision == "float16" else found
 
     def _filled(self, patches: Tensor) -> Tensor:
         """Encode one chunk.

@@ -57,6 +57,21 @@ class MapFrame:
         centres0 = np.stack([column + 0.5, row + 0.5], 1) * self.block0
         return Regions(centres0, np.full(len(self.read), self.mpp), BLOCK_PX, BLOCK_PX)
 
+    def pixels(self, side: int) -> np.ndarray:
+        """Where the features of the squares in `read` lie in the map of the whole slide.
+
+        They are numbered square by square over the whole slide, so that the number of a feature does not depend on
+        which squares are read.
+
+        Args:
+            side: of the feature map of a square, in its pixels.
+
+        Returns:
+            int64 [n * side * side], ascending.
+        """
+        within = np.arange(side * side)
+        return (np.array(self.read, np.int64)[:, None] * side * side + within).ravel()
+
     def assemble(self, blocks: Tensor, grid: CellGrid) -> FeatureMap:
         """The map of the whole slide.
 

@@ -64,18 +64,18 @@ def _stored(slide: MapSource, frame: MapFrame) -> Tensor:
     store = desk.store
     assert store is not None
     side, dim = desk.map_side(BLOCK_PX), desk.encoder.dim
-    key, index = slide.key and f"{slide.key}-map{frame.mpp:g}", np.arange(n * side * side)
+    key, index = slide.key and f"{slide.key}-map{frame.mpp!r}", frame.pixels(side)
     rows, lacking = store.get(key, index)
+    cost = ReadCost()
     if lacking.any():
         blocks, cost, unit = _compute(slide, frame)
         rows = blocks.permute(0, 2, 3, 1).reshape(-1, dim).cpu().numpy()
         store.note(key, unit)
-        store.put(key, len(index), index, rows)
-    else:
+        store.put(key, frame.rows * frame.columns * side * side, index, rows)
+    elif not paid[-1]:
         cost = sum((slide.plan_cost(part) for part in _parts(frame.regions)), ReadCost())
-        if not paid[-1]:
-            desk.meter.charge("read", store.price.read_charge_s(cost.tiles))
-            desk.meter.charge("encode", store.price.encode_charge_s(_as_patches(slide, n)))
+        desk.meter.charge("read", store.price.read_charge_s(cost.tiles))
+        desk.meter.charge("encode", store.price.encode_charge_s(_as_patches(slide, n)))
     if not paid[-1]:
         _count(slide, frame, cost)
         paid[-1] = True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +20,8 @@ from bench.files import remove_leftovers, writable, write_text
 from bench.runs.features.segment import SUFFIX, DamagedSegmentError, check_segment, read_segment
 
 MARK = "features.json"
+OURS = re.compile(rf".+-\d+-[0-9a-f]{{8}}-\d{{6}}{re.escape(SUFFIX)}")
+"""How a file of features is called: host, process, random digits, number. Nothing else is listed or removed."""
 FORMAT = 1
 
 
@@ -80,8 +83,8 @@ def slide_folders(folder: Path) -> Iterator[SlideFolder]:
     for encoder in sorted(p for p in folder.iterdir() if p.is_dir()):
         for path in sorted(p for p in encoder.iterdir() if p.is_dir()):
             with suppress(FileNotFoundError):
-                files = tuple(sorted(p for p in path.iterdir() if p.name.endswith(SUFFIX)))
-                yield SlideFolder(path, files, sum(p.stat().st_size for p in files), path.stat().st_mtime)
+                if files := tuple(sorted(p for p in path.iterdir() if OURS.fullmatch(p.name))):
+                    yield SlideFolder(path, files, sum(p.stat().st_size for p in files), path.stat().st_mtime)
 
 
 def list_encoders(folder: Path) -> list[dict[str, Any]]:

@@ -58,6 +58,22 @@ def test_prune_removes_what_was_used_longest_ago(folder, command, how):
     assert (folder / MARK).is_file()
 
 
+def test_files_of_the_user_are_neither_listed_nor_removed(folder, command):
+    """Their names are others, although they lie as deep and have the same extension."""
+    own = [folder / "weights" / "vit" / "model.safetensors", folder / "encoder-float32-cpu" / "a" / "mine.safetensors"]
+    (folder / "empty" / "too").mkdir(parents=True)
+    for path in own:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"mine")
+        os.utime(path.parent, (0, 0))
+    code, out, _ = command("features", "list", folder, "--json")
+    assert code == 0 and [row["slides"] for row in json.loads(out)] == [3]
+    assert command("features", "verify", folder)[0] == 0
+    code, out, _ = command("features", "prune", folder, "--older-than", 0)
+    assert code == 0 and out.startswith("features of 3 slides removed")
+    assert [path.read_bytes() for path in own] == [b"mine"] * 2 and (folder / "empty" / "too").is_dir()
+
+
 def test_prune_leaves_what_is_not_ours_and_a_run_goes_on(folder, command):
     (folder / "encoder-float32-cpu" / "a" / "notes.txt").write_text("mine")
     store = store_in(folder / "encoder-float32-cpu")

@@ -115,3 +115,22 @@ def test_an_encoder_without_a_map_is_told(painted):
     slide, _ = look(painted, pooled, None)
     with pytest.raises(EncoderError, match="no feature map; set stage"):
         slide.feature_map()
+
+
+@pytest.mark.parametrize("precision", ("float32", "float16"))
+def test_what_is_kept_of_a_map_is_what_was_computed(painted, precision):
+    """Also where the next run may draw elsewhere: a place in the store is a place on the slide."""
+    half = build_encoder(EncoderSettings("test_resnet", pretrained=None, stage=2, precision=precision), seed=0)
+    store = FeatureStore(half.dim, precision=precision)
+
+    def found(columns, store):
+        slide, _ = look(painted, half, store)
+        slide.view.mask[:] = False
+        for part, (rows, n) in zip(slide.view.grid.slices, slide.view.grid.shapes, strict=True):
+            slide.view.mask[part].view(rows, n)[:, : n * columns // 4] = True
+        return slide.feature_map().features
+
+    kept = [found(columns, store) for columns in (1, 3, 2, 3)]
+    for columns, features in zip((1, 3, 2, 3), kept, strict=True):
+        assert torch.equal(features, found(columns, None)) and features.any()
+    assert not torch.equal(kept[0], kept[1]) and torch.equal(kept[1], kept[3])
