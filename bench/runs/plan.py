@@ -15,7 +15,9 @@ from bench.datasets.loading import limited_to
 from bench.datasets.splitting import folds_to_run
 from bench.errors import UsageError
 from bench.files import writable
+from bench.options import named_folder
 from bench.runs.context import Context
+from bench.runs.features.folder import feature_folder
 from bench.runs.result import Result
 from bench.runs.runner import Plan, Runner
 from bench.runs.settings.effective import expand
@@ -64,6 +66,8 @@ def planned(request: Request, report: Any) -> tuple[Runner, Plan]:
     """Check the request and bring the data: who runs, and what."""
     preset, settings = settle(request)
     out = writable(request.out, "--out")
+    if (kept := named_folder(request.features)) is not None:
+        feature_folder(kept, "--features")  # refused before slides are prepared
     content.keep_in(out / ".contents.json")
     if request.slides is not None:
         dataset = labelled.load(request.slides, "--slides")

@@ -98,3 +98,13 @@ def test_another_folder_is_refused(tmp_path, command, what):
 def test_prune_asks_what_to_remove(folder, command):
     code, _, err = command("features", "prune", folder)
     assert code == 2 and "--older-than DAYS or --max-gb GB" in err
+
+
+@pytest.mark.parametrize("what", ("run", "sweep"))
+def test_a_folder_of_something_else_is_refused_before_slides_are_made(tmp_path, command, what):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").touch()
+    places = ("--features", tmp_path / "mine", "--data", tmp_path / "data", "--out", tmp_path / "runs")
+    code, out, err = command(what, "--preset", "tiny", *places)
+    assert code == 2 and out == "" and "holds no features" in err and not (tmp_path / "data").exists()
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
