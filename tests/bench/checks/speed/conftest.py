@@ -16,6 +16,22 @@ def tissue_like(side: int) -> np.ndarray:
     return image.clip(0, 255).astype(np.uint8)
 
 
+def write_slide(path: Path, *levels: np.ndarray) -> None:
+    """A tiled JPEG pyramid at 0.5 um/px, each level a quarter of the side of the one before."""
+    with tifffile.TiffWriter(path) as tif:
+        for k, level in enumerate(levels):
+            tif.write(
+                np.ascontiguousarray(level),
+                photometric="rgb",
+                tile=(256, 256),
+                compression="jpeg",
+                subfiletype=int(k > 0),
+                resolution=(20000 / 4**k,) * 2,
+                resolutionunit=3,
+                metadata=None,
+            )
+
+
 @pytest.fixture(scope="session")
 def gate_data(tmp_path_factory) -> Path:
     data, sizes = tmp_path_factory.mktemp("gate"), Sizes()
@@ -23,17 +39,5 @@ def gate_data(tmp_path_factory) -> Path:
     folder.mkdir()
     for name, side in (("large", sizes.large0_px), ("small0", sizes.small0_px), ("small1", sizes.small0_px)):
         image = tissue_like(side)
-        with tifffile.TiffWriter(folder / f"{name}.tif") as tif:
-            for step in (1, 4):
-                level = np.ascontiguousarray(image[::step, ::step])
-                tif.write(
-                    level,
-                    photometric="rgb",
-                    tile=(256, 256),
-                    compression="jpeg",
-                    subfiletype=int(step > 1),
-                    resolution=(20000 / step,) * 2,
-                    resolutionunit=3,
-                    metadata=None,
-                )
+        write_slide(folder / f"{name}.tif", image, image[::4, ::4])
     return data
